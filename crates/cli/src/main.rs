@@ -1,0 +1,3 @@
+//! Attach to a remote AI agent from the command line.
+
+fn main() {}

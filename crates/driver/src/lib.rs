@@ -1,0 +1,1 @@
+//! Runtime-free glue that every attache adapter shares.

@@ -1,0 +1,1 @@
+//! Typed views of session messages, parsed on demand.

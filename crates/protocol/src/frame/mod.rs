@@ -1,0 +1,447 @@
+//! What is on the wire: one JSON object a frame, one line a frame.
+//!
+//! [`split`] cuts a WebSocket message or a stdio line into frames' texts, [`Frame::classify`] finds out
+//! in one pass what a frame is for. Nothing is rebuilt: a frame's bytes travel on as they came, and
+//! what this crate has no name for is kept untouched.
+//!
+//! ```
+//! use attache_protocol::frame::{Frame, FrameKind, split};
+//!
+//! let message = "{\"type\":\"keep_alive\"}\n{\"type\":\"assistant\",\"uuid\":\"u1\",\"novel\":1}\n".into();
+//! let frames: Vec<Frame> = split(&message).map(|text| Frame::classify(text).unwrap()).collect();
+//!
+//! assert_eq!(*frames[0].kind(), FrameKind::KeepAlive);
+//! assert_eq!(frames[1].uuid().unwrap(), "u1");
+//! assert_eq!(frames[1].as_str(), "{\"type\":\"assistant\",\"uuid\":\"u1\",\"novel\":1}");
+//! ```
+
+pub mod control;
+mod json;
+pub mod message;
+pub mod permission;
+
+use alloc::borrow::Cow;
+use core::fmt;
+
+use bytestring::ByteString;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+pub use json::{JsonShape, MalformedJson, MalformedReason, RawJson};
+use json::{Lenient, object, shared};
+
+/// The longest `request_id` that is understood, in bytes; a longer one makes its frame malformed.
+pub const REQUEST_ID_LIMIT: usize = 1024;
+
+/// Cuts a WebSocket text message (or a stdio line) into the texts of its frames.
+///
+/// Frames are separated by `\n`; blank ones are skipped and the last needs no newline (wire format:
+/// newline-delimited JSON). The texts share the message's memory.
+pub fn split(message: &ByteString) -> impl Iterator<Item = ByteString> + '_ {
+    message
+        .split('\n')
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(|line| message.slice_ref(line))
+}
+
+/// The id of a control request, as its asker minted it: any text of 1 to [`REQUEST_ID_LIMIT`] bytes.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(ByteString);
+
+impl RequestId {
+    /// Takes `text` as an id, unless it is empty or longer than [`REQUEST_ID_LIMIT`].
+    pub fn new(text: impl Into<ByteString>) -> Option<Self> {
+        let text = text.into();
+        (1..=REQUEST_ID_LIMIT)
+            .contains(&text.len())
+            .then_some(Self(text))
+    }
+
+    /// The id as it stands on the wire.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RequestId({:?})", self.as_str())
+    }
+}
+
+/// What a frame is for: its bucket, with the fields that route it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FrameKind {
+    /// `control_request`: the peer asks for something and waits for exactly one response.
+    ControlRequest {
+        /// What the response must name.
+        request_id: RequestId,
+        /// `can_use_tool`, `interrupt`, `initialize`, … : an open set.
+        subtype: ByteString,
+    },
+    /// `control_response`: the answer to a request.
+    ControlResponse {
+        /// The request that is answered.
+        request_id: RequestId,
+    },
+    /// `control_cancel_request`: the asker no longer wants an answer.
+    ControlCancelRequest {
+        /// The request that is withdrawn.
+        request_id: RequestId,
+    },
+    /// `keep_alive`: proves life, says nothing.
+    KeepAlive,
+    /// `auth`: a client's credential, for those that cannot set headers.
+    Auth,
+    /// Any other `control_…` type. It belongs to the conversation between machines and is never shown
+    /// as something the agent said.
+    UnknownControl {
+        /// The type as it stands in the frame.
+        type_name: ByteString,
+    },
+    /// Everything else: a session message for the application.
+    Message {
+        /// `assistant`, `user`, `result`, … : an open set.
+        type_name: ByteString,
+    },
+}
+
+/// One classified frame: its kind, its `uuid`, and its bytes exactly as they came.
+///
+/// Cloning is cheap (a reference count). `Debug` shows the kind and the length, never the content.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Frame {
+    text: ByteString,
+    kind: FrameKind,
+    uuid: Option<ByteString>,
+}
+
+impl Frame {
+    /// Finds out what one frame is.
+    ///
+    /// The whole text is checked to be JSON; nesting depth does not matter. Trailing text after the
+    /// object is malformed, so a frame never hides another.
+    ///
+    /// # Errors
+    /// The text comes back in [`MalformedFrame`] when it is not a JSON object with a string `type`, or
+    /// is a control frame without what its kind needs.
+    pub fn classify(text: ByteString) -> Result<Self, MalformedFrame> {
+        match classify(&text) {
+            Ok((kind, uuid)) => Ok(Self { text, kind, uuid }),
+            Err(error) => Err(MalformedFrame { error, text }),
+        }
+    }
+
+    /// What the frame is for.
+    pub fn kind(&self) -> &FrameKind {
+        &self.kind
+    }
+
+    /// The frame's `type`.
+    pub fn type_name(&self) -> &str {
+        match &self.kind {
+            FrameKind::ControlRequest { .. } => "control_request",
+            FrameKind::ControlResponse { .. } => "control_response",
+            FrameKind::ControlCancelRequest { .. } => "control_cancel_request",
+            FrameKind::KeepAlive => "keep_alive",
+            FrameKind::Auth => "auth",
+            FrameKind::UnknownControl { type_name } | FrameKind::Message { type_name } => type_name,
+        }
+    }
+
+    /// The frame's `uuid`: the id under which a relay stores it.
+    pub fn uuid(&self) -> Option<&ByteString> {
+        self.uuid.as_ref()
+    }
+
+    /// Whether a relay keeps this frame for later readers. Keep-alives, credentials and
+    /// `stream_event` deltas are live only.
+    pub fn is_stored(&self) -> bool {
+        match &self.kind {
+            FrameKind::KeepAlive | FrameKind::Auth => false,
+            FrameKind::Message { type_name } => &**type_name != "stream_event",
+            FrameKind::ControlRequest { .. }
+            | FrameKind::ControlResponse { .. }
+            | FrameKind::ControlCancelRequest { .. }
+            | FrameKind::UnknownControl { .. } => true,
+        }
+    }
+
+    /// The frame's text, byte for byte.
+    pub fn text(&self) -> &ByteString {
+        &self.text
+    }
+
+    /// The frame's text, byte for byte.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame")
+            .field("kind", &self.kind)
+            .field("uuid", &self.uuid)
+            .field("bytes", &self.text.len())
+            .finish()
+    }
+}
+
+/// Why a text is not a frame that can be routed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// The text is not JSON, or more than one value.
+    #[error("not JSON: {0}")]
+    NotJson(MalformedJson),
+    /// A JSON value that is not an object, or whose routing fields stand there twice.
+    #[error("not an object that can be routed: {0}")]
+    NotAnObject(MalformedJson),
+    /// `type` is missing or not a string.
+    #[error("no string in `type`")]
+    NoType,
+    /// A control frame without a usable `request_id`.
+    #[error("`{type_name}` without a usable `request_id`")]
+    NoRequestId {
+        /// Which control frame it is.
+        type_name: &'static str,
+    },
+    /// A `control_request` whose `request` has no string `subtype`; its asker waits for an answer.
+    #[error("`control_request` without a string in `request.subtype`")]
+    NoSubtype {
+        /// The request that wants an answer.
+        request_id: RequestId,
+    },
+    /// The bytes are not UTF-8.
+    #[error("not UTF-8")]
+    NotUtf8,
+}
+
+/// A text that is no frame, with the reason. The text is kept so that nothing disappears unseen.
+///
+/// `Debug` shows the reason and the length, never the content.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[error("malformed frame of {} bytes: {error}", text.len())]
+pub struct MalformedFrame {
+    /// What is wrong with it.
+    pub error: FrameError,
+    /// The text as it came.
+    pub text: ByteString,
+}
+
+impl fmt::Debug for MalformedFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MalformedFrame")
+            .field("error", &self.error)
+            .field("bytes", &self.text.len())
+            .finish()
+    }
+}
+
+/// The routing fields of a frame; whatever their type, they never fail the whole frame.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(rename = "type", borrow, default)]
+    type_name: Lenient<'a>,
+    #[serde(borrow, default)]
+    uuid: Lenient<'a>,
+    #[serde(borrow, default)]
+    request_id: Lenient<'a>,
+    #[serde(borrow, default)]
+    request: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    response: Option<&'a RawValue>,
+}
+
+/// The routing fields one level down, in `request` or `response`.
+#[derive(Deserialize, Default)]
+struct Inner<'a> {
+    #[serde(borrow, default)]
+    subtype: Lenient<'a>,
+    #[serde(borrow, default)]
+    request_id: Lenient<'a>,
+}
+
+impl<'a> Inner<'a> {
+    fn of(raw: Option<&'a RawValue>) -> Self {
+        raw.and_then(|raw| object(raw.get()).ok())
+            .unwrap_or_default()
+    }
+}
+
+fn classify(text: &ByteString) -> Result<(FrameKind, Option<ByteString>), FrameError> {
+    let envelope: Envelope<'_> = object(text).map_err(|malformed| match malformed.reason {
+        MalformedReason::Shape => FrameError::NotAnObject(malformed),
+        MalformedReason::Syntax | MalformedReason::UnexpectedEnd => FrameError::NotJson(malformed),
+    })?;
+    let request_id = |found: Lenient<'_>, type_name: &'static str| {
+        found
+            .0
+            .and_then(|id| RequestId::new(shared(text, id)))
+            .ok_or(FrameError::NoRequestId { type_name })
+    };
+    let type_name = envelope.type_name.0.ok_or(FrameError::NoType)?;
+    let kind = match &*type_name {
+        "control_request" => {
+            let request_id = request_id(envelope.request_id, "control_request")?;
+            match Inner::of(envelope.request).subtype.0 {
+                Some(subtype) => FrameKind::ControlRequest {
+                    request_id,
+                    subtype: shared(text, subtype),
+                },
+                None => return Err(FrameError::NoSubtype { request_id }),
+            }
+        }
+        "control_response" => FrameKind::ControlResponse {
+            request_id: request_id(Inner::of(envelope.response).request_id, "control_response")?,
+        },
+        "control_cancel_request" => FrameKind::ControlCancelRequest {
+            request_id: request_id(envelope.request_id, "control_cancel_request")?,
+        },
+        "keep_alive" => FrameKind::KeepAlive,
+        "auth" => FrameKind::Auth,
+        other if other.starts_with("control_") => FrameKind::UnknownControl {
+            type_name: shared(text, type_name),
+        },
+        _ => FrameKind::Message {
+            type_name: shared(text, type_name),
+        },
+    };
+    let uuid = envelope
+        .uuid
+        .0
+        .filter(|uuid| !uuid.is_empty())
+        .map(|uuid: Cow<'_, str>| shared(text, uuid));
+    Ok((kind, uuid))
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::{format, vec::Vec};
+
+    use super::*;
+
+    fn kind(text: &'static str) -> FrameKind {
+        Frame::classify(text.into()).unwrap().kind().clone()
+    }
+
+    fn error(text: impl Into<ByteString>) -> FrameError {
+        Frame::classify(text.into()).unwrap_err().error
+    }
+
+    fn id(text: &'static str) -> RequestId {
+        RequestId::new(text).unwrap()
+    }
+
+    #[test]
+    fn each_type_lands_in_its_bucket() {
+        assert_eq!(
+            kind(
+                r#"{"request":{"subtype":"can_use_tool"},"type":"control_request","request_id":"r1"}"#
+            ),
+            FrameKind::ControlRequest {
+                request_id: id("r1"),
+                subtype: "can_use_tool".into()
+            }
+        );
+        assert_eq!(
+            kind(
+                r#"{"type":"control_response","response":{"subtype":"success","request_id":"r2"}}"#
+            ),
+            FrameKind::ControlResponse {
+                request_id: id("r2")
+            }
+        );
+        assert_eq!(
+            kind(r#"{"type":"control_cancel_request","request_id":"r3"}"#),
+            FrameKind::ControlCancelRequest {
+                request_id: id("r3")
+            }
+        );
+        assert_eq!(kind(r#"{"type":"keep_alive"}"#), FrameKind::KeepAlive);
+        assert_eq!(
+            kind(r#"{"type":"control_novelty"}"#),
+            FrameKind::UnknownControl {
+                type_name: "control_novelty".into()
+            }
+        );
+        assert_eq!(
+            kind(r#"{"type":"next_week","request":7,"response":[]}"#),
+            FrameKind::Message {
+                type_name: "next_week".into()
+            }
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_routed_says_why_and_keeps_its_text() {
+        assert!(matches!(error("garbage"), FrameError::NotJson(_)));
+        assert!(matches!(error("{}{}"), FrameError::NotJson(_)));
+        assert!(matches!(error("[]"), FrameError::NotAnObject(_)));
+        assert!(matches!(error(r#"["user"]"#), FrameError::NotAnObject(_)));
+        assert!(matches!(
+            error(r#"{"type":"a","type":"b"}"#),
+            FrameError::NotAnObject(_)
+        ));
+        assert_eq!(error("{}"), FrameError::NoType);
+        assert_eq!(error(r#"{"type":7}"#), FrameError::NoType);
+        assert_eq!(error(r#"{"type":null}"#), FrameError::NoType);
+        assert_eq!(
+            error(r#"{"type":"control_request","request":{"subtype":"x"}}"#),
+            FrameError::NoRequestId {
+                type_name: "control_request"
+            }
+        );
+        assert_eq!(
+            error(r#"{"type":"control_request","request_id":"r","request":[]}"#),
+            FrameError::NoSubtype {
+                request_id: id("r")
+            }
+        );
+        let kept = Frame::classify("garbage".into()).unwrap_err();
+        assert_eq!(kept.text, "garbage");
+        assert!(!format!("{kept:?} {kept}").contains("garbage"));
+    }
+
+    #[test]
+    fn depth_and_odd_uuids_do_not_matter() {
+        let deep = format!(
+            r#"{{"type":"user","x":{}{},"uuid":7}}"#,
+            "[".repeat(10_000),
+            "]".repeat(10_000)
+        );
+        let frame = Frame::classify(deep.into()).unwrap();
+        assert_eq!(frame.type_name(), "user");
+        assert_eq!(frame.uuid(), None);
+
+        let endless = "[".repeat(10_000);
+        assert!(Frame::classify(endless.into()).is_err());
+    }
+
+    #[test]
+    fn escaped_routing_fields_are_read_as_what_they_mean() {
+        let frame = Frame::classify(r#"{"\u0074ype":"keep\u005falive"}"#.into()).unwrap();
+        assert_eq!(*frame.kind(), FrameKind::KeepAlive);
+    }
+
+    #[test]
+    fn several_frames_share_one_message_and_the_last_needs_no_newline() {
+        let message: ByteString = "\n{\"type\":\"a\"}\r\n\n  {\"type\":\"b\"}".into();
+        let texts: Vec<ByteString> = split(&message).collect();
+        assert_eq!(texts, [r#"{"type":"a"}"#, r#"{"type":"b"}"#]);
+    }
+
+    #[test]
+    fn debug_never_shows_content() {
+        let frame = Frame::classify(r#"{"type":"user","message":"canary"}"#.into()).unwrap();
+        assert!(!format!("{frame:?}").contains("canary"));
+    }
+}

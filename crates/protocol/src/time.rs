@@ -1,0 +1,172 @@
+//! Time as the machines see it: points on a line whose origin the driver chose.
+
+use core::time::Duration;
+
+/// A point in time, measured from an origin that the driver picks once (usually the moment it created
+/// the machine).
+///
+/// Shape: a [`Duration`] since that origin, nanosecond resolution. A machine only ever compares
+/// timestamps and adds delays to them, so the origin never matters, and virtual time works as well as
+/// a monotonic clock.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(Duration);
+
+impl Timestamp {
+    /// The origin itself.
+    pub const ORIGIN: Self = Self(Duration::ZERO);
+
+    /// The point that lies `elapsed` after the origin.
+    pub const fn from_origin(elapsed: Duration) -> Self {
+        Self(elapsed)
+    }
+
+    /// How far this point lies from the origin.
+    pub const fn since_origin(self) -> Duration {
+        self.0
+    }
+
+    /// How long ago `earlier` was, zero if it lies in the future.
+    pub const fn saturating_since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// The point `delay` later; `None` past the end of representable time, which means *never*.
+    pub const fn checked_add(self, delay: Duration) -> Option<Self> {
+        match self.0.checked_add(delay) {
+            Some(sum) => Some(Self(sum)),
+            None => None,
+        }
+    }
+}
+
+/// One optional deadline for each variant of a machine's timer enum.
+///
+/// `N` is the number of variants. Of two deadlines at the same instant the variant declared first
+/// comes first, so the order in which late timers fire is fixed.
+#[derive(Clone, Debug)]
+pub struct TimerTable<const N: usize> {
+    deadlines: [Option<Timestamp>; N],
+}
+
+/// What [`TimerTable`] asks of a timer enum: a stable place in the table.
+pub trait TimerIndex: Copy + 'static {
+    /// Every timer, in the order of declaration.
+    const ALL: &'static [Self];
+    /// The place of this timer in [`Self::ALL`].
+    fn index(self) -> usize;
+}
+
+impl<const N: usize> Default for TimerTable<N> {
+    fn default() -> Self {
+        Self {
+            deadlines: [None; N],
+        }
+    }
+}
+
+impl<const N: usize> TimerTable<N> {
+    /// Sets `timer` to fire `delay` after `now`, replacing an earlier setting. A zero delay counts as
+    /// one nanosecond: what is armed at an instant never fires at that same instant.
+    pub fn arm<T: TimerIndex>(&mut self, timer: T, now: Timestamp, delay: Duration) {
+        let deadline = now.checked_add(delay.max(Duration::from_nanos(1)));
+        self.set(timer, deadline);
+    }
+
+    /// Forgets `timer`.
+    pub fn disarm<T: TimerIndex>(&mut self, timer: T) {
+        self.set(timer, None);
+    }
+
+    /// When `timer` is due, if it is armed.
+    pub fn deadline<T: TimerIndex>(&self, timer: T) -> Option<Timestamp> {
+        self.deadlines.get(timer.index()).copied().flatten()
+    }
+
+    /// The earliest deadline and its timer.
+    pub fn next<T: TimerIndex>(&self) -> Option<(Timestamp, T)> {
+        T::ALL
+            .iter()
+            .filter_map(|&timer| Some((self.deadline(timer)?, timer)))
+            .min_by_key(|&(deadline, _)| deadline)
+    }
+
+    /// Takes the earliest timer that is due at `now`.
+    pub fn pop_due<T: TimerIndex>(&mut self, now: Timestamp) -> Option<T> {
+        let (deadline, timer) = self.next::<T>()?;
+        if deadline > now {
+            return None;
+        }
+        self.disarm(timer);
+        Some(timer)
+    }
+
+    /// Forgets every timer.
+    pub fn clear(&mut self) {
+        self.deadlines = [None; N];
+    }
+
+    fn set<T: TimerIndex>(&mut self, timer: T, deadline: Option<Timestamp>) {
+        if let Some(slot) = self.deadlines.get_mut(timer.index()) {
+            *slot = deadline;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Copy, Clone, Debug, PartialEq, Eq)]
+    enum Clock {
+        Fast,
+        Slow,
+    }
+
+    impl TimerIndex for Clock {
+        const ALL: &'static [Self] = &[Self::Fast, Self::Slow];
+        fn index(self) -> usize {
+            self as usize
+        }
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn the_earliest_deadline_comes_first_and_each_timer_fires_once() {
+        let mut table = TimerTable::<2>::default();
+        table.arm(Clock::Slow, Timestamp::ORIGIN, SECOND * 2);
+        table.arm(Clock::Fast, Timestamp::ORIGIN, SECOND);
+        let late = Timestamp::from_origin(SECOND * 9);
+
+        assert_eq!(table.next::<Clock>().unwrap().1, Clock::Fast);
+        assert_eq!(table.pop_due(late), Some(Clock::Fast));
+        assert_eq!(table.pop_due(late), Some(Clock::Slow));
+        assert_eq!(table.pop_due::<Clock>(late), None);
+    }
+
+    #[test]
+    fn nothing_is_due_before_its_deadline() {
+        let mut table = TimerTable::<2>::default();
+        table.arm(Clock::Fast, Timestamp::ORIGIN, SECOND);
+        let early = Timestamp::from_origin(SECOND - Duration::from_nanos(1));
+
+        assert_eq!(table.pop_due::<Clock>(early), None);
+        assert!(table.deadline(Clock::Fast).is_some());
+    }
+
+    #[test]
+    fn a_delay_past_the_end_of_time_means_never() {
+        let mut table = TimerTable::<2>::default();
+        table.arm(Clock::Fast, Timestamp::from_origin(SECOND), Duration::MAX);
+
+        assert_eq!(table.next::<Clock>(), None);
+    }
+
+    #[test]
+    fn a_zero_delay_is_still_later_than_now() {
+        let mut table = TimerTable::<2>::default();
+        table.arm(Clock::Fast, Timestamp::ORIGIN, Duration::ZERO);
+
+        assert_eq!(table.pop_due::<Clock>(Timestamp::ORIGIN), None);
+    }
+}

@@ -1,0 +1,1 @@
+//! Attach to a remote agent session from tokio.
