@@ -1,1 +1,0 @@
-//! Typed views of session messages, parsed on demand.
