@@ -3,7 +3,7 @@
 //! A [`View`] borrows from its [`Frame`]. What it has no name for (a type, a subtype, a field, a value
 //! of an open set) is kept byte for byte at every level; what it has a name for must have the right
 //! shape, or the whole view is a [`MalformedMessage`] that says where. Control frames are no messages:
-//! of them a view knows the frame's outer fields only.
+//! a view shows their outer fields only.
 //!
 //! ```
 //! use attache_protocol::frame::{Frame, message::{ContentBlock, View}};
@@ -18,11 +18,13 @@
 
 mod compare;
 mod content;
+mod fields;
 mod node;
 mod record;
 mod stream;
 mod system;
 mod turn;
+mod value;
 
 use alloc::{string::String, string::ToString, vec::Vec};
 use core::fmt;
@@ -31,7 +33,8 @@ use bytestring::ByteString;
 use serde_json::value::RawValue;
 
 use super::{Frame, permission::FieldTrouble};
-use node::{Fault, Node, ObjectWriter, Path};
+use fields::ObjectWriter;
+use node::{Fault, Node, Path};
 use record::{record, tagged};
 
 pub use compare::same_json;
@@ -39,7 +42,7 @@ pub use content::{
     Content, ContentBlock, ImageBlock, ModelMessage, RedactedThinkingBlock, TextBlock,
     ThinkingBlock, ToolResultBlock, ToolUseBlock, Usage,
 };
-pub use node::{Counter, Fields, Json, Maybe, Text};
+pub use fields::Fields;
 pub use stream::{
     BlockDelta, BlockStart, BlockStop, Delta, InputJsonDelta, MessageDelta, MessageStart,
     MessageStop, Piece, SignatureDelta, StreamEvent, TextDelta, ThinkingDelta,
@@ -52,6 +55,7 @@ pub use turn::{
     Assistant, AuthStatus, PermissionDenial, PromptSuggestion, RateLimitEvent, ToolProgress,
     ToolUseSummary, TurnResult, User, UserMessage,
 };
+pub use value::{Counter, Json, Maybe, Text};
 
 tagged! {
     /// A frame taken apart, by its `type`.

@@ -6,7 +6,8 @@ use serde_json::value::RawValue;
 
 use super::{
     Counter, Fields, Json, Maybe, Text, Unknown, Unmodelled,
-    node::{Fault, Node, ObjectWriter, Path},
+    fields::ObjectWriter,
+    node::{Fault, Node, Path},
     record::{record, tagged},
 };
 

@@ -6,7 +6,8 @@ use serde_json::value::RawValue;
 
 use super::{
     Content, Counter, Fields, Json, Maybe, ModelMessage, Text, Unmodelled, Usage,
-    node::{Fault, Node, ObjectWriter, Path},
+    fields::ObjectWriter,
+    node::{Fault, Node, Path},
     record::record,
 };
 
