@@ -1,1 +1,33 @@
 //! Runtime-free glue that every attache adapter shares.
+//!
+//! A machine of `attache-protocol` orders and judges, an adapter carries out. What carrying out means is
+//! the same on every runtime, so it is written once, here, without a runtime:
+//!
+//! | what an adapter has | what it needs | where |
+//! |---|---|---|
+//! | a monotonic instant | a `Timestamp` | [`Clock`] |
+//! | `SocketRequest`, `HttpRequest` | a request with every header | [`request`] |
+//! | an error of a socket or a library | `NetworkFailure`, `Refusal`, `SocketEnding` | [`failure`] |
+//! | a `Retry-After` header | a delay | [`retry_after`] |
+//! | what a person chose | a WebSocket, TLS and proxy set-up | [`Options`] |
+//! | nothing | 32 random bytes | [`seed`] |
+
+mod base_url;
+mod clock;
+pub mod failure;
+mod options;
+pub mod proxy;
+pub mod request;
+mod retry_after;
+mod seed;
+mod tls;
+mod websocket;
+
+pub use base_url::{BaseUrl, BaseUrlError, Plaintext};
+pub use clock::Clock;
+pub use options::{Options, OptionsError};
+pub use proxy::ProxyOptions;
+pub use retry_after::retry_after;
+pub use seed::{SeedError, seed};
+pub use tls::{ClientCertificate, TlsError, TlsOptions};
+pub use websocket::{PONG_BYTES, WebSocketOptions, ping_payload, pong_payload};

@@ -302,6 +302,8 @@ pub enum Method {
     Get,
     /// `POST`
     Post,
+    /// `PATCH`
+    Patch,
 }
 
 /// An HTTP answer. `Debug` shows no body.

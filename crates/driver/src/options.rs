@@ -1,0 +1,77 @@
+//! What a person decides about connections, whatever the runtime.
+
+use std::sync::Arc;
+
+use crate::{
+    BaseUrl, SeedError, TlsError, TlsOptions, WebSocketOptions,
+    proxy::{ProxyError, ProxyOptions, Route},
+};
+
+/// How to reach the server. Every field but the base URL has a default.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// Where the server is.
+    pub base_url: BaseUrl,
+    /// Sizes of the WebSocket.
+    pub websocket: WebSocketOptions,
+    /// Whom to trust, and who we are.
+    pub tls: TlsOptions,
+    /// Through what to connect.
+    pub proxy: ProxyOptions,
+}
+
+/// Why options can't be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OptionsError {
+    /// The TLS files are not usable.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The proxy is not usable.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
+    /// There is no randomness.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
+}
+
+impl Options {
+    /// The defaults, for the server at `base_url`.
+    pub fn new(base_url: BaseUrl) -> Self {
+        Self {
+            base_url,
+            websocket: WebSocketOptions::default(),
+            tls: TlsOptions::default(),
+            proxy: ProxyOptions::default(),
+        }
+    }
+
+    /// The way to the server: directly, or through a proxy.
+    ///
+    /// # Errors
+    /// [`OptionsError::Proxy`] when the proxy meant for this server can't be used.
+    pub fn route(&self) -> Result<Route, OptionsError> {
+        Ok(self.proxy.route(&self.base_url)?)
+    }
+
+    /// The TLS set-up, or `None` when neither the server nor the proxy on `route` speaks TLS and no
+    /// file is to be checked.
+    ///
+    /// # Errors
+    /// [`OptionsError::Tls`] when a file is missing or holds something else.
+    pub fn tls_config(
+        &self,
+        route: &Route,
+    ) -> Result<Option<Arc<rustls::ClientConfig>>, OptionsError> {
+        let proxy_speaks_tls = match route {
+            Route::Direct => false,
+            Route::Proxy(proxy) => proxy.is_tls(),
+        };
+        if self.base_url.is_tls() || proxy_speaks_tls || self.tls != TlsOptions::default() {
+            Ok(Some(self.tls.config()?))
+        } else {
+            Ok(None)
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! How a WebSocket is set up.
+
+use tungstenite::protocol::WebSocketConfig;
+
+/// The length of the payload that a viewer's pings carry, in bytes.
+pub const PONG_BYTES: usize = 8;
+
+/// Sizes of a WebSocket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WebSocketOptions {
+    /// The read buffer of each connection, in bytes. A small one saves memory, a large one CPU time.
+    /// 128 KiB.
+    pub read_buffer_size: usize,
+    /// A longer message ends the connection as too large, in bytes. 64 MiB.
+    pub max_message_size: usize,
+}
+
+impl Default for WebSocketOptions {
+    fn default() -> Self {
+        Self {
+            read_buffer_size: 128 * 1024,
+            max_message_size: 64 * 1024 * 1024,
+        }
+    }
+}
+
+impl WebSocketOptions {
+    const WRITE_BUFFER_SIZE: usize = 128 * 1024;
+
+    /// The same in the words of tungstenite. A message may be one frame, so both have one limit; the
+    /// write buffer takes one message of the largest size and no second one.
+    pub fn config(&self) -> WebSocketConfig {
+        WebSocketConfig::default()
+            .read_buffer_size(self.read_buffer_size)
+            .write_buffer_size(Self::WRITE_BUFFER_SIZE)
+            .max_write_buffer_size(
+                self.max_message_size
+                    .saturating_add(2 * Self::WRITE_BUFFER_SIZE),
+            )
+            .max_message_size(Some(self.max_message_size))
+            .max_frame_size(Some(self.max_message_size))
+    }
+}
+
+/// What a ping with this payload carries on the wire.
+pub fn ping_payload(payload: u64) -> [u8; PONG_BYTES] {
+    payload.to_be_bytes()
+}
+
+/// The payload of a pong, unless it is none of ours.
+pub fn pong_payload(bytes: &[u8]) -> Option<u64> {
+    bytes.try_into().ok().map(u64::from_be_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_may_be_a_single_frame_and_writes_are_bounded() {
+        let options = WebSocketOptions {
+            max_message_size: 1000,
+            ..WebSocketOptions::default()
+        };
+        let config = options.config();
+
+        assert_eq!(config.max_message_size, Some(1000));
+        assert_eq!(config.max_frame_size, Some(1000));
+        assert!(config.max_write_buffer_size < usize::MAX);
+        assert!(config.max_write_buffer_size > config.write_buffer_size + 1000);
+    }
+
+    #[test]
+    fn only_eight_bytes_are_a_pong_of_ours() {
+        assert_eq!(pong_payload(&ping_payload(0x0102)), Some(0x0102));
+        assert_eq!(pong_payload(b""), None);
+        assert_eq!(pong_payload(b"123456789"), None);
+    }
+}
