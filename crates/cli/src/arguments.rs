@@ -1,0 +1,305 @@
+//! What can be typed on the command line.
+
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
+
+use attache_protocol::{
+    OrganizationId, SessionId,
+    policy::Profile,
+    viewer::{History, ViewerConfig},
+};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
+use clap_complete::Shell;
+
+use crate::exit::EXIT_CODES;
+
+/// Attach to a remote AI agent: see what it says, answer its questions, interrupt it, talk to it.
+#[derive(Parser, Debug)]
+#[command(name = "attache", version, about, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(propagate_version = true, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Try it: a relay, a scripted agent and you, attached to it, in one process
+    Demo(Demo),
+    /// Run a relay that agents and viewers meet at
+    Relay(Relay),
+    /// List the sessions
+    Ls(Ls),
+    /// Attach to a session
+    Attach(Attach),
+    /// Send one message and wait until the server has it
+    Send(Send),
+    /// Say yes to a permission prompt
+    Approve(Approve),
+    /// Say no to a permission prompt
+    Deny(Deny),
+    /// Interrupt what the agent is doing
+    Interrupt(OneShot),
+    /// Print a session's stored frames as JSON lines
+    Log(Log),
+    /// Say of each JSON line what it is and how much of it is understood
+    Inspect(Inspect),
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Demo {
+    /// Play a whole conversation without a keyboard and check that nothing got lost
+    #[arg(long)]
+    pub(crate) script: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Relay {
+    /// Where to listen; port 0 picks a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+    /// Accept the tokens in this file, one a line; without it anyone on this machine may connect
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Start with a session of this title, played by the demo agent
+    #[arg(long, value_name = "TITLE")]
+    pub(crate) demo_session: Option<String>,
+}
+
+/// Which server, and how to get there.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct Connection {
+    /// The server's base URL, such as https://relay.example
+    #[arg(long, value_name = "URL", env = "ATTACHE_BASE_URL", help_heading = "Connection")]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) base_url: String,
+    /// The organization the session belongs to
+    #[arg(long, value_name = "ID", env = "ATTACHE_ORG", help_heading = "Connection")]
+    #[arg(value_parser = organization)]
+    pub(crate) org: Option<OrganizationId>,
+    /// How to retry: like the reference client, or for as long as it takes
+    #[arg(long, value_enum, default_value_t, help_heading = "Connection")]
+    pub(crate) profile: ProfileName,
+    /// Read the token from this file, anew for every attempt (otherwise from ATTACHE_TOKEN)
+    #[arg(long, value_name = "FILE", help_heading = "Connection")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Read the token from the first line of stdin
+    #[arg(long, conflicts_with = "token_file", help_heading = "Connection")]
+    pub(crate) token_stdin: bool,
+    /// Trust the certificates in this PEM file as well
+    #[arg(long, value_name = "FILE", help_heading = "Connection")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Show this client certificate, a PEM file
+    #[arg(long, value_name = "FILE", requires = "client_key", help_heading = "Connection")]
+    pub(crate) client_cert: Option<PathBuf>,
+    /// The client certificate's private key, a PEM file
+    #[arg(long, value_name = "FILE", requires = "client_cert", help_heading = "Connection")]
+    pub(crate) client_key: Option<PathBuf>,
+    /// Allow http:// to another machine: token and conversation travel in the clear
+    #[arg(long, help_heading = "Connection")]
+    pub(crate) allow_plaintext: bool,
+}
+
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProfileName {
+    /// 5 retries 2 s apart
+    Reference,
+    /// Growing delays, never giving up on a network that may come back
+    #[default]
+    Resilient,
+}
+
+/// A command that waits for one thing and ends.
+#[derive(Args, Debug)]
+pub(crate) struct OneShot {
+    /// The session's id
+    #[arg(value_parser = session)]
+    pub(crate) session: SessionId,
+    #[command(flatten)]
+    pub(crate) patience: Patience,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Args, Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// Give up after so many seconds, with exit code 6
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Ls {
+    /// One JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) patience: Patience,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Attach {
+    /// The session's id
+    #[arg(value_parser = session)]
+    pub(crate) session: SessionId,
+    /// Only watch: nothing is sent, answered or interrupted
+    #[arg(long)]
+    pub(crate) watch: bool,
+    /// One JSON object an event on stdout, one JSON command a line on stdin
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print only a final line with messages, bytes and seconds
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) count: bool,
+    /// How much of the past to load first: a number of messages, `all` or `none`
+    #[arg(long, value_name = "N", default_value = "100", value_parser = history)]
+    pub(crate) history: History,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Send {
+    #[command(flatten)]
+    pub(crate) one_shot: OneShot,
+    /// The message; `-` reads it from stdin
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) text: String,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Approve {
+    #[command(flatten)]
+    pub(crate) one_shot: OneShot,
+    /// The prompt's id; not needed when only one is open
+    pub(crate) request_id: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Deny {
+    #[command(flatten)]
+    pub(crate) one_shot: OneShot,
+    /// The prompt's id; not needed when only one is open
+    pub(crate) request_id: Option<String>,
+    /// What the agent is told
+    #[arg(long, value_name = "TEXT", default_value = "The user denied this.")]
+    pub(crate) message: String,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Log {
+    #[command(flatten)]
+    pub(crate) one_shot: OneShot,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Inspect {
+    /// A file of JSON lines; `-` is stdin
+    pub(crate) file: OsString,
+    /// One JSON object a line, and one for the summary
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl Connection {
+    /// A viewer's settings for `session` under these options.
+    pub(crate) fn viewer_config(&self, session: SessionId) -> ViewerConfig {
+        let mut config = ViewerConfig::new(session);
+        config.organization.clone_from(&self.org);
+        config.profile = match self.profile {
+            ProfileName::Reference => Profile::reference(),
+            ProfileName::Resilient => Profile::resilient(),
+        };
+        config
+    }
+}
+
+fn session(text: &str) -> Result<SessionId, String> {
+    SessionId::parse(text).map_err(|error| error.to_string())
+}
+
+fn organization(text: &str) -> Result<OrganizationId, String> {
+    OrganizationId::parse(text).map_err(|error| error.to_string())
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    const WRONG: &str = "a number of seconds above 0, such as 30 or 0.5";
+    let seconds = text.parse::<f64>().map_err(|_| WRONG.to_owned())?;
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| WRONG.to_owned())
+}
+
+fn history(text: &str) -> Result<History, String> {
+    match text {
+        "all" => Ok(History::All),
+        "none" | "0" => Ok(History::None),
+        number => number
+            .parse()
+            .map(History::Latest)
+            .map_err(|_| "a number of messages, `all` or `none`".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, error::ErrorKind};
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_token_is_never_a_flag_value() {
+        let error = parse("attache ls --base-url http://127.0.0.1 --token abc").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownArgument);
+    }
+
+    #[test]
+    fn ids_that_would_need_escaping_are_refused() {
+        for id in ["a/b", "a?b", "a&b"] {
+            let line = format!("attache attach {id} --base-url http://127.0.0.1");
+            assert_eq!(
+                parse(&line).unwrap_err().kind(),
+                ErrorKind::ValueValidation
+            );
+        }
+    }
+
+    #[test]
+    fn options_become_the_viewers_settings() {
+        let parsed = parse(
+            "attache attach cse_1 --base-url http://127.0.0.1 --profile reference --org o1 --history all",
+        )
+        .unwrap();
+        let Command::Attach(attach) = parsed.command else {
+            panic!("attach was typed");
+        };
+        let config = attach.connection.viewer_config(attach.session);
+        assert_eq!(config.profile, Profile::reference());
+        assert_eq!(config.organization.unwrap().as_str(), "o1");
+        assert_eq!(attach.history, History::All);
+    }
+
+    #[test]
+    fn a_timeout_is_positive() {
+        for wrong in ["0", "-1", "x", "NaN", "1e300"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+    }
+}

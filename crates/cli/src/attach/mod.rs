@@ -1,0 +1,6 @@
+//! `attach`.
+
+mod activity;
+mod command;
+mod count;
+mod json;
