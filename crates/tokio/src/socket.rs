@@ -1,0 +1,303 @@
+//! One WebSocket, from the attempt to open it to its end.
+
+use std::{
+    collections::VecDeque,
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::SystemTime,
+};
+
+use attache_driver::{failure, ping_payload, pong_payload, request};
+use attache_protocol::{
+    ByteString, Bytes,
+    io::{Input, NetworkFailure, Refusal, SocketEnding, SocketId, SocketRequest},
+};
+use futures_util::{SinkExt as _, StreamExt as _, future::BoxFuture};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_tungstenite::{
+    WebSocketStream, client_async_with_config,
+    tungstenite::{
+        Error, Message,
+        protocol::{CloseFrame, frame::Utf8Bytes},
+    },
+};
+use tracing::Instrument as _;
+
+use crate::{dial::Connection, http::Http};
+
+/// While this many messages wait to be written, nothing is read: a peer that asks and never listens
+/// can't fill the memory.
+const OUTGOING_LIMIT: usize = 256;
+
+/// An attempt to open a socket, or the socket that came of it.
+pub(crate) enum Link {
+    Opening(BoxFuture<'static, Result<Socket, Refusal>>),
+    Open(Socket),
+}
+
+/// An open socket.
+pub(crate) struct Socket {
+    stream: WebSocketStream<Noticed>,
+    /// What the stream has not taken yet.
+    outgoing: VecDeque<Message>,
+    flush: Flush,
+    /// Bytes received when the last sign of life was reported.
+    reported: u64,
+    /// Writing failed; what the peer said before that is still worth reading.
+    unwritable: Option<SocketEnding>,
+}
+
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Flush {
+    Done,
+    Needed,
+}
+
+impl Link {
+    /// Starts to open a socket.
+    pub(crate) fn open(http: Http, request: SocketRequest) -> Self {
+        let open = async move { Socket::open(&http, &request).await };
+        Self::Opening(Box::pin(open.in_current_span()))
+    }
+
+    /// Goes on opening. Ready once, when it is decided.
+    pub(crate) fn poll_opening(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refusal>> {
+        match self {
+            Self::Opening(opening) => match opening.as_mut().poll(cx) {
+                Poll::Ready(Ok(socket)) => {
+                    *self = Self::Open(socket);
+                    Poll::Ready(Ok(()))
+                }
+                Poll::Ready(Err(refusal)) => Poll::Ready(Err(refusal)),
+                Poll::Pending => Poll::Pending,
+            },
+            Self::Open(_) => Poll::Pending,
+        }
+    }
+}
+
+impl Socket {
+    async fn open(http: &Http, request: &SocketRequest) -> Result<Self, Refusal> {
+        let connector = http.connector();
+        let upgrade = request::websocket(connector.base(), request).map_err(|error| {
+            tracing::warn!(%error, "upgrade not possible");
+            Refusal::Network(NetworkFailure::Other)
+        })?;
+        let stream = connector.open().await.map_err(Refusal::Network)?;
+        let config = http.websocket().config();
+        let (stream, _) = client_async_with_config(upgrade, Noticed::new(stream), Some(config))
+            .await
+            .map_err(|error| failure::refusal(&error, SystemTime::now()))?;
+        Ok(Self {
+            reported: stream.get_ref().received,
+            stream,
+            outgoing: VecDeque::new(),
+            flush: Flush::Done,
+            unwritable: None,
+        })
+    }
+
+    /// Queues a text message.
+    pub(crate) fn send_text(&mut self, text: &ByteString) {
+        // Shares the text's memory; the check for UTF-8 can't fail.
+        if let Ok(text) = Utf8Bytes::try_from(text.as_bytes().clone()) {
+            self.queue(Message::Text(text));
+        }
+    }
+
+    /// Queues a ping.
+    pub(crate) fn send_ping(&mut self, payload: u64) {
+        let payload = Bytes::copy_from_slice(&ping_payload(payload));
+        self.queue(Message::Ping(payload));
+    }
+
+    /// Queues a close frame.
+    pub(crate) fn send_close(&mut self, code: u16) {
+        self.queue(Message::Close(Some(CloseFrame {
+            code: code.into(),
+            reason: Utf8Bytes::from_static(""),
+        })));
+    }
+
+    fn queue(&mut self, message: Message) {
+        if self.unwritable.is_none() {
+            self.outgoing.push_back(message);
+        }
+    }
+
+    /// The next thing that the peer did. After [`Input::SocketClosed`] the socket is to be dropped.
+    pub(crate) fn poll_read(&mut self, id: SocketId, cx: &mut Context<'_>) -> Poll<Input> {
+        if self.outgoing.len() >= OUTGOING_LIMIT {
+            return Poll::Pending;
+        }
+        let message = match self.stream.poll_next_unpin(cx) {
+            Poll::Ready(Some(Ok(message))) => message,
+            Poll::Ready(Some(Err(error))) => {
+                self.part_from_offender(&error, cx);
+                let ending = failure::lost(&error);
+                return Poll::Ready(Input::SocketClosed { id, ending });
+            }
+            Poll::Ready(None) => {
+                let ending = SocketEnding::Lost(NetworkFailure::Ended);
+                return Poll::Ready(Input::SocketClosed { id, ending });
+            }
+            Poll::Pending => return self.poll_nothing_read(id),
+        };
+        self.reported = self.stream.get_ref().received;
+        Poll::Ready(match message {
+            Message::Text(text) => match ByteString::try_from(Bytes::from(text)) {
+                Ok(text) => Input::SocketText { id, text },
+                Err(_) => Input::SocketBytes { id },
+            },
+            Message::Binary(bytes) => Input::SocketBinary { id, bytes },
+            Message::Ping(_) => {
+                // The library has queued the pong and waits for somebody to flush it.
+                self.flush = Flush::Needed;
+                Input::SocketPing { id }
+            }
+            Message::Pong(payload) => Input::SocketPong {
+                id,
+                payload: pong_payload(&payload),
+            },
+            Message::Close(frame) => {
+                self.hang_up(cx);
+                let ending = failure::closed(frame.as_ref());
+                Input::SocketClosed { id, ending }
+            }
+            Message::Frame(_) => Input::SocketBytes { id },
+        })
+    }
+
+    /// Hands the stream as much as it takes, then flushes once.
+    pub(crate) fn write(&mut self, cx: &mut Context<'_>) {
+        if self.unwritable.is_some() {
+            return;
+        }
+        if let Err(error) = self.try_write(cx) {
+            self.unwritable = Some(failure::lost(&error));
+            self.outgoing.clear();
+            // So that the reader is asked once more, and reports it.
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    fn try_write(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
+        while !self.outgoing.is_empty() {
+            match self.stream.poll_ready_unpin(cx) {
+                Poll::Ready(ready) => ready?,
+                Poll::Pending => return Ok(()),
+            }
+            let Some(message) = self.outgoing.pop_front() else {
+                break;
+            };
+            match self.stream.start_send_unpin(message) {
+                Ok(()) => self.flush = Flush::Needed,
+                Err(Error::WriteBufferFull(message)) if self.flush == Flush::Needed => {
+                    // The frame is kept, and goes out when the buffer is empty.
+                    self.outgoing.push_front(*message);
+                    match self.poll_flush(cx) {
+                        Poll::Ready(flushed) => flushed?,
+                        Poll::Pending => return Ok(()),
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match self.poll_flush(cx) {
+            Poll::Ready(flushed) => flushed,
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.flush == Flush::Done {
+            return Poll::Ready(Ok(()));
+        }
+        let flushed = self.stream.poll_flush_unpin(cx);
+        if flushed.is_ready() {
+            self.flush = Flush::Done;
+        }
+        flushed
+    }
+
+    /// There is no whole message. Part of one is a sign of life; a broken line is the end.
+    fn poll_nothing_read(&mut self, id: SocketId) -> Poll<Input> {
+        let received = self.stream.get_ref().received;
+        if received != self.reported {
+            self.reported = received;
+            return Poll::Ready(Input::SocketBytes { id });
+        }
+        match self.unwritable.clone() {
+            Some(ending) => Poll::Ready(Input::SocketClosed { id, ending }),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Tells a peer that broke the rules which one, if it still listens.
+    fn part_from_offender(&mut self, error: &Error, cx: &mut Context<'_>) {
+        if let Some(code) = failure::parting_code(error) {
+            let frame = CloseFrame {
+                code,
+                reason: Utf8Bytes::from_static(""),
+            };
+            let _ = self.stream.start_send_unpin(Message::Close(Some(frame)));
+            self.hang_up(cx);
+        }
+    }
+
+    /// Flushes the reply to a close frame and ends the stream, once: a peer that does not even take
+    /// these few bytes is not waited for.
+    fn hang_up(&mut self, cx: &mut Context<'_>) {
+        if self.stream.poll_flush_unpin(cx).is_ready() {
+            let _ = Pin::new(self.stream.get_mut()).poll_shutdown(cx);
+        }
+    }
+}
+
+/// A stream that counts what it receives.
+pub(crate) struct Noticed {
+    stream: Connection,
+    received: u64,
+}
+
+impl Noticed {
+    fn new(stream: Connection) -> Self {
+        Self {
+            stream,
+            received: 0,
+        }
+    }
+}
+
+impl AsyncRead for Noticed {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let count = buffer.filled().len().saturating_sub(before);
+        self.received = self.received.wrapping_add(count as u64);
+        read
+    }
+}
+
+impl AsyncWrite for Noticed {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
