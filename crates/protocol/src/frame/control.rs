@@ -6,10 +6,10 @@ use alloc::{
 };
 
 use bytestring::ByteString;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
-use super::{Frame, JsonShape, MalformedJson, MalformedReason, RawJson, RequestId, json::object};
+use super::{Frame, MalformedJson, MalformedReason, RawJson, RequestId, json::object};
 use crate::{io::Token, viewer::Decision};
 
 /// The fields that go into a control request beside its `subtype`: a JSON object, or nothing.
@@ -31,18 +31,22 @@ impl Fields {
     /// The fields of the JSON object `text`.
     ///
     /// # Errors
-    /// [`MalformedJson`] when `text` is not one JSON object.
+    /// [`MalformedJson`] when `text` is not one JSON object, or brings a `subtype` of its own.
     pub fn parse(text: impl Into<ByteString>) -> Result<Self, MalformedJson> {
-        let object = RawJson::parse(text)?;
-        if object.shape() == JsonShape::Object {
-            Ok(Self(Some(object)))
-        } else {
-            Err(MalformedJson {
+        #[derive(Deserialize)]
+        struct Reserved {
+            #[serde(default)]
+            subtype: Option<IgnoredAny>,
+        }
+        let json = RawJson::parse(text)?;
+        if object::<Reserved>(json.as_str())?.subtype.is_some() {
+            return Err(MalformedJson {
                 reason: MalformedReason::Shape,
                 line: 1,
                 column: 0,
-            })
+            });
         }
+        Ok(Self(Some(json)))
     }
 
     /// The fields between the braces, without the braces.
@@ -82,10 +86,10 @@ impl ControlResponse {
         #[derive(Deserialize)]
         struct Outer<'a> {
             #[serde(borrow)]
-            response: Response<'a>,
+            response: Body<'a>,
         }
         #[derive(Deserialize)]
-        struct Response<'a> {
+        struct Body<'a> {
             subtype: String,
             #[serde(borrow, default)]
             response: Option<&'a RawValue>,
@@ -99,7 +103,7 @@ impl ControlResponse {
             #[serde(borrow, default)]
             pending_permission_requests: Option<Vec<&'a RawValue>>,
         }
-        let Response {
+        let Body {
             subtype,
             response,
             error,

@@ -20,7 +20,7 @@ mod json;
 pub mod message;
 pub mod permission;
 
-use alloc::borrow::Cow;
+use alloc::{borrow::Cow, string::String};
 use core::fmt;
 
 use bytestring::ByteString;
@@ -32,6 +32,9 @@ use json::{Lenient, object, shared};
 
 /// The longest `request_id` that is understood, in bytes; a longer one makes its frame malformed.
 pub const REQUEST_ID_LIMIT: usize = 1024;
+
+/// The longest `uuid` that is remembered, in bytes; a frame with a longer one counts as one without.
+pub const UUID_LIMIT: usize = 256;
 
 /// Cuts a WebSocket text message (or a stdio line) into the texts of its frames.
 ///
@@ -56,6 +59,11 @@ impl RequestId {
         (1..=REQUEST_ID_LIMIT)
             .contains(&text.len())
             .then_some(Self(text))
+    }
+
+    /// An id of our own, of fixed length.
+    pub(crate) fn minted(uuid: String) -> Self {
+        Self(uuid.into())
     }
 
     /// The id as it stands on the wire.
@@ -318,7 +326,7 @@ fn classify(text: &ByteString) -> Result<(FrameKind, Option<ByteString>), FrameE
     let uuid = envelope
         .uuid
         .0
-        .filter(|uuid| !uuid.is_empty())
+        .filter(|uuid| (1..=UUID_LIMIT).contains(&uuid.len()))
         .map(|uuid: Cow<'_, str>| shared(text, uuid));
     Ok((kind, uuid))
 }

@@ -1,6 +1,6 @@
 //! Permission prompts: the `can_use_tool` request, taken apart as far as a person needs it.
 
-use alloc::{borrow::Cow, string::String};
+use alloc::{borrow::Cow, string::String, sync::Arc};
 use core::fmt;
 
 use bytestring::ByteString;
@@ -17,7 +17,9 @@ use super::{
 /// Texts are the agent's own and may hold terminal escapes: strip them before display. Fields without
 /// an accessor here stand in [`frame`](Self::frame), untouched. `Debug` shows the id and the tool, never the content.
 #[derive(Clone)]
-pub struct PermissionRequest {
+pub struct PermissionRequest(Arc<Fields>);
+
+struct Fields {
     frame: Frame,
     request: RawJson,
     request_id: RequestId,
@@ -105,7 +107,7 @@ impl PermissionRequest {
             return Err(shape("request.subtype"));
         }
         let outer: Outer<'_> = object(frame.as_str()).map_err(|_| shape("request"))?;
-        let fields: Fields<'_> = object(outer.request.get()).map_err(|_| shape("request"))?;
+        let fields: Wire<'_> = object(outer.request.get()).map_err(|_| shape("request"))?;
         let text = frame.text();
         let tool_name = string(text, fields.tool_name, "request.tool_name")?
             .ok_or_else(|| missing("request.tool_name"))?;
@@ -123,7 +125,7 @@ impl PermissionRequest {
         {
             return Err(shape("request.permission_suggestions"));
         }
-        Ok(Self {
+        Ok(Self(Arc::new(Fields {
             frame: frame.clone(),
             request: RawJson::within(text, outer.request),
             request_id,
@@ -155,61 +157,61 @@ impl PermissionRequest {
                     "request.requires_user_interaction",
                 )?,
             },
-        })
+        })))
     }
 
     /// The whole frame as it came.
     pub fn frame(&self) -> &Frame {
-        &self.frame
+        &self.0.frame
     }
 
     /// What the answer must name.
     pub fn request_id(&self) -> &RequestId {
-        &self.request_id
+        &self.0.request_id
     }
 
     /// The tool the agent wants to use.
     pub fn tool_name(&self) -> &str {
-        &self.tool_name
+        &self.0.tool_name
     }
 
     /// What it wants to use the tool with: a JSON object.
     pub fn input(&self) -> &RawJson {
-        &self.input
+        &self.0.input
     }
 
     /// The tool use this belongs to in the message stream.
     pub fn tool_use_id(&self) -> Option<&str> {
-        self.tool_use_id.as_deref()
+        self.0.tool_use_id.as_deref()
     }
 
     /// Rules that would allow this for longer: a JSON array, to be handed back as
     /// [`updated_permissions`](crate::viewer::Allow::updated_permissions).
     pub fn suggestions(&self) -> Option<&RawJson> {
-        self.suggestions.as_ref()
+        self.0.suggestions.as_ref()
     }
 
     /// What the agent says about the prompt.
     pub fn texts(&self) -> &PromptTexts {
-        &self.texts
+        &self.0.texts
     }
 
     /// How the agent wants it presented.
     pub fn flags(&self) -> PromptFlags {
-        self.flags
+        self.0.flags
     }
 
     /// Whether `other` asks for the very same thing. The frame's envelope (its `uuid`) may differ.
     pub fn asks_the_same(&self, other: &Self) -> bool {
-        self.request_id == other.request_id && self.request.same_value(&other.request)
+        self.0.request_id == other.0.request_id && self.0.request.same_value(&other.0.request)
     }
 }
 
 impl fmt::Debug for PermissionRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PermissionRequest")
-            .field("request_id", &self.request_id)
-            .field("tool_name", &self.tool_name)
+            .field("request_id", &self.0.request_id)
+            .field("tool_name", &self.0.tool_name)
             .finish_non_exhaustive()
     }
 }
@@ -221,7 +223,7 @@ struct Outer<'a> {
 }
 
 #[derive(Deserialize)]
-struct Fields<'a> {
+struct Wire<'a> {
     #[serde(borrow, default)]
     tool_name: Option<&'a RawValue>,
     #[serde(borrow, default)]

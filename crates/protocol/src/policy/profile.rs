@@ -61,7 +61,7 @@ impl Profile {
     /// The documented behaviour of the reference client: 5 retries 2 s apart; for 4001 3 retries after
     /// 2 s, 4 s and 6 s; for 4003 none.
     pub fn reference() -> Self {
-        const STEP: Duration = Duration::from_millis(2000);
+        const STEP: Duration = Duration::from_secs(2);
         let drops = RetryRule {
             delays: Delays::Constant(STEP),
             limit: Limit::Retries(5),

@@ -1,14 +1,49 @@
 //! The viewer: a person's end of a session.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `connection` | attempts, links, liveness, the end |
+//! | `routing` | where each frame goes, and what becomes possible next |
+//! | `catchup` | loading what was missed |
+//! | `prompts` | permission prompts and their answers |
+//! | `outbox` | messages on their way |
+//! | `requests` | requests to the agent |
+//! | `watchdog` | an agent that says nothing |
 
+mod catchup;
 mod command;
 mod config;
+mod connection;
+mod endpoint;
 mod event;
+mod memory;
+mod outbox;
+mod phase;
+mod prompts;
+mod queue;
+mod requests;
+mod routing;
+mod watchdog;
+
+use alloc::collections::VecDeque;
+
+use bytestring::ByteString;
 
 use crate::{
-    frame::{RequestId, control::Fields},
-    io::{Effect, Input},
-    time::{TimerIndex, Timestamp},
+    frame::{FrameError, RequestId, control::Fields},
+    io::{Effect, HttpRequestId, HttpResponse, IdCounter, Input, SocketId, Token, TokenReason},
+    policy::Episode,
+    rng::Rng,
+    time::{TimerIndex, TimerTable, Timestamp},
 };
+use catchup::CatchUp;
+use memory::Memory;
+use outbox::Outbox;
+use phase::{Inbox, Phase};
+use prompts::Prompts;
+use queue::EventQueue;
+use requests::{Audience, Requests, Scope};
+use watchdog::Watchdog;
 
 pub use command::{
     ConnectError, DecideError, ReconnectError, RequestError, SendError, SendRefusal,
@@ -39,7 +74,7 @@ pub enum Timer {
     Close,
     /// A page of history must have come, or may be asked for again.
     Page,
-    /// The catch-up as a whole must be over.
+    /// The catch-up must have got on.
     CatchUp,
     /// The message in flight must have been answered, or may be tried again.
     Outbox,
@@ -47,6 +82,8 @@ pub enum Timer {
     Request,
     /// The agent has been silent for too long after a send.
     Watchdog,
+    /// Frames are waiting for room.
+    Backlog,
 }
 
 impl TimerIndex for Timer {
@@ -63,6 +100,7 @@ impl TimerIndex for Timer {
         Self::Outbox,
         Self::Request,
         Self::Watchdog,
+        Self::Backlog,
     ];
 
     fn index(self) -> usize {
@@ -70,77 +108,447 @@ impl TimerIndex for Timer {
     }
 }
 
-/// A person's end of a session, as a state machine.
+/// A person's end of a session, as a state machine without I/O.
+///
+/// Four kinds of methods, and nothing happens outside them:
+///
+/// - **commands** ([`connect`](Self::connect), [`send`](Self::send), [`decide`](Self::decide),
+///   [`request`](Self::request), [`interrupt`](Self::interrupt), [`reconnect`](Self::reconnect),
+///   [`close`](Self::close)): what the application wants. A refused command changes nothing.
+/// - **inputs** ([`handle_input`](Self::handle_input), [`handle_timeout`](Self::handle_timeout)): what
+///   the driver saw. They return nothing, trouble is data.
+/// - **outputs** ([`poll_effect`](Self::poll_effect), [`poll_event`](Self::poll_event),
+///   [`poll_timeout`](Self::poll_timeout)): what is to be done, what is to be told, and when to call
+///   again. They only pop, so when and in which order they are drained changes nothing.
+/// - **questions** ([`status`](Self::status), [`wants_read`](Self::wants_read),
+///   [`is_closed`](Self::is_closed), [`is_drained`](Self::is_drained)).
+///
+/// Every method that takes a time accepts any; an earlier one than the last counts as the last. None
+/// of them panics, on any input.
 #[derive(Clone, Debug)]
 pub struct Viewer {
+    config: ViewerConfig,
+    rng: Rng,
+    ids: IdCounter,
+    now: Timestamp,
+    timers: TimerTable<{ Timer::ALL.len() }>,
+
+    phase: Phase,
     status: Status,
+    episode: Episode,
+    rejected: Option<Token>,
+    last_forced: Option<Timestamp>,
+    pings: u64,
+    inbox: Inbox,
+
+    catch_up: CatchUp,
+    delivered: Memory,
+    prompts: Prompts,
+    outbox: Outbox,
+    requests: Requests,
+    turn: u64,
+    watchdog: Watchdog,
+    owes_first_answer: bool,
+
+    effects: VecDeque<Effect>,
+    events: EventQueue,
 }
 
-#[expect(
-    unused_variables,
-    clippy::unused_self,
-    clippy::needless_pass_by_ref_mut,
-    clippy::unnecessary_wraps,
-    clippy::needless_pass_by_value,
-    missing_docs,
-    reason = "signatures first"
-)]
 impl Viewer {
+    /// A viewer that has not been told to connect.
+    ///
+    /// `seed` feeds ids and jitter: give every session 32 bytes from the system's entropy. Same seed
+    /// and same inputs give the same transcript. `now` is where time starts.
     pub fn new(config: ViewerConfig, seed: [u8; 32], now: Timestamp) -> Self {
+        let limits = &config.limits;
         Self {
+            rng: Rng::new(seed),
+            ids: IdCounter::default(),
+            now,
+            timers: TimerTable::default(),
+            phase: Phase::Idle,
             status: Status::Idle,
+            episode: Episode::default(),
+            rejected: None,
+            last_forced: None,
+            pings: 0,
+            inbox: Inbox::default(),
+            catch_up: CatchUp::new(),
+            delivered: Memory::new(limits.remembered),
+            prompts: Prompts::new(limits),
+            outbox: Outbox::new(limits),
+            requests: Requests::default(),
+            turn: 0,
+            watchdog: Watchdog::default(),
+            owes_first_answer: config.has_initial_prompt,
+            effects: VecDeque::new(),
+            events: EventQueue::new(limits),
+            config,
         }
     }
+
+    /// Starts connecting. From here on the viewer keeps itself connected until it is closed or its
+    /// budget is spent.
+    ///
+    /// # Errors
+    /// When it is connecting or connected already, or closed.
     pub fn connect(&mut self, now: Timestamp) -> Result<(), ConnectError> {
-        Ok(())
+        self.set_now(now);
+        match self.phase {
+            Phase::Idle => {
+                self.attempt(TokenReason::Attempt);
+                Ok(())
+            }
+            Phase::FetchingToken { .. }
+            | Phase::Opening { .. }
+            | Phase::Up(_)
+            | Phase::Waiting { .. } => Err(ConnectError::AlreadyConnected),
+            Phase::Ending { .. } | Phase::Closing { .. } | Phase::Closed => {
+                Err(ConnectError::Closed)
+            }
+        }
     }
+
+    /// Queues a message. It is posted in order, under one id however often it takes, and ends in exactly
+    /// one of [`SendState::Accepted`] and [`SendState::Rejected`]. May be called in any connection state.
+    ///
+    /// # Errors
+    /// The content comes back when the outbox is full, the viewer only watches, or it is closed.
     pub fn send(&mut self, now: Timestamp, content: Content) -> Result<MessageId, SendError> {
-        Ok(MessageId("".into()))
+        self.set_now(now);
+        let refuse = |reason, content| Err(SendError { reason, content });
+        if self.is_ending() {
+            return refuse(SendRefusal::Closed, content);
+        }
+        if self.config.viewer_only {
+            return refuse(SendRefusal::ViewerOnly, content);
+        }
+        // Checked before an id is drawn, so that a refusal leaves no trace.
+        if let Err(reason) = self
+            .outbox
+            .admits(content.as_json().as_str().len(), &self.config.limits)
+        {
+            return refuse(reason, content);
+        }
+        let id = MessageId(self.rng.uuid().into());
+        let body = endpoint::message_body(&self.config, &id, &content);
+        self.outbox.push(id.clone(), body);
+        self.events.push(Event::Send {
+            id: id.clone(),
+            state: SendState::Queued,
+        });
+        self.advance();
+        Ok(id)
     }
+
+    /// Answers a prompt. The answer goes out as soon as the link is live and the prompt is known to be
+    /// open; it is kept across drops until then.
+    ///
+    /// # Errors
+    /// When the prompt is not open, is answered already, or may no longer be asked (see
+    /// [`Standing`]); when the viewer only watches or is closed.
     pub fn decide(
         &mut self,
         now: Timestamp,
         request_id: &RequestId,
-        decision: Decision,
+        decision: &Decision,
     ) -> Result<(), DecideError> {
+        self.set_now(now);
+        if self.is_ending() {
+            return Err(DecideError::Closed);
+        }
+        if self.config.viewer_only {
+            return Err(DecideError::ViewerOnly);
+        }
+        self.prompts.decide(request_id, decision)?;
+        self.events.push(Event::PermissionChanged {
+            request_id: request_id.clone(),
+            state: PromptState::Answered,
+        });
+        self.advance();
         Ok(())
     }
+
+    /// Asks the agent for something: `set_model`, `set_permission_mode`, any subtype with any fields.
+    /// Its one outcome comes as [`Event::Request`]. Sent at most once; offline it waits until its
+    /// deadline.
+    ///
+    /// # Errors
+    /// When too many requests are open, the viewer only watches, or it is closed.
     pub fn request(
         &mut self,
         now: Timestamp,
         subtype: &str,
         fields: &Fields,
     ) -> Result<RequestId, RequestError> {
-        Err(RequestError::Full)
+        self.set_now(now);
+        self.admit_request()?;
+        let patience = self.config.patience.request;
+        let audience = Audience::Application;
+        let id = self.open_request(subtype, fields, patience, Scope::Session, audience);
+        self.advance();
+        Ok(id)
     }
+
+    /// Asks the agent to stop what it is doing now. An interrupt that can't be sent while the present
+    /// turn lasts, or within its deadline, expires: it never stops a later turn.
+    ///
+    /// # Errors
+    /// As for [`request`](Self::request).
     pub fn interrupt(&mut self, now: Timestamp) -> Result<RequestId, RequestError> {
-        Err(RequestError::Full)
+        self.set_now(now);
+        self.admit_request()?;
+        let patience = self.config.patience.interrupt;
+        let scope = Scope::Turn(self.turn);
+        let audience = Audience::Application;
+        let id = self.open_request("interrupt", &Fields::NONE, patience, scope, audience);
+        self.advance();
+        Ok(id)
     }
+
+    /// Drops the connection, however it is, and makes a new one. Counts against no budget.
+    ///
+    /// # Errors
+    /// When the last forced reconnect is too fresh, nothing was ever connected, or the viewer is closed.
     pub fn reconnect(&mut self, now: Timestamp) -> Result<(), ReconnectError> {
+        self.set_now(now);
+        if self.is_ending() {
+            return Err(ReconnectError::Closed);
+        }
+        if matches!(self.phase, Phase::Idle) {
+            return Err(ReconnectError::NotConnected);
+        }
+        if let Some(last) = self.last_forced {
+            let interval = self.config.liveness.reconnect_interval;
+            let ago = self.now.saturating_since(last);
+            if ago < interval {
+                let retry_after = interval.saturating_sub(ago);
+                return Err(ReconnectError::TooSoon { retry_after });
+            }
+        }
+        self.force();
+        self.advance();
         Ok(())
     }
-    pub fn close(&mut self, now: Timestamp) {}
-    pub fn handle_input(&mut self, now: Timestamp, input: Input) {}
-    pub fn handle_timeout(&mut self, now: Timestamp) {}
+
+    /// Ends the session's connection: the peer is told, given a moment, and then dropped. Harmless when
+    /// repeated.
+    pub fn close(&mut self, now: Timestamp) {
+        self.set_now(now);
+        self.start_closing();
+    }
+
+    /// Takes in what the driver saw.
+    pub fn handle_input(&mut self, now: Timestamp, input: Input) {
+        self.set_now(now);
+        if matches!(self.phase, Phase::Closed) {
+            return;
+        }
+        match input {
+            Input::TokenFetched { id, token } => self.token_fetched(id, token),
+            Input::TokenRefused { id, refusal } => self.token_refused(id, refusal),
+            Input::SocketOpened { id } => self.socket_opened(id),
+            Input::SocketRefused { id, refusal } => self.socket_refused(id, refusal),
+            Input::SocketBytes { id } | Input::SocketPing { id } => {
+                if self.is_up(id) {
+                    self.alive();
+                }
+            }
+            Input::SocketText { id, text } => {
+                if self.is_up(id) {
+                    self.alive();
+                    self.text(text);
+                }
+            }
+            Input::SocketBinary { id, bytes } => {
+                if self.is_up(id) {
+                    self.alive();
+                    self.binary(&bytes);
+                }
+            }
+            Input::SocketPong { id, payload } => {
+                if self.is_up(id) {
+                    self.alive();
+                }
+                if let Some(ping) = payload
+                    && self.socket() == Some(id)
+                    && ping <= self.pings
+                {
+                    self.answers_delivered(ping);
+                }
+            }
+            Input::SocketClosed { id, ending } => self.socket_closed(id, &ending),
+            Input::HttpAnswered { id, response } => self.http_over(id, Some(&response)),
+            Input::HttpFailed { id, .. } => self.http_over(id, None),
+            Input::Woke => self.woke(),
+        }
+        self.advance();
+    }
+
+    /// Takes in that time has passed. Early calls are harmless; each due timer fires once.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        self.set_now(now);
+        while let Some(timer) = self.timers.pop_due(self.now) {
+            self.fire(timer);
+            self.advance();
+        }
+    }
+
+    /// The next order for the driver.
     pub fn poll_effect(&mut self) -> Option<Effect> {
-        None
+        self.effects.pop_front()
     }
+
+    /// The next thing the application should know.
     pub fn poll_event(&mut self) -> Option<Event> {
-        None
+        self.events.pop()
     }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout), and what for; `None` when nothing is
+    /// pending.
     pub fn poll_timeout(&self) -> Option<(Timestamp, Timer)> {
-        None
+        self.timers.next()
     }
+
+    /// Where the connection stands.
     pub fn status(&self) -> &Status {
         &self.status
     }
+
+    /// Whether the driver should read from the socket. False while the application takes too few
+    /// events; the peer then feels it through TCP, and its silence is not held against it.
     pub fn wants_read(&self) -> bool {
-        true
+        match self.phase {
+            Phase::Up(_) => self.has_room() && self.inbox.is_empty(),
+            Phase::Idle
+            | Phase::FetchingToken { .. }
+            | Phase::Opening { .. }
+            | Phase::Waiting { .. }
+            | Phase::Ending { .. }
+            | Phase::Closing { .. }
+            | Phase::Closed => true,
+        }
     }
+
+    /// Whether the end is decided: commands are refused, inputs change nothing.
     pub fn is_closed(&self) -> bool {
-        false
+        matches!(self.phase, Phase::Closed)
     }
+
+    /// Whether the end is decided and every effect and event has been taken.
     pub fn is_drained(&self) -> bool {
-        false
+        self.is_closed() && self.effects.is_empty() && self.events.is_empty()
+    }
+
+    fn set_now(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+    }
+
+    fn is_ending(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Ending { .. } | Phase::Closing { .. } | Phase::Closed
+        )
+    }
+
+    fn is_up(&self, id: SocketId) -> bool {
+        matches!(&self.phase, Phase::Up(link) if link.socket == id)
+    }
+
+    fn admit_request(&self) -> Result<(), RequestError> {
+        if self.is_ending() {
+            Err(RequestError::Closed)
+        } else if self.config.viewer_only {
+            Err(RequestError::ViewerOnly)
+        } else if self.requests.len() >= self.config.limits.requests {
+            Err(RequestError::Full)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Some real peers send frames as binary messages.
+    fn binary(&mut self, bytes: &bytes::Bytes) {
+        if let Ok(text) = ByteString::try_from(bytes.clone()) {
+            self.text(text);
+        } else {
+            let text = alloc::string::String::from_utf8_lossy(bytes).into_owned();
+            self.malformed(FrameError::NotUtf8.into(), text.into());
+        }
+    }
+
+    fn http_over(&mut self, id: HttpRequestId, response: Option<&HttpResponse>) {
+        if self.outbox.in_flight() == Some(id) {
+            self.post_over(response);
+            self.close_if_done();
+        } else if self.catch_up.in_flight() == Some(id) {
+            self.page_answered(response);
+        }
+    }
+
+    fn post_over(&mut self, response: Option<&HttpResponse>) {
+        let profile = &self.config.profile;
+        if let Some(posted) = self.outbox.answered(response, profile, &mut self.rng) {
+            self.posted(posted);
+        }
+    }
+
+    fn fire(&mut self, timer: Timer) {
+        match timer {
+            Timer::Token => self.without_token(crate::io::TokenRefusal::Unavailable),
+            Timer::Connect => {
+                self.abort_socket();
+                self.lose(crate::policy::Outcome::ConnectDeadline);
+            }
+            Timer::Retry => self.attempt(TokenReason::Attempt),
+            Timer::Ping => {
+                self.timers
+                    .arm(Timer::Ping, self.now, self.config.liveness.ping_after);
+                self.ping();
+            }
+            Timer::Silence => self.silent(),
+            Timer::Stable => {
+                self.episode.end();
+                self.rejected = None;
+            }
+            Timer::Close => self.finish(crate::policy::CloseCause::Requested),
+            Timer::Page => match self.catch_up.in_flight() {
+                Some(id) => {
+                    self.effects.push_back(Effect::CancelHttp { id });
+                    self.page_answered(None);
+                }
+                None => self.catch_up.resume(),
+            },
+            Timer::CatchUp if self.events.is_full() => {
+                let patience = self.config.patience.catch_up;
+                self.timers.arm(Timer::CatchUp, self.now, patience);
+            }
+            Timer::CatchUp => {
+                if let Some(id) = self.catch_up.in_flight() {
+                    self.effects.push_back(Effect::CancelHttp { id });
+                }
+                let outcome = self.catch_up.give_up(GapCause::Unreachable);
+                self.page(outcome);
+            }
+            Timer::Outbox => match self.outbox.in_flight() {
+                Some(id) => {
+                    self.effects.push_back(Effect::CancelHttp { id });
+                    self.post_over(None);
+                }
+                None => self.outbox.resume(),
+            },
+            Timer::Request => {
+                for over in self.requests.expire(self.now) {
+                    self.request_over(over);
+                }
+            }
+            Timer::Watchdog => {
+                if let Some(waited) = self.watchdog.bark(self.now) {
+                    self.events.push(Event::Unresponsive { waited });
+                    self.force();
+                }
+            }
+            Timer::Backlog => self.read_inbox(),
+        }
     }
 }

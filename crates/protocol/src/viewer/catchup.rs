@@ -1,0 +1,537 @@
+//! Loading what was missed: pages of the stored log first, then what arrived meanwhile.
+
+use alloc::{
+    collections::{BTreeSet, VecDeque},
+    vec::Vec,
+};
+use core::time::Duration;
+
+use bytestring::ByteString;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{GapCause, History, Limits, Source};
+use crate::{
+    frame::{Frame, FrameKind, JsonShape, RawJson},
+    io::{HttpRequestId, HttpResponse, Token},
+    policy::Profile,
+    rng::Rng,
+};
+
+/// A page with more entries than this is not what was asked for.
+const PAGE_ENTRIES_LIMIT: usize = 10_000;
+
+/// The position in the log, and what is needed to get on from there.
+#[derive(Clone, Debug)]
+pub(super) struct CatchUp {
+    position: Position,
+    opened: Opened,
+    listed: Listed,
+    run: Option<Run>,
+    held: VecDeque<Held>,
+    held_uuids: BTreeSet<ByteString>,
+    held_bytes: usize,
+}
+
+/// How far the log has been delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Position {
+    /// Nothing is known of it.
+    Unknown,
+    /// It was empty.
+    Start,
+    /// Up to and including this stored frame.
+    After(ByteString),
+}
+
+/// Whether a socket has been open before.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Opened {
+    Never,
+    Before,
+}
+
+/// One catch-up; it survives a drop of the link and goes on where it was.
+#[derive(Clone, Debug)]
+struct Run {
+    source: Source,
+    after: Option<ByteString>,
+    page: Page,
+    tail: Option<Tail>,
+    failures: u32,
+    refused_with: Option<Token>,
+    filled: Filled,
+}
+
+#[derive(Clone, Debug)]
+enum Page {
+    Wanted,
+    InFlight {
+        id: HttpRequestId,
+        token: Token,
+    },
+    Pausing,
+    NeedsToken {
+        refused: Token,
+    },
+    /// Nothing is left to load.
+    Done,
+}
+
+/// Whether this run has told of a hole.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Filled {
+    Completely,
+    WithGap,
+}
+
+/// Whether the server has ever answered the list.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Listed {
+    Never,
+    Once,
+}
+
+/// The end of a history that is read as a whole and shown in part.
+#[derive(Clone, Debug)]
+struct Tail {
+    messages: VecDeque<Frame>,
+    bytes: usize,
+    limit: usize,
+    limit_bytes: usize,
+}
+
+/// A frame that arrived while the catch-up was running.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    pub(super) frame: Frame,
+    pub(super) link: HeldFrom,
+}
+
+/// Whether a held frame's link is still up.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum HeldFrom {
+    ThisLink,
+    EarlierLink,
+}
+
+/// What opening a link asks for.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// There is something to load.
+    Running,
+    /// There is nothing to load.
+    Nothing,
+    /// Something may be missing and there is no position to load it from.
+    NoPosition,
+}
+
+/// A page to ask for.
+pub(super) struct NextPage<'a> {
+    /// The id it starts after; none for the beginning of the log.
+    pub(super) after: Option<&'a ByteString>,
+}
+
+/// What a page brought.
+#[derive(Debug)]
+pub(super) enum PageOutcome {
+    /// The next frames of the log.
+    Frames(Vec<ByteString>),
+    /// Ask again after the delay.
+    Again(Duration),
+    /// Ask again with another token.
+    NeedsToken,
+    /// A hole after this frame.
+    Gap(Option<ByteString>, GapCause),
+}
+
+impl CatchUp {
+    pub(super) fn new() -> Self {
+        Self {
+            position: Position::Unknown,
+            opened: Opened::Never,
+            listed: Listed::Never,
+            run: None,
+            held: VecDeque::new(),
+            held_uuids: BTreeSet::new(),
+            held_bytes: 0,
+        }
+    }
+
+    /// A link opened.
+    pub(super) fn open(&mut self, history: History, limits: &Limits) -> Start {
+        if self.run.is_some() {
+            return Start::Running;
+        }
+        let first = self.opened == Opened::Never;
+        self.opened = Opened::Before;
+        let (source, after, tail) = match (first, history, &self.position) {
+            (true, History::None, _) => return Start::Nothing,
+            (true, History::All, _) => (Source::History, None, None),
+            (true, History::Latest(limit), _) => {
+                let tail = Tail {
+                    messages: VecDeque::new(),
+                    bytes: 0,
+                    limit,
+                    limit_bytes: limits.event_bytes,
+                };
+                (Source::History, None, Some(tail))
+            }
+            (false, _, Position::Unknown) => return Start::NoPosition,
+            (false, _, Position::Start) => (Source::Backfill, None, None),
+            (false, _, Position::After(id)) => (Source::Backfill, Some(id.clone()), None),
+        };
+        self.run = Some(Run {
+            source,
+            after,
+            page: Page::Wanted,
+            tail,
+            failures: 0,
+            refused_with: None,
+            filled: Filled::Completely,
+        });
+        Start::Running
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.run.is_some()
+    }
+
+    /// The source of the frames this run loads.
+    pub(super) fn source(&self) -> Source {
+        self.run.as_ref().map_or(Source::Backfill, |run| run.source)
+    }
+
+    /// Where the next page starts, if one may be asked for now with `token`.
+    pub(super) fn next_page(&self, token: &Token) -> Option<NextPage<'_>> {
+        let run = self.run.as_ref()?;
+        match &run.page {
+            Page::Wanted => {}
+            Page::NeedsToken { refused } if refused != token => {}
+            Page::InFlight { .. } | Page::Pausing | Page::NeedsToken { .. } | Page::Done => {
+                return None;
+            }
+        }
+        Some(NextPage {
+            after: run.after.as_ref(),
+        })
+    }
+
+    /// A page is on its way as call `id`.
+    pub(super) fn page_sent(&mut self, id: HttpRequestId, token: Token) {
+        if let Some(run) = &mut self.run {
+            run.page = Page::InFlight { id, token };
+        }
+    }
+
+    /// The call a page is on its way with.
+    pub(super) fn in_flight(&self) -> Option<HttpRequestId> {
+        match &self.run.as_ref()?.page {
+            Page::InFlight { id, .. } => Some(*id),
+            Page::Wanted | Page::Pausing | Page::NeedsToken { .. } | Page::Done => None,
+        }
+    }
+
+    /// The token that was refused, when the next page waits for another one.
+    pub(super) fn wants_other_than(&self) -> Option<&Token> {
+        match &self.run.as_ref()?.page {
+            Page::NeedsToken { refused } => Some(refused),
+            Page::Wanted | Page::InFlight { .. } | Page::Pausing | Page::Done => None,
+        }
+    }
+
+    /// The page in flight was answered, or (`None`) there is no answer.
+    pub(super) fn answered(
+        &mut self,
+        response: Option<&HttpResponse>,
+        profile: &Profile,
+        rng: &mut Rng,
+    ) -> Option<PageOutcome> {
+        let run = self.run.as_mut()?;
+        let Page::InFlight { token, .. } = core::mem::replace(&mut run.page, Page::Pausing) else {
+            return None;
+        };
+        let status = response.map(|response| response.status);
+        Some(match (status, response) {
+            (Some(200..=299), Some(response)) => match read_page(response) {
+                Some(page) => self.take_page(page),
+                None => self.give_up(GapCause::Unreadable),
+            },
+            (Some(401 | 403), _) if run.refused_with.is_none() => {
+                run.refused_with = Some(token.clone());
+                run.page = Page::NeedsToken { refused: token };
+                PageOutcome::NeedsToken
+            }
+            (Some(404 | 405), _) => {
+                let cause = match (self.listed, &run.after) {
+                    (Listed::Once, Some(_)) => GapCause::NotRetained,
+                    (Listed::Once, None) | (Listed::Never, _) => GapCause::NoHistory,
+                };
+                self.give_up(cause)
+            }
+            (Some(410), _) if run.after.is_some() => {
+                let outcome = self.tell(GapCause::NotRetained);
+                self.start_over();
+                outcome
+            }
+            (Some(410), _) => self.give_up(GapCause::NotRetained),
+            (None | Some(408 | 425 | 429 | 500..=599), response) => {
+                run.failures = run.failures.saturating_add(1);
+                let asked = response
+                    .and_then(|response| response.retry_after)
+                    .unwrap_or_default()
+                    .min(profile.retry_after_cap);
+                let delay = profile.drops.delays.draw(run.failures, rng);
+                PageOutcome::Again(delay.max(asked))
+            }
+            (Some(status), _) => self.give_up(GapCause::Refused { status }),
+        })
+    }
+
+    /// The pause before the next try is over.
+    pub(super) fn resume(&mut self) {
+        if let Some(run) = &mut self.run
+            && matches!(run.page, Page::Pausing)
+        {
+            run.page = Page::Wanted;
+        }
+    }
+
+    /// Another token may come later: a page that waits for one pauses for the returned delay.
+    pub(super) fn pause(&mut self, profile: &Profile, rng: &mut Rng) -> Option<Duration> {
+        self.wants_other_than()?;
+        let run = self.run.as_mut()?;
+        run.page = Page::Pausing;
+        run.failures = run.failures.saturating_add(1);
+        Some(profile.drops.delays.draw(run.failures, rng))
+    }
+
+    /// Gives the rest of the run up. The hole is told once a run.
+    pub(super) fn give_up(&mut self, cause: GapCause) -> PageOutcome {
+        let outcome = self.tell(cause);
+        if let Some(run) = &mut self.run {
+            run.page = Page::Done;
+        }
+        outcome
+    }
+
+    /// Whether everything there is has been loaded.
+    pub(super) fn is_done(&self) -> bool {
+        matches!(&self.run, Some(run) if matches!(run.page, Page::Done))
+    }
+
+    /// The last frame delivered before whatever comes next.
+    pub(super) fn edge(&self) -> Option<ByteString> {
+        if let Some(after) = self.run.as_ref().and_then(|run| run.after.clone()) {
+            return Some(after);
+        }
+        match &self.position {
+            Position::After(id) => Some(id.clone()),
+            Position::Unknown | Position::Start => None,
+        }
+    }
+
+    /// Keeps a message of a history that is shown in part; gives it back when it is to be shown now.
+    pub(super) fn keep_for_tail(&mut self, frame: Frame) -> Option<Frame> {
+        match self.run.as_mut().and_then(|run| run.tail.as_mut()) {
+            Some(tail) => {
+                tail.push(frame);
+                None
+            }
+            None => Some(frame),
+        }
+    }
+
+    /// Keeps a frame that arrived while the run is on.
+    pub(super) fn hold(&mut self, frame: Frame) {
+        self.held_bytes = self.held_bytes.saturating_add(frame.as_str().len());
+        if let Some(uuid) = frame.uuid() {
+            self.held_uuids.insert(ByteString::from(&**uuid));
+        }
+        self.held.push_back(Held {
+            frame,
+            link: HeldFrom::ThisLink,
+        });
+    }
+
+    /// Whether no more can be held.
+    pub(super) fn is_full(&self, limits: &Limits) -> bool {
+        self.held.len() >= limits.held.max(1) || self.held_bytes >= limits.held_bytes.max(1)
+    }
+
+    /// The log contains `frame`: the copy that is held is superfluous. A prompt that the server asks
+    /// again is kept, for being asked again says something.
+    pub(super) fn loaded(&mut self, frame: &Frame) {
+        let Some(uuid) = frame.uuid() else { return };
+        if matches!(frame.kind(), FrameKind::ControlRequest { .. })
+            || !self.held_uuids.remove(&**uuid)
+        {
+            return;
+        }
+        let copy = |held: &Held| held.frame.uuid() == Some(uuid);
+        if let Some(place) = self.held.iter().position(copy)
+            && let Some(held) = self.held.remove(place)
+        {
+            self.held_bytes = self.held_bytes.saturating_sub(held.frame.as_str().len());
+        }
+    }
+
+    /// A stored frame was delivered live.
+    pub(super) fn delivered(&mut self, frame: &Frame) {
+        if let Some(uuid) = frame.uuid()
+            && frame.is_stored()
+            && !matches!(frame.kind(), FrameKind::ControlRequest { .. })
+        {
+            self.position = Position::After(ByteString::from(&**uuid));
+        }
+    }
+
+    /// The link is gone. Returns the call that is no longer wanted.
+    pub(super) fn link_lost(&mut self) -> Option<HttpRequestId> {
+        for held in &mut self.held {
+            held.link = HeldFrom::EarlierLink;
+        }
+        let call = self.in_flight();
+        self.renew();
+        call
+    }
+
+    /// A new link is there: a page that was under way or waiting is asked for again.
+    fn renew(&mut self) {
+        if let Some(run) = &mut self.run
+            && !matches!(run.page, Page::Done)
+        {
+            run.page = Page::Wanted;
+            run.refused_with = None;
+        }
+    }
+
+    /// Ends the run: the messages of the history's end, what was held, and whether there is a hole.
+    pub(super) fn finish(&mut self) -> Option<Finished> {
+        let run = self.run.take()?;
+        self.position = match (run.after, run.filled) {
+            (Some(after), _) => Position::After(after),
+            (None, Filled::Completely) => Position::Start,
+            (None, Filled::WithGap) => self.position.clone(),
+        };
+        self.held_bytes = 0;
+        self.held_uuids.clear();
+        Some(Finished {
+            tail: run.tail.map(|tail| tail.messages).unwrap_or_default(),
+            held: core::mem::take(&mut self.held),
+            source: run.source,
+            is_complete: run.filled == Filled::Completely,
+        })
+    }
+
+    fn take_page(&mut self, page: ReadPage) -> PageOutcome {
+        self.listed = Listed::Once;
+        let Some(run) = &mut self.run else {
+            return PageOutcome::Frames(Vec::new());
+        };
+        run.failures = 0;
+        run.refused_with = None;
+        let moved = page.last_id.is_some() && page.last_id != run.after;
+        if let Some(last) = page.last_id {
+            run.after = Some(last);
+        }
+        run.page = match (page.has_more, moved) {
+            (true, true) => Page::Wanted,
+            (false, _) => Page::Done,
+            // A page that says there is more and does not get on would be asked for for ever.
+            (true, false) => return self.give_up(GapCause::Unreadable),
+        };
+        PageOutcome::Frames(page.frames)
+    }
+
+    fn start_over(&mut self) {
+        if let Some(run) = &mut self.run {
+            run.after = None;
+            run.page = Page::Wanted;
+        }
+    }
+
+    fn tell(&mut self, cause: GapCause) -> PageOutcome {
+        let edge = self.edge();
+        match &mut self.run {
+            Some(run) if run.filled == Filled::Completely => {
+                run.filled = Filled::WithGap;
+                PageOutcome::Gap(edge, cause)
+            }
+            Some(_) | None => PageOutcome::Frames(Vec::new()),
+        }
+    }
+}
+
+/// A run that is over.
+pub(super) struct Finished {
+    pub(super) tail: VecDeque<Frame>,
+    pub(super) held: VecDeque<Held>,
+    pub(super) source: Source,
+    pub(super) is_complete: bool,
+}
+
+impl Tail {
+    fn push(&mut self, frame: Frame) {
+        self.bytes = self.bytes.saturating_add(frame.as_str().len());
+        self.messages.push_back(frame);
+        while self.messages.len() > self.limit
+            || (self.bytes > self.limit_bytes && self.messages.len() > 1)
+        {
+            let Some(oldest) = self.messages.pop_front() else {
+                return;
+            };
+            self.bytes = self.bytes.saturating_sub(oldest.as_str().len());
+        }
+    }
+}
+
+struct ReadPage {
+    frames: Vec<ByteString>,
+    has_more: bool,
+    last_id: Option<ByteString>,
+}
+
+fn read_page(response: &HttpResponse) -> Option<ReadPage> {
+    #[derive(Deserialize)]
+    struct Wire<'a> {
+        #[serde(borrow)]
+        data: Vec<&'a RawValue>,
+        has_more: bool,
+        #[serde(borrow, default)]
+        last_id: Option<&'a RawValue>,
+    }
+    #[derive(Deserialize)]
+    struct Id {
+        uuid: Option<alloc::string::String>,
+    }
+    let text = ByteString::try_from(response.body.clone()).ok()?;
+    let body = RawJson::parse(text.clone()).ok()?;
+    if body.shape() != JsonShape::Object {
+        return None;
+    }
+    let page: Wire<'_> = serde_json::from_str(&text).ok()?;
+    if page.data.len() > PAGE_ENTRIES_LIMIT {
+        return None;
+    }
+    let named = page
+        .last_id
+        .and_then(|raw| serde_json::from_str::<alloc::string::String>(raw.get()).ok());
+    let last = page
+        .data
+        .iter()
+        .rev()
+        .find_map(|raw| serde_json::from_str::<Id>(raw.get()).ok()?.uuid);
+    Some(ReadPage {
+        frames: page
+            .data
+            .iter()
+            .map(|raw| text.slice_ref(raw.get()))
+            .collect(),
+        has_more: page.has_more,
+        last_id: named.or(last).map(ByteString::from),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,215 @@
+use alloc::{format, string::String};
+
+use bytes::Bytes;
+
+use super::*;
+use crate::io::IdCounter;
+
+struct Desk {
+    catch_up: CatchUp,
+    ids: IdCounter,
+    rng: Rng,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self {
+            catch_up: CatchUp::new(),
+            ids: IdCounter::default(),
+            rng: Rng::new([0; 32]),
+        }
+    }
+
+    fn open(&mut self, history: History) -> Start {
+        self.catch_up.open(history, &Limits::default())
+    }
+
+    /// Asks for the next page; the `after_id` asked with.
+    fn ask(&mut self) -> Option<String> {
+        let token = Token::new("t");
+        let after = self
+            .catch_up
+            .next_page(&token)?
+            .after
+            .map(|id| String::from(&**id));
+        self.catch_up.page_sent(self.ids.http(), token);
+        Some(after.unwrap_or_default())
+    }
+
+    fn answer(&mut self, status: u16, body: &str) -> PageOutcome {
+        let response = HttpResponse {
+            status,
+            retry_after: None,
+            body: Bytes::copy_from_slice(body.as_bytes()),
+        };
+        self.catch_up
+            .answered(Some(&response), &Profile::resilient(), &mut self.rng)
+            .unwrap()
+    }
+
+    fn page(&mut self, uuids: &[&str], has_more: bool) -> PageOutcome {
+        let frames: Vec<String> = uuids
+            .iter()
+            .map(|uuid| format!(r#"{{"type":"user","uuid":"{uuid}"}}"#))
+            .collect();
+        let body = format!(r#"{{"data":[{}],"has_more":{has_more}}}"#, frames.join(","));
+        self.answer(200, &body)
+    }
+}
+
+fn frame(uuid: &str) -> Frame {
+    Frame::classify(format!(r#"{{"type":"user","uuid":"{uuid}"}}"#).into()).unwrap()
+}
+
+#[test]
+fn pages_follow_each_other_until_there_is_no_more() {
+    let mut desk = Desk::new();
+    assert_eq!(desk.open(History::All), Start::Running);
+    assert_eq!(desk.ask().unwrap(), "");
+    assert!(
+        matches!(desk.page(&["a", "b"], true), PageOutcome::Frames(frames) if frames.len() == 2)
+    );
+    assert_eq!(desk.ask().unwrap(), "b");
+    desk.page(&["c"], false);
+    assert!(desk.catch_up.is_done());
+    assert!(desk.catch_up.finish().unwrap().is_complete);
+
+    assert_eq!(desk.open(History::All), Start::Running);
+    assert_eq!(desk.ask().unwrap(), "c");
+}
+
+#[test]
+fn an_empty_log_is_a_position_too() {
+    let mut desk = Desk::new();
+    desk.open(History::Latest(5));
+    desk.ask();
+    desk.page(&[], false);
+    desk.catch_up.finish();
+    assert_eq!(desk.open(History::Latest(5)), Start::Running);
+    assert_eq!(desk.ask().unwrap(), "");
+}
+
+#[test]
+fn without_history_the_first_live_frame_is_the_position() {
+    let mut desk = Desk::new();
+    assert_eq!(desk.open(History::None), Start::Nothing);
+    assert_eq!(desk.open(History::None), Start::NoPosition);
+    desk.catch_up.delivered(&frame("x"));
+    assert_eq!(desk.open(History::None), Start::Running);
+    assert_eq!(desk.ask().unwrap(), "x");
+}
+
+#[test]
+fn a_hole_is_told_once_and_at_its_edge() {
+    let mut desk = Desk::new();
+    desk.open(History::All);
+    desk.ask();
+    desk.page(&["a"], true);
+    desk.ask();
+    assert!(matches!(
+        desk.answer(410, ""),
+        PageOutcome::Gap(Some(edge), GapCause::NotRetained) if &*edge == "a"
+    ));
+    assert_eq!(desk.ask().unwrap(), "");
+    assert!(matches!(desk.answer(500, ""), PageOutcome::Again(_)));
+    desk.catch_up.resume();
+    desk.ask();
+    assert!(matches!(desk.answer(418, ""), PageOutcome::Frames(frames) if frames.is_empty()));
+    assert!(desk.catch_up.is_done());
+    assert!(!desk.catch_up.finish().unwrap().is_complete);
+}
+
+#[test]
+fn a_server_without_a_list_is_a_gap() {
+    let mut desk = Desk::new();
+    desk.open(History::All);
+    desk.ask();
+    assert!(matches!(
+        desk.answer(404, ""),
+        PageOutcome::Gap(None, GapCause::NoHistory)
+    ));
+    assert!(desk.catch_up.is_done());
+}
+
+#[test]
+fn what_is_not_a_page_is_a_gap_and_never_a_loop() {
+    for body in [
+        "",
+        "[]",
+        "garbage",
+        r#"{"data":{},"has_more":false}"#,
+        r#"{"data":[]}"#,
+    ] {
+        let mut desk = Desk::new();
+        desk.open(History::All);
+        desk.ask();
+        assert!(
+            matches!(
+                desk.answer(200, body),
+                PageOutcome::Gap(None, GapCause::Unreadable)
+            ),
+            "{body}"
+        );
+    }
+    let mut desk = Desk::new();
+    desk.open(History::All);
+    desk.ask();
+    desk.page(&["a"], true);
+    desk.ask();
+    assert!(matches!(desk.page(&["a"], true), PageOutcome::Gap(..)));
+}
+
+#[test]
+fn a_held_copy_of_a_loaded_frame_is_dropped() {
+    let mut desk = Desk::new();
+    desk.open(History::All);
+    desk.catch_up.hold(frame("a"));
+    desk.catch_up.hold(frame("b"));
+    desk.catch_up.loaded(&frame("a"));
+    desk.ask();
+    desk.page(&["a"], false);
+    let held = desk.catch_up.finish().unwrap().held;
+    assert_eq!(held.len(), 1);
+    assert_eq!(held[0].frame.uuid().unwrap(), "b");
+}
+
+#[test]
+fn a_run_survives_the_link_and_goes_on_where_it_was() {
+    let mut desk = Desk::new();
+    desk.open(History::All);
+    desk.ask();
+    desk.page(&["a"], true);
+    desk.ask();
+    desk.catch_up.hold(frame("z"));
+    assert!(desk.catch_up.link_lost().is_some());
+    assert_eq!(desk.open(History::All), Start::Running);
+    assert_eq!(desk.ask().unwrap(), "a");
+    desk.page(&[], false);
+    let finished = desk.catch_up.finish().unwrap();
+    assert_eq!(finished.held[0].link, HeldFrom::EarlierLink);
+}
+
+#[test]
+fn only_the_end_of_a_long_history_is_kept() {
+    let mut desk = Desk::new();
+    desk.open(History::Latest(2));
+    for uuid in ["a", "b", "c"] {
+        assert!(desk.catch_up.keep_for_tail(frame(uuid)).is_none());
+    }
+    let tail = desk.catch_up.finish().unwrap().tail;
+    let uuids: Vec<&str> = tail.iter().map(|frame| &**frame.uuid().unwrap()).collect();
+    assert_eq!(uuids, ["b", "c"]);
+}
+
+#[test]
+fn holding_is_bounded() {
+    let limits = Limits {
+        held: 2,
+        ..Limits::default()
+    };
+    let mut catch_up = CatchUp::new();
+    catch_up.hold(frame("a"));
+    assert!(!catch_up.is_full(&limits));
+    catch_up.hold(frame("b"));
+    assert!(catch_up.is_full(&limits));
+}

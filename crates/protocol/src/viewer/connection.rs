@@ -1,0 +1,507 @@
+//! The life of a connection: attempts, links, ends.
+
+use core::time::Duration;
+
+use super::{
+    CredentialPlacement, Event, GapCause, SendState, Status, Timer, Viewer,
+    catchup::{PageOutcome, Start},
+    outbox::Posted,
+    phase::{Attention, Link, Phase},
+    requests::{Audience, Scope},
+};
+use crate::{
+    frame::control::{self, Fields},
+    io::{
+        Effect, Refusal, SocketEnding, SocketId, Token, TokenReason, TokenRefusal, TokenRequestId,
+    },
+    policy::{CloseCause, Next, Outcome, SessionEnd},
+};
+
+/// The close code of a viewer that leaves.
+const NORMAL_CLOSURE: u16 = 1000;
+/// The reason of a close frame that ends the session itself.
+const SESSION_ENDED: &str = "session ended";
+/// A wake-up brings the next attempt forward if the last failure is at least this long ago.
+const WAKE_INTERVAL: Duration = Duration::from_secs(1);
+
+impl Viewer {
+    /// Starts an attempt by asking for a token.
+    pub(super) fn attempt(&mut self, reason: TokenReason) {
+        let id = self.ids.token();
+        self.phase = Phase::FetchingToken { id };
+        self.timers
+            .arm(Timer::Token, self.now, self.config.patience.token);
+        self.effects.push_back(Effect::FetchToken { id, reason });
+        let attempt = self.episode.failures();
+        self.set_status(Status::Connecting { attempt });
+    }
+
+    pub(super) fn token_fetched(&mut self, id: TokenRequestId, token: Token) {
+        match &mut self.phase {
+            Phase::FetchingToken { id: awaited } if *awaited == id => {
+                self.timers.disarm(Timer::Token);
+                if self.rejected.as_ref() == Some(&token) {
+                    self.finish(CloseCause::Unauthorized);
+                } else {
+                    self.open_socket(token);
+                }
+            }
+            Phase::Up(link) if link.refresh == Some(id) => {
+                self.timers.disarm(Timer::Token);
+                link.refresh = None;
+                if link.token == token {
+                    self.no_other_token();
+                } else {
+                    link.token = token;
+                }
+            }
+            Phase::Idle
+            | Phase::FetchingToken { .. }
+            | Phase::Opening { .. }
+            | Phase::Up(_)
+            | Phase::Waiting { .. }
+            | Phase::Ending { .. }
+            | Phase::Closing { .. }
+            | Phase::Closed => {}
+        }
+    }
+
+    pub(super) fn token_refused(&mut self, id: TokenRequestId, refusal: TokenRefusal) {
+        let awaited = match &self.phase {
+            Phase::FetchingToken { id } => Some(*id),
+            Phase::Up(link) => link.refresh,
+            Phase::Idle
+            | Phase::Opening { .. }
+            | Phase::Waiting { .. }
+            | Phase::Ending { .. }
+            | Phase::Closing { .. }
+            | Phase::Closed => None,
+        };
+        if awaited == Some(id) {
+            self.timers.disarm(Timer::Token);
+            self.without_token(refusal);
+        }
+    }
+
+    /// The token source gave nothing, or nothing in time.
+    pub(super) fn without_token(&mut self, refusal: TokenRefusal) {
+        if let Phase::Up(link) = &mut self.phase {
+            link.refresh = None;
+            match refusal {
+                TokenRefusal::SignedOut => self.no_other_token(),
+                TokenRefusal::Unavailable => self.no_other_token_yet(),
+            }
+            return;
+        }
+        self.lose(match refusal {
+            TokenRefusal::Unavailable => Outcome::TokenUnavailable,
+            TokenRefusal::SignedOut => Outcome::SignedOut,
+        });
+    }
+
+    pub(super) fn socket_opened(&mut self, id: SocketId) {
+        let Phase::Opening { socket, token } = &self.phase else {
+            return;
+        };
+        if *socket != id {
+            return;
+        }
+        let token = token.clone();
+        self.timers.disarm(Timer::Connect);
+        self.timers
+            .arm(Timer::Stable, self.now, self.config.liveness.stable_after);
+        match self.config.credential {
+            CredentialPlacement::Header => {}
+            CredentialPlacement::AuthFrame | CredentialPlacement::HeaderAndAuthFrame => {
+                self.effects.push_back(Effect::SendText {
+                    id,
+                    text: control::auth(&token),
+                });
+            }
+        }
+        self.phase = Phase::Up(Link {
+            socket: id,
+            token,
+            refresh: None,
+            attention: Attention::Undivided,
+        });
+        self.alive();
+        if self.config.initialize && !self.config.viewer_only {
+            self.open_request(
+                "initialize",
+                &Fields::NONE,
+                self.config.patience.request,
+                Scope::Session,
+                Audience::Viewer,
+            );
+        }
+        if core::mem::take(&mut self.owes_first_answer) {
+            self.start_watchdog();
+        }
+        match self.catch_up.open(self.config.history, &self.config.limits) {
+            Start::Running => {
+                self.timers
+                    .arm(Timer::CatchUp, self.now, self.config.patience.catch_up);
+                self.set_status(Status::CatchingUp);
+            }
+            Start::Nothing => self.go_live(true),
+            Start::NoPosition => {
+                self.gap(None, GapCause::NoPosition);
+                self.go_live(false);
+            }
+        }
+    }
+
+    pub(super) fn socket_refused(&mut self, id: SocketId, refusal: Refusal) {
+        if matches!(&self.phase, Phase::Opening { socket, .. } if *socket == id) {
+            self.lose(match refusal {
+                Refusal::Http {
+                    status,
+                    retry_after,
+                } => Outcome::Http {
+                    status,
+                    retry_after,
+                },
+                Refusal::Network(failure) => Outcome::Network(failure),
+            });
+        }
+    }
+
+    pub(super) fn socket_closed(&mut self, id: SocketId, ending: &SocketEnding) {
+        if let Phase::Closing { socket } = &mut self.phase {
+            if *socket == Some(id) {
+                *socket = None;
+                // The peer read everything before it agreed to close.
+                if matches!(ending, SocketEnding::CloseFrame { .. }) {
+                    self.answers_delivered(u64::MAX);
+                }
+                self.close_if_done();
+            }
+            return;
+        }
+        if self.socket() != Some(id) {
+            return;
+        }
+        self.lose(match ending {
+            SocketEnding::CloseFrame { code, reason } => Outcome::CloseFrame {
+                code: *code,
+                session: if &**reason == SESSION_ENDED {
+                    SessionEnd::Ended
+                } else {
+                    SessionEnd::NotSaid
+                },
+            },
+            SocketEnding::Lost(failure) => Outcome::Network(*failure),
+        });
+    }
+
+    /// A sign of life.
+    pub(super) fn alive(&mut self) {
+        if let Phase::Up(link) = &mut self.phase {
+            link.attention = Attention::Undivided;
+            let liveness = &self.config.liveness;
+            self.timers.arm(Timer::Ping, self.now, liveness.ping_after);
+            self.timers
+                .arm(Timer::Silence, self.now, liveness.silence_deadline);
+        }
+    }
+
+    /// Sends a ping; the pong to it proves that everything before was read.
+    pub(super) fn ping(&mut self) {
+        if let Phase::Up(link) = &self.phase {
+            self.pings = self.pings.wrapping_add(1);
+            self.effects.push_back(Effect::SendPing {
+                id: link.socket,
+                payload: self.pings,
+            });
+        }
+    }
+
+    /// The silence deadline passed.
+    pub(super) fn silent(&mut self) {
+        let reading = self.wants_read();
+        let Phase::Up(link) = &mut self.phase else {
+            return;
+        };
+        if link.attention == Attention::Undivided && reading {
+            self.abort_socket();
+            self.lose(Outcome::Silence);
+            return;
+        }
+        if reading {
+            link.attention = Attention::Undivided;
+        }
+        self.timers.arm(
+            Timer::Silence,
+            self.now,
+            self.config.liveness.silence_deadline,
+        );
+        self.ping();
+    }
+
+    /// The machine woke up, or its network changed.
+    pub(super) fn woke(&mut self) {
+        match &self.phase {
+            Phase::Up(_) => {
+                self.ping();
+                let probe = self.config.liveness.probe_deadline;
+                let sooner = self
+                    .timers
+                    .deadline(Timer::Silence)
+                    .is_none_or(|deadline| deadline.saturating_since(self.now) > probe);
+                if sooner {
+                    self.timers.arm(Timer::Silence, self.now, probe);
+                }
+            }
+            Phase::Waiting { since } if self.now.saturating_since(*since) >= WAKE_INTERVAL => {
+                self.timers.disarm(Timer::Retry);
+                self.attempt(TokenReason::Attempt);
+            }
+            Phase::Idle
+            | Phase::FetchingToken { .. }
+            | Phase::Opening { .. }
+            | Phase::Waiting { .. }
+            | Phase::Ending { .. }
+            | Phase::Closing { .. }
+            | Phase::Closed => {}
+        }
+    }
+
+    /// Drops whatever there is and tries again for free.
+    pub(super) fn force(&mut self) {
+        self.last_forced = Some(self.now);
+        self.abort_socket();
+        self.lose(Outcome::Forced);
+    }
+
+    /// Orders the socket, or the attempt to open one, to be dropped.
+    pub(super) fn abort_socket(&mut self) {
+        if let Some(id) = self.socket() {
+            self.effects.push_back(Effect::AbortSocket { id });
+        }
+    }
+
+    /// The attempt or the link is over; its socket is gone already.
+    pub(super) fn lose(&mut self, outcome: Outcome) {
+        let (was_up, used) = match &self.phase {
+            Phase::Up(link) => (true, Some(link.token.clone())),
+            Phase::Opening { token, .. } => (false, Some(token.clone())),
+            Phase::Idle
+            | Phase::FetchingToken { .. }
+            | Phase::Waiting { .. }
+            | Phase::Ending { .. }
+            | Phase::Closing { .. }
+            | Phase::Closed => (false, None),
+        };
+        for timer in [
+            Timer::Token,
+            Timer::Connect,
+            Timer::Retry,
+            Timer::Ping,
+            Timer::Silence,
+            Timer::Stable,
+            Timer::Watchdog,
+            Timer::Backlog,
+        ] {
+            self.timers.disarm(timer);
+        }
+        self.watchdog.stop();
+        let next = self.episode.fail(
+            self.now,
+            outcome,
+            &self.config.profile,
+            self.config.liveness.reconnect_delay,
+            &mut self.rng,
+        );
+        if let (Next::Stop(cause), Some(token)) = (next, &used)
+            && was_up
+            && cause != CloseCause::Unauthorized
+            && self.catch_up.is_running()
+        {
+            let token = token.clone();
+            self.phase = Phase::Ending { cause, token };
+            return;
+        }
+        self.link_lost();
+        match next {
+            Next::Retry { after } => {
+                self.phase = Phase::Waiting { since: self.now };
+                self.timers.arm(Timer::Retry, self.now, after);
+                let attempt = self.episode.failures();
+                let next_attempt_at = self.timers.deadline(Timer::Retry).unwrap_or(self.now);
+                self.set_status(Status::Waiting {
+                    attempt,
+                    next_attempt_at,
+                    cause: outcome,
+                });
+            }
+            Next::NewToken => {
+                self.rejected = used;
+                self.attempt(TokenReason::Rejected);
+            }
+            Next::Stop(cause) => self.finish(cause),
+        }
+    }
+
+    /// Asks the link to end.
+    pub(super) fn start_closing(&mut self) {
+        let socket = match &self.phase {
+            Phase::Closing { .. } | Phase::Closed => return,
+            Phase::Up(link) => {
+                let id = link.socket;
+                self.effects.push_back(Effect::CloseSocket {
+                    id,
+                    code: NORMAL_CLOSURE,
+                });
+                Some(id)
+            }
+            Phase::Opening { .. } => {
+                self.abort_socket();
+                None
+            }
+            Phase::Idle
+            | Phase::FetchingToken { .. }
+            | Phase::Waiting { .. }
+            | Phase::Ending { .. } => None,
+        };
+        self.cancel_page();
+        self.inbox.clear();
+        self.timers.clear();
+        self.timers
+            .arm(Timer::Close, self.now, self.config.liveness.close_deadline);
+        self.phase = Phase::Closing { socket };
+        self.set_status(Status::Closing);
+        self.close_if_done();
+    }
+
+    /// Ends the closing phase once the socket is gone and no post is open.
+    pub(super) fn close_if_done(&mut self) {
+        if matches!(self.phase, Phase::Closing { socket: None })
+            && self.outbox.in_flight().is_none()
+        {
+            self.finish(CloseCause::Requested);
+        }
+    }
+
+    /// The end: everything open is told its outcome, nothing is left to do.
+    pub(super) fn finish(&mut self, cause: CloseCause) {
+        self.abort_socket();
+        self.cancel_page();
+        if let Some(id) = self.outbox.in_flight() {
+            self.effects.push_back(Effect::CancelHttp { id });
+        }
+        for (id, why) in self.outbox.close() {
+            let state = SendState::Rejected(why);
+            self.events.push(Event::Send { id, state });
+        }
+        for over in self.requests.close() {
+            self.request_over(over);
+        }
+        self.inbox.clear();
+        self.timers.clear();
+        self.phase = Phase::Closed;
+        self.set_status(Status::Closed { cause });
+        self.events.push(Event::Closed(cause));
+    }
+
+    pub(super) fn set_status(&mut self, status: Status) {
+        if self.status != status {
+            self.status = status.clone();
+            self.events.push(Event::Status(status));
+        }
+    }
+
+    /// The socket that is open or being opened or closed.
+    pub(super) fn socket(&self) -> Option<SocketId> {
+        match &self.phase {
+            Phase::Opening { socket, .. } => Some(*socket),
+            Phase::Up(link) => Some(link.socket),
+            Phase::Closing { socket } => *socket,
+            Phase::Idle
+            | Phase::FetchingToken { .. }
+            | Phase::Waiting { .. }
+            | Phase::Ending { .. }
+            | Phase::Closed => None,
+        }
+    }
+
+    fn open_socket(&mut self, token: Token) {
+        let id = self.ids.socket();
+        let request = super::endpoint::subscribe(&self.config, &token);
+        self.phase = Phase::Opening { socket: id, token };
+        self.timers.arm(
+            Timer::Connect,
+            self.now,
+            self.config.liveness.connect_deadline,
+        );
+        self.effects.push_back(Effect::OpenSocket { id, request });
+    }
+
+    fn link_lost(&mut self) {
+        self.inbox.clear();
+        self.cancel_page();
+        self.timers.disarm(Timer::Page);
+        self.timers.disarm(Timer::CatchUp);
+        for (request_id, state) in self.prompts.link_lost() {
+            self.events
+                .push(Event::PermissionChanged { request_id, state });
+        }
+    }
+
+    fn cancel_page(&mut self) {
+        if let Some(id) = self.catch_up.link_lost() {
+            self.effects.push_back(Effect::CancelHttp { id });
+        }
+    }
+
+    /// What waits for another token will not get one.
+    fn no_other_token(&mut self) {
+        if let Some(posted) = self.outbox.no_other_token() {
+            self.posted(posted);
+        }
+        if self.catch_up.wants_other_than().is_some() {
+            let outcome = self.catch_up.give_up(GapCause::Refused { status: 401 });
+            self.page(outcome);
+        }
+    }
+
+    /// What waits for another token tries again later.
+    fn no_other_token_yet(&mut self) {
+        if let Some(posted) = self.outbox.pause(&self.config.profile, &mut self.rng) {
+            self.posted(posted);
+        }
+        if let Some(delay) = self.catch_up.pause(&self.config.profile, &mut self.rng) {
+            self.page(PageOutcome::Again(delay));
+        }
+    }
+
+    pub(super) fn posted(&mut self, posted: Posted) {
+        match posted {
+            Posted::Done(id, state) => {
+                self.timers.disarm(Timer::Outbox);
+                if state == SendState::Accepted {
+                    self.start_watchdog();
+                }
+                self.events.push(Event::Send { id, state });
+            }
+            Posted::Again(id, state, after) => {
+                self.timers.arm(Timer::Outbox, self.now, after);
+                self.events.push(Event::Send { id, state });
+            }
+            Posted::NeedsToken(id) => {
+                self.timers.disarm(Timer::Outbox);
+                let state = SendState::Queued;
+                self.events.push(Event::Send { id, state });
+            }
+        }
+    }
+
+    pub(super) fn start_watchdog(&mut self) {
+        if self.config.viewer_only || !matches!(self.phase, Phase::Up(_)) {
+            return;
+        }
+        if let Some(delay) = self.watchdog.start(self.now, &self.config.patience) {
+            self.timers.arm(Timer::Watchdog, self.now, delay);
+        }
+    }
+}

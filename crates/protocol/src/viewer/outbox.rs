@@ -1,0 +1,411 @@
+//! Messages of ours on their way: first in, first out, one in flight, the same id however often it
+//! takes.
+
+use alloc::{collections::VecDeque, vec::Vec};
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use super::{Limits, MessageId, SendRefusal, SendRejection, SendState, memory::Memory};
+use crate::{
+    io::{HttpRequestId, HttpResponse, Token},
+    policy::{Limit, Profile},
+    rng::Rng,
+};
+
+/// The waiting messages; the first one may be in flight.
+#[derive(Clone, Debug)]
+pub(super) struct Outbox {
+    waiting: VecDeque<Letter>,
+    bytes: usize,
+    flight: Flight,
+    failures: u32,
+    own: Memory,
+}
+
+#[derive(Clone, Debug)]
+struct Letter {
+    id: MessageId,
+    body: Bytes,
+    fate: Fate,
+    refused_with: Option<Token>,
+    not_found: u32,
+}
+
+/// Whether a waiting message may have arrived already.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Fate {
+    NotSent,
+    Unknown,
+}
+
+#[derive(Clone, Debug)]
+enum Flight {
+    Idle,
+    Posted { id: HttpRequestId, token: Token },
+    Pausing,
+    NeedsToken { refused: Token },
+}
+
+/// What came of a post.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Posted {
+    /// It ended.
+    Done(MessageId, SendState),
+    /// It will be tried again after the delay.
+    Again(MessageId, SendState, Duration),
+    /// It waits for another token.
+    NeedsToken(MessageId),
+}
+
+impl Outbox {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            bytes: 0,
+            flight: Flight::Idle,
+            failures: 0,
+            own: Memory::new(limits.remembered.max(limits.outbox)),
+        }
+    }
+
+    /// Whether a body of `bytes` bytes fits.
+    pub(super) fn admits(&self, bytes: usize, limits: &Limits) -> Result<(), SendRefusal> {
+        if bytes > limits.outbox_bytes {
+            return Err(SendRefusal::TooLarge {
+                limit: limits.outbox_bytes,
+            });
+        }
+        if self.waiting.len() >= limits.outbox
+            || self.bytes.saturating_add(bytes) > limits.outbox_bytes
+        {
+            return Err(SendRefusal::Full);
+        }
+        Ok(())
+    }
+
+    pub(super) fn push(&mut self, id: MessageId, body: Bytes) {
+        self.bytes = self.bytes.saturating_add(body.len());
+        self.own.insert(id.as_str());
+        self.waiting.push_back(Letter {
+            id,
+            body,
+            fate: Fate::NotSent,
+            refused_with: None,
+            not_found: 0,
+        });
+    }
+
+    /// The message to post now with `token`, if one may be posted.
+    pub(super) fn next(&self, token: &Token) -> Option<(MessageId, Bytes)> {
+        match &self.flight {
+            Flight::Idle => {}
+            Flight::NeedsToken { refused } if refused != token => {}
+            Flight::Posted { .. } | Flight::Pausing | Flight::NeedsToken { .. } => return None,
+        }
+        let letter = self.waiting.front()?;
+        Some((letter.id.clone(), letter.body.clone()))
+    }
+
+    /// The first message is on its way as call `id`.
+    pub(super) fn posted(&mut self, id: HttpRequestId, token: Token) {
+        self.flight = Flight::Posted { id, token };
+    }
+
+    /// The call the first message is on its way with.
+    pub(super) fn in_flight(&self) -> Option<HttpRequestId> {
+        match &self.flight {
+            Flight::Posted { id, .. } => Some(*id),
+            Flight::Idle | Flight::Pausing | Flight::NeedsToken { .. } => None,
+        }
+    }
+
+    /// The token that was refused, when the first message waits for another one.
+    pub(super) fn wants_other_than(&self) -> Option<&Token> {
+        match &self.flight {
+            Flight::NeedsToken { refused } => Some(refused),
+            Flight::Idle | Flight::Posted { .. } | Flight::Pausing => None,
+        }
+    }
+
+    /// The post in flight was answered, or (`None`) the answer is lost.
+    pub(super) fn answered(
+        &mut self,
+        response: Option<&HttpResponse>,
+        profile: &Profile,
+        rng: &mut Rng,
+    ) -> Option<Posted> {
+        let Flight::Posted { token, .. } = core::mem::replace(&mut self.flight, Flight::Idle)
+        else {
+            return None;
+        };
+        let letter = self.waiting.front_mut()?;
+        let id = letter.id.clone();
+        let Some(response) = response else {
+            letter.fate = Fate::Unknown;
+            return Some(self.again(id, None, profile, rng));
+        };
+        match response.status {
+            200..=299 => {
+                self.take_first();
+                Some(Posted::Done(id, SendState::Accepted))
+            }
+            401 | 403 if letter.refused_with.is_none() => {
+                letter.refused_with = Some(token.clone());
+                self.flight = Flight::NeedsToken { refused: token };
+                Some(Posted::NeedsToken(id))
+            }
+            401 | 403 => Some(self.reject(id, SendRejection::Unauthorized)),
+            404 if within(letter.not_found, profile.not_found.limit) => {
+                letter.not_found += 1;
+                let after = profile.not_found.delays.draw(letter.not_found, rng);
+                self.flight = Flight::Pausing;
+                Some(Posted::Again(id, SendState::Queued, after))
+            }
+            429 => Some(self.again(id, Some(response), profile, rng)),
+            408 | 425 | 500..=599 => {
+                letter.fate = Fate::Unknown;
+                Some(self.again(id, Some(response), profile, rng))
+            }
+            status => Some(self.reject(id, SendRejection::Status { status })),
+        }
+    }
+
+    /// The pause before the next try is over.
+    pub(super) fn resume(&mut self) {
+        if matches!(self.flight, Flight::Pausing) {
+            self.flight = Flight::Idle;
+        }
+    }
+
+    /// There is no other token: what waits for one is rejected.
+    pub(super) fn no_other_token(&mut self) -> Option<Posted> {
+        self.wants_other_than()?;
+        self.flight = Flight::Idle;
+        let id = self.waiting.front()?.id.clone();
+        Some(self.reject(id, SendRejection::Unauthorized))
+    }
+
+    /// Another token may come later: what waits for one pauses.
+    pub(super) fn pause(&mut self, profile: &Profile, rng: &mut Rng) -> Option<Posted> {
+        self.wants_other_than()?;
+        let id = self.waiting.front()?.id.clone();
+        Some(self.again(id, None, profile, rng))
+    }
+
+    /// Whether `uuid` is a message of ours, sent not too long ago.
+    pub(super) fn is_own(&self, uuid: &str) -> bool {
+        self.own.contains(uuid)
+    }
+
+    /// The stream shows the message `uuid`: it has arrived. Returns it if that was not known yet, with
+    /// the call that need not be answered any more.
+    pub(super) fn confirm(&mut self, uuid: &str) -> Option<(MessageId, Option<HttpRequestId>)> {
+        let place = self
+            .waiting
+            .iter()
+            .position(|letter| letter.id.as_str() == uuid)?;
+        let call = self.in_flight();
+        let letter = if place == 0 {
+            self.take_first()?
+        } else {
+            let letter = self.waiting.remove(place)?;
+            self.bytes = self.bytes.saturating_sub(letter.body.len());
+            return Some((letter.id, None));
+        };
+        Some((letter.id, call))
+    }
+
+    /// Ends everything; the session is closed.
+    pub(super) fn close(&mut self) -> Vec<(MessageId, SendRejection)> {
+        let in_flight = self.in_flight().is_some();
+        self.flight = Flight::Idle;
+        self.bytes = 0;
+        self.waiting
+            .drain(..)
+            .enumerate()
+            .map(|(place, letter)| {
+                let open = letter.fate == Fate::Unknown || (place == 0 && in_flight);
+                let rejection = if open {
+                    SendRejection::ClosedUnconfirmed
+                } else {
+                    SendRejection::Closed
+                };
+                (letter.id, rejection)
+            })
+            .collect()
+    }
+
+    fn again(
+        &mut self,
+        id: MessageId,
+        response: Option<&HttpResponse>,
+        profile: &Profile,
+        rng: &mut Rng,
+    ) -> Posted {
+        self.failures = self.failures.saturating_add(1);
+        self.flight = Flight::Pausing;
+        let asked = response
+            .and_then(|response| response.retry_after)
+            .unwrap_or_default()
+            .min(profile.retry_after_cap);
+        let after = profile.drops.delays.draw(self.failures, rng).max(asked);
+        let state = match self.waiting.front().map(|letter| letter.fate) {
+            Some(Fate::NotSent) | None => SendState::Queued,
+            Some(Fate::Unknown) => SendState::Unknown,
+        };
+        Posted::Again(id, state, after)
+    }
+
+    fn reject(&mut self, id: MessageId, why: SendRejection) -> Posted {
+        self.take_first();
+        Posted::Done(id, SendState::Rejected(why))
+    }
+
+    fn take_first(&mut self) -> Option<Letter> {
+        let letter = self.waiting.pop_front()?;
+        self.bytes = self.bytes.saturating_sub(letter.body.len());
+        self.flight = Flight::Idle;
+        self.failures = 0;
+        Some(letter)
+    }
+}
+
+fn within(spent: u32, limit: Limit) -> bool {
+    match limit {
+        Limit::Retries(retries) => spent < retries,
+        Limit::SlowDown { .. } => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::IdCounter;
+
+    struct Desk {
+        outbox: Outbox,
+        ids: IdCounter,
+        rng: Rng,
+        token: Token,
+    }
+
+    impl Desk {
+        fn new(messages: &[&'static str]) -> Self {
+            let mut outbox = Outbox::new(&Limits::default());
+            for message in messages {
+                outbox.push(MessageId((*message).into()), Bytes::from_static(b"{}"));
+            }
+            Self {
+                outbox,
+                ids: IdCounter::default(),
+                rng: Rng::new([0; 32]),
+                token: Token::new("t1"),
+            }
+        }
+
+        fn post(&mut self) -> Option<MessageId> {
+            let (id, _) = self.outbox.next(&self.token)?;
+            self.outbox.posted(self.ids.http(), self.token.clone());
+            Some(id)
+        }
+
+        fn answer(&mut self, status: u16) -> Posted {
+            let response = HttpResponse {
+                status,
+                retry_after: None,
+                body: Bytes::new(),
+            };
+            self.outbox
+                .answered(Some(&response), &Profile::resilient(), &mut self.rng)
+                .unwrap()
+        }
+
+        fn lose_answer(&mut self) -> Posted {
+            self.outbox
+                .answered(None, &Profile::resilient(), &mut self.rng)
+                .unwrap()
+        }
+    }
+
+    fn id(text: &'static str) -> MessageId {
+        MessageId(text.into())
+    }
+
+    #[test]
+    fn one_message_is_in_flight_and_order_is_kept() {
+        let mut desk = Desk::new(&["a", "b"]);
+        assert_eq!(desk.post(), Some(id("a")));
+        assert_eq!(desk.post(), None);
+        assert_eq!(desk.answer(201), Posted::Done(id("a"), SendState::Accepted));
+        assert_eq!(desk.post(), Some(id("b")));
+    }
+
+    #[test]
+    fn a_lost_answer_is_unknown_and_the_same_message_goes_again() {
+        let mut desk = Desk::new(&["a", "b"]);
+        desk.post();
+        assert!(matches!(
+            desk.lose_answer(),
+            Posted::Again(_, SendState::Unknown, _)
+        ));
+        assert_eq!(desk.post(), None);
+        desk.outbox.resume();
+        assert_eq!(desk.post(), Some(id("a")));
+    }
+
+    #[test]
+    fn a_refused_token_is_replaced_once() {
+        let mut desk = Desk::new(&["a"]);
+        desk.post();
+        assert_eq!(desk.answer(401), Posted::NeedsToken(id("a")));
+        assert_eq!(desk.post(), None);
+        desk.token = Token::new("t2");
+        assert_eq!(desk.post(), Some(id("a")));
+        assert_eq!(
+            desk.answer(401),
+            Posted::Done(id("a"), SendState::Rejected(SendRejection::Unauthorized))
+        );
+    }
+
+    #[test]
+    fn the_echo_confirms_once() {
+        let mut desk = Desk::new(&["a", "b"]);
+        desk.post();
+        let (confirmed, call) = desk.outbox.confirm("a").unwrap();
+        assert_eq!(confirmed, id("a"));
+        assert!(call.is_some());
+        assert!(desk.outbox.confirm("a").is_none());
+        assert!(desk.outbox.is_own("a"));
+        assert_eq!(desk.post(), Some(id("b")));
+    }
+
+    #[test]
+    fn closing_says_which_messages_may_have_arrived() {
+        let mut desk = Desk::new(&["a", "b"]);
+        desk.post();
+        assert_eq!(
+            desk.outbox.close(),
+            [
+                (id("a"), SendRejection::ClosedUnconfirmed),
+                (id("b"), SendRejection::Closed)
+            ]
+        );
+    }
+
+    #[test]
+    fn the_outbox_is_bounded_in_count_and_bytes() {
+        let limits = Limits {
+            outbox: 1,
+            outbox_bytes: 10,
+            ..Limits::default()
+        };
+        let mut outbox = Outbox::new(&limits);
+        assert_eq!(
+            outbox.admits(11, &limits),
+            Err(SendRefusal::TooLarge { limit: 10 })
+        );
+        outbox.push(id("a"), Bytes::from_static(b"{}"));
+        assert_eq!(outbox.admits(2, &limits), Err(SendRefusal::Full));
+    }
+}

@@ -1,0 +1,417 @@
+//! Permission prompts as state: open until answered, withdrawn, or settled by somebody else.
+
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    vec::Vec,
+};
+
+use bytestring::ByteString;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{DecideError, Decision, Limits, PromptState, SettledBy, Standing, memory::Memory};
+use crate::frame::{JsonShape, RawJson, RequestId, control, permission::PermissionRequest};
+
+/// How many settled answers are kept, in case the server forgets one and asks again.
+const KEPT_ANSWERS: usize = 64;
+/// Their bytes.
+const KEPT_BYTES: usize = 4 * 1024 * 1024;
+
+/// The prompt table.
+#[derive(Clone, Debug)]
+pub(super) struct Prompts {
+    open: BTreeMap<RequestId, Prompt>,
+    asked: u64,
+    limit: usize,
+    withdrawn: Memory,
+    settled: VecDeque<(PermissionRequest, Answer)>,
+    settled_bytes: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Prompt {
+    request: PermissionRequest,
+    order: u64,
+    asked: Asked,
+    shown: Shown,
+    reply: Reply,
+}
+
+/// Whether the prompt is known to be asked at this moment.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Asked {
+    Surely,
+    Perhaps,
+}
+
+/// Whether the application knows of the prompt.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Shown {
+    Yes,
+    /// It will be told if the prompt is still open after the catch-up.
+    AfterCatchUp,
+    /// It has been told everything; only the server needs the answer again.
+    Over,
+}
+
+#[derive(Clone, Debug)]
+enum Reply {
+    None,
+    Ready(Answer),
+    Sent {
+        answer: Answer,
+        /// Delivered when the pong to this ping, or a later one, returns.
+        ping: u64,
+    },
+}
+
+#[derive(Clone)]
+struct Answer {
+    text: ByteString,
+    needs: Needs,
+}
+
+/// What must hold before an answer may be sent.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Needs {
+    OpenPrompt,
+    Nothing,
+}
+
+/// Where a prompt was seen.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// On the socket, now.
+    Live,
+    /// In what is being caught up with.
+    Past,
+}
+
+/// What a prompt request means.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Noted {
+    /// A new prompt, to be shown.
+    New,
+    /// Nothing to tell.
+    Silently,
+    /// An open prompt turned out to be still asked.
+    Verified(PromptState),
+    /// Another question under the id of this one.
+    Conflict,
+    /// One too many.
+    Full,
+}
+
+/// What a catch-up found out about a prompt.
+#[derive(Clone, Debug)]
+pub(super) enum CaughtUp {
+    /// Show it, in this state.
+    Show(PermissionRequest, PromptState),
+    /// Its state changed.
+    Changed(RequestId, PromptState),
+}
+
+/// A prompt that is over, and whether the application should hear of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Settled {
+    pub(super) request_id: RequestId,
+    pub(super) by: SettledBy,
+    pub(super) tell: bool,
+}
+
+impl Prompts {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            open: BTreeMap::new(),
+            asked: 0,
+            limit: limits.prompts,
+            withdrawn: Memory::new(limits.prompts.saturating_mul(4)),
+            settled: VecDeque::new(),
+            settled_bytes: 0,
+        }
+    }
+
+    /// The agent asks, or somebody repeats what it asks.
+    pub(super) fn asked(&mut self, request: PermissionRequest, seen: Seen) -> Noted {
+        let id = request.request_id().clone();
+        if self.withdrawn.contains(id.as_str()) {
+            return Noted::Silently;
+        }
+        if let Some(prompt) = self.open.get_mut(&id) {
+            if !prompt.request.asks_the_same(&request) {
+                return Noted::Conflict;
+            }
+            if seen == Seen::Past || prompt.asked == Asked::Surely {
+                return Noted::Silently;
+            }
+            prompt.asked = Asked::Surely;
+            return match prompt.shown {
+                Shown::Yes => Noted::Verified(prompt.state()),
+                Shown::AfterCatchUp => {
+                    prompt.shown = Shown::Yes;
+                    Noted::New
+                }
+                Shown::Over => Noted::Silently,
+            };
+        }
+        let (shown, reply) = match self.answer_given(&request) {
+            Some(Ok(_)) if seen == Seen::Past => return Noted::Silently,
+            Some(Ok(answer)) => (Shown::Over, Reply::Ready(answer)),
+            Some(Err(OtherQuestion)) => return Noted::Conflict,
+            None if seen == Seen::Past => (Shown::AfterCatchUp, Reply::None),
+            None => (Shown::Yes, Reply::None),
+        };
+        if self.open.len() >= self.limit {
+            return Noted::Full;
+        }
+        self.asked += 1;
+        self.open.insert(
+            id,
+            Prompt {
+                request,
+                order: self.asked,
+                asked: match seen {
+                    Seen::Live => Asked::Surely,
+                    Seen::Past => Asked::Perhaps,
+                },
+                shown,
+                reply,
+            },
+        );
+        match shown {
+            Shown::Yes => Noted::New,
+            Shown::AfterCatchUp | Shown::Over => Noted::Silently,
+        }
+    }
+
+    /// A person decides.
+    pub(super) fn decide(
+        &mut self,
+        request_id: &RequestId,
+        decision: &Decision,
+    ) -> Result<(), DecideError> {
+        let prompt = self
+            .open
+            .get_mut(request_id)
+            .filter(|prompt| prompt.shown == Shown::Yes)
+            .ok_or(DecideError::UnknownPrompt)?;
+        if !matches!(prompt.reply, Reply::None) {
+            return Err(DecideError::AlreadyAnswered);
+        }
+        let needs = match decision {
+            Decision::Deny(_) => Needs::Nothing,
+            Decision::Allow(allow) => {
+                let shape = |json: &Option<RawJson>, shape: JsonShape| {
+                    json.as_ref().is_none_or(|json| json.shape() == shape)
+                };
+                if !shape(&allow.updated_input, JsonShape::Object)
+                    || !shape(&allow.updated_permissions, JsonShape::Array)
+                {
+                    return Err(DecideError::InvalidUpdate);
+                }
+                match (allow.standing, prompt.asked) {
+                    (Standing::EvenIfUnverified, _) => Needs::Nothing,
+                    (Standing::VerifiedOnly, Asked::Surely) => Needs::OpenPrompt,
+                    (Standing::VerifiedOnly, Asked::Perhaps) => {
+                        return Err(DecideError::Unverified);
+                    }
+                }
+            }
+        };
+        prompt.reply = Reply::Ready(Answer {
+            text: control::decision(request_id, decision, prompt.request.input()),
+            needs,
+        });
+        Ok(())
+    }
+
+    /// The answers that may go out now, oldest prompt first. They count as delivered once the pong to
+    /// `ping` returns.
+    pub(super) fn send(&mut self, ping: u64) -> Vec<(RequestId, ByteString)> {
+        let mut ready: Vec<(u64, RequestId, ByteString)> = Vec::new();
+        for (id, prompt) in &mut self.open {
+            let Reply::Ready(answer) = &prompt.reply else {
+                continue;
+            };
+            if answer.needs == Needs::OpenPrompt && prompt.asked == Asked::Perhaps {
+                continue;
+            }
+            ready.push((prompt.order, id.clone(), answer.text.clone()));
+            prompt.reply = Reply::Sent {
+                answer: answer.clone(),
+                ping,
+            };
+        }
+        ready.sort_by_key(|(order, ..)| *order);
+        ready.into_iter().map(|(_, id, text)| (id, text)).collect()
+    }
+
+    /// The pong to ping number `ping` returned: everything written before it has been read.
+    pub(super) fn delivered(&mut self, ping: u64) -> Vec<Settled> {
+        let ids: Vec<RequestId> = self
+            .open
+            .iter()
+            .filter(|(_, prompt)| {
+                matches!(&prompt.reply, Reply::Sent { ping: awaited, .. } if *awaited <= ping)
+            })
+            .map(|(id, _)| id.clone())
+            .collect();
+        ids.into_iter()
+            .filter_map(|id| self.settle(&id, SettledBy::Us))
+            .collect()
+    }
+
+    /// The stream shows a response to `request_id`; `None` when that is no open prompt.
+    pub(super) fn responded(&mut self, request_id: &RequestId, response: &str) -> Option<Settled> {
+        let prompt = self.open.get(request_id)?;
+        let ours = match &prompt.reply {
+            Reply::None => false,
+            Reply::Ready(answer) | Reply::Sent { answer, .. } => {
+                same_response(&answer.text, response)
+            }
+        };
+        let by = if ours {
+            SettledBy::Us
+        } else {
+            SettledBy::AnotherViewer
+        };
+        self.settle(request_id, by)
+    }
+
+    /// The agent no longer asks. Returns whether the application should hear of it; for ids never
+    /// seen it should when that happens live.
+    pub(super) fn withdraw(&mut self, request_id: &RequestId, seen: Seen) -> bool {
+        let first = self.withdrawn.insert(request_id.as_str());
+        match self.open.remove(request_id) {
+            Some(prompt) => prompt.shown == Shown::Yes,
+            None => first && seen == Seen::Live,
+        }
+    }
+
+    /// The link is gone: nothing is known to be asked any more, nothing sent is known to be delivered.
+    pub(super) fn link_lost(&mut self) -> Vec<(RequestId, PromptState)> {
+        let mut changed = Vec::new();
+        for prompt in self.in_order() {
+            let before = prompt.state();
+            prompt.asked = Asked::Perhaps;
+            if let Reply::Sent { answer, .. } = &prompt.reply {
+                prompt.reply = Reply::Ready(answer.clone());
+            }
+            if prompt.shown == Shown::Yes && prompt.state() != before {
+                changed.push((prompt.request.request_id().clone(), prompt.state()));
+            }
+        }
+        changed
+    }
+
+    /// The catch-up is over; without a hole, what is still in the table is still asked.
+    pub(super) fn caught_up(&mut self, is_complete: bool) -> Vec<CaughtUp> {
+        let mut found = Vec::new();
+        for prompt in self.in_order() {
+            let before = prompt.state();
+            if is_complete {
+                prompt.asked = Asked::Surely;
+            }
+            let state = prompt.state();
+            match prompt.shown {
+                Shown::AfterCatchUp => {
+                    prompt.shown = Shown::Yes;
+                    found.push(CaughtUp::Show(prompt.request.clone(), state));
+                }
+                Shown::Yes if state != before => {
+                    let id = prompt.request.request_id().clone();
+                    found.push(CaughtUp::Changed(id, state));
+                }
+                Shown::Yes | Shown::Over => {}
+            }
+        }
+        found
+    }
+
+    /// The state of an open prompt the application knows of.
+    pub(super) fn state(&self, request_id: &RequestId) -> Option<PromptState> {
+        let prompt = self.open.get(request_id)?;
+        (prompt.shown == Shown::Yes).then(|| prompt.state())
+    }
+
+    fn in_order(&mut self) -> Vec<&mut Prompt> {
+        let mut prompts: Vec<&mut Prompt> = self.open.values_mut().collect();
+        prompts.sort_by_key(|prompt| prompt.order);
+        prompts
+    }
+
+    fn settle(&mut self, request_id: &RequestId, by: SettledBy) -> Option<Settled> {
+        let prompt = self.open.remove(request_id)?;
+        match (prompt.reply, by) {
+            (Reply::Ready(answer) | Reply::Sent { answer, .. }, SettledBy::Us) => {
+                self.keep(prompt.request, answer);
+            }
+            (Reply::None, _) | (_, SettledBy::AnotherViewer) => {}
+        }
+        Some(Settled {
+            request_id: request_id.clone(),
+            by,
+            tell: prompt.shown == Shown::Yes,
+        })
+    }
+
+    fn keep(&mut self, request: PermissionRequest, answer: Answer) {
+        let weight = |request: &PermissionRequest, answer: &Answer| {
+            request.frame().as_str().len() + answer.text.len()
+        };
+        self.settled_bytes += weight(&request, &answer);
+        self.settled.push_back((request, answer));
+        while self.settled.len() > KEPT_ANSWERS || self.settled_bytes > KEPT_BYTES {
+            let Some((request, answer)) = self.settled.pop_front() else {
+                return;
+            };
+            self.settled_bytes -= weight(&request, &answer);
+        }
+    }
+
+    /// The answer we gave to this very question, if its id was answered before.
+    fn answer_given(&self, request: &PermissionRequest) -> Option<Result<Answer, OtherQuestion>> {
+        let (asked, answer) = self
+            .settled
+            .iter()
+            .rev()
+            .find(|(asked, _)| asked.request_id() == request.request_id())?;
+        Some(if asked.asks_the_same(request) {
+            Ok(answer.clone())
+        } else {
+            Err(OtherQuestion)
+        })
+    }
+}
+
+/// An id that was answered before now asks for something else.
+struct OtherQuestion;
+
+impl Prompt {
+    fn state(&self) -> PromptState {
+        match (&self.reply, self.asked) {
+            (Reply::None, Asked::Surely) => PromptState::Pending,
+            (Reply::None, Asked::Perhaps) => PromptState::Unverified,
+            (Reply::Ready(_), _) => PromptState::Answered,
+            (Reply::Sent { .. }, _) => PromptState::Sent,
+        }
+    }
+}
+
+impl core::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Answer({} bytes, {:?})", self.text.len(), self.needs)
+    }
+}
+
+fn same_response(one: &str, other: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Body {
+        response: Value,
+    }
+    let body = |text: &str| serde_json::from_str::<Body>(text).ok();
+    matches!((body(one), body(other)), (Some(one), Some(other)) if one.response == other.response)
+}
+
+#[cfg(test)]
+mod tests;

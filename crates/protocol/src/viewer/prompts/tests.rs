@@ -1,0 +1,167 @@
+use alloc::format;
+
+use super::*;
+use crate::frame::Frame;
+
+fn ask(id: &str, command: &str) -> PermissionRequest {
+    let text = format!(
+        r#"{{"type":"control_request","request_id":"{id}","request":{{"subtype":"can_use_tool","tool_name":"Bash","input":{{"command":"{command}"}}}}}}"#
+    );
+    PermissionRequest::parse(&Frame::classify(text.into()).unwrap()).unwrap()
+}
+
+fn id(text: &'static str) -> RequestId {
+    RequestId::new(text).unwrap()
+}
+
+fn table() -> Prompts {
+    Prompts::new(&Limits::default())
+}
+
+#[test]
+fn the_same_question_twice_is_one_prompt_and_another_under_its_id_is_refused() {
+    let mut prompts = table();
+    assert_eq!(prompts.asked(ask("r", "ls"), Seen::Live), Noted::New);
+    assert_eq!(prompts.asked(ask("r", "ls"), Seen::Live), Noted::Silently);
+    assert_eq!(prompts.asked(ask("r", "rm"), Seen::Live), Noted::Conflict);
+}
+
+#[test]
+fn an_answer_is_settled_by_the_pong_to_its_ping_or_a_later_one() {
+    let mut prompts = table();
+    prompts.asked(ask("r", "ls"), Seen::Live);
+    prompts.decide(&id("r"), &Decision::allow()).unwrap();
+    assert_eq!(
+        prompts.decide(&id("r"), &Decision::allow()),
+        Err(DecideError::AlreadyAnswered)
+    );
+    assert_eq!(prompts.send(7).len(), 1);
+    assert!(prompts.send(8).is_empty());
+    assert!(prompts.delivered(6).is_empty());
+    let settled = prompts.delivered(9);
+    assert_eq!(settled[0].by, SettledBy::Us);
+    assert!(settled[0].tell);
+    assert_eq!(
+        prompts.decide(&id("r"), &Decision::allow()),
+        Err(DecideError::UnknownPrompt)
+    );
+}
+
+#[test]
+fn after_a_drop_an_approval_needs_a_verified_prompt() {
+    let mut prompts = table();
+    prompts.asked(ask("r", "ls"), Seen::Live);
+    assert_eq!(prompts.link_lost(), [(id("r"), PromptState::Unverified)]);
+    assert_eq!(
+        prompts.decide(&id("r"), &Decision::allow()),
+        Err(DecideError::Unverified)
+    );
+    assert!(prompts.caught_up(false).is_empty());
+    assert_eq!(prompts.state(&id("r")), Some(PromptState::Unverified));
+
+    assert_eq!(
+        prompts.asked(ask("r", "ls"), Seen::Live),
+        Noted::Verified(PromptState::Pending)
+    );
+    prompts.decide(&id("r"), &Decision::allow()).unwrap();
+    assert_eq!(prompts.send(1).len(), 1);
+}
+
+#[test]
+fn an_answer_on_its_way_at_the_drop_waits_for_its_prompt_to_be_verified() {
+    let mut prompts = table();
+    prompts.asked(ask("r", "ls"), Seen::Live);
+    prompts.decide(&id("r"), &Decision::allow()).unwrap();
+    prompts.send(1);
+    assert_eq!(prompts.link_lost(), [(id("r"), PromptState::Answered)]);
+    assert!(prompts.send(2).is_empty());
+    prompts.caught_up(true);
+    assert_eq!(prompts.send(3).len(), 1);
+}
+
+#[test]
+fn a_denial_and_an_explicit_approval_wait_for_nothing() {
+    let mut prompts = table();
+    prompts.asked(ask("a", "ls"), Seen::Live);
+    prompts.asked(ask("b", "ls"), Seen::Live);
+    prompts.link_lost();
+    prompts.decide(&id("a"), &Decision::deny("no")).unwrap();
+    let explicit = Decision::Allow(crate::viewer::Allow {
+        standing: Standing::EvenIfUnverified,
+        ..Default::default()
+    });
+    prompts.decide(&id("b"), &explicit).unwrap();
+    assert_eq!(prompts.send(1).len(), 2);
+}
+
+#[test]
+fn a_prompt_withdrawn_in_the_gap_takes_its_answer_with_it() {
+    let mut prompts = table();
+    prompts.asked(ask("r", "ls"), Seen::Live);
+    prompts.decide(&id("r"), &Decision::allow()).unwrap();
+    prompts.link_lost();
+    assert!(prompts.withdraw(&id("r"), Seen::Past));
+    prompts.caught_up(true);
+    assert!(prompts.send(1).is_empty());
+}
+
+#[test]
+fn history_shows_only_what_is_still_open() {
+    let mut prompts = table();
+    assert_eq!(prompts.asked(ask("old", "ls"), Seen::Past), Noted::Silently);
+    assert_eq!(
+        prompts.asked(ask("open", "ls"), Seen::Past),
+        Noted::Silently
+    );
+    let response = r#"{"type":"control_response","response":{"subtype":"success","request_id":"old","response":{"behavior":"deny","message":"x"}}}"#;
+    let settled = prompts.responded(&id("old"), response).unwrap();
+    assert!(!settled.tell);
+    let shown = prompts.caught_up(true);
+    assert_eq!(shown.len(), 1);
+    assert!(matches!(
+        &shown[0],
+        CaughtUp::Show(request, PromptState::Pending) if *request.request_id() == id("open")
+    ));
+}
+
+#[test]
+fn a_cancel_before_its_request_keeps_the_request_closed() {
+    let mut prompts = table();
+    assert!(prompts.withdraw(&id("r"), Seen::Live));
+    assert_eq!(prompts.asked(ask("r", "ls"), Seen::Live), Noted::Silently);
+    assert_eq!(prompts.state(&id("r")), None);
+}
+
+#[test]
+fn an_answer_the_server_forgot_is_sent_again_without_asking_anybody() {
+    let mut prompts = table();
+    prompts.asked(ask("r", "ls"), Seen::Live);
+    prompts.decide(&id("r"), &Decision::allow()).unwrap();
+    let first = prompts.send(1);
+    prompts.delivered(1);
+    prompts.link_lost();
+    assert_eq!(prompts.asked(ask("r", "ls"), Seen::Live), Noted::Silently);
+    assert_eq!(prompts.send(2), first);
+    assert!(!prompts.delivered(2)[0].tell);
+    assert_eq!(prompts.asked(ask("r", "rm"), Seen::Live), Noted::Conflict);
+}
+
+#[test]
+fn another_viewers_answer_settles_the_prompt() {
+    let mut prompts = table();
+    prompts.asked(ask("r", "ls"), Seen::Live);
+    let response = r#"{"type":"control_response","response":{"subtype":"success","request_id":"r","response":{"behavior":"allow","updatedInput":{}}}}"#;
+    assert_eq!(
+        prompts.responded(&id("r"), response).unwrap().by,
+        SettledBy::AnotherViewer
+    );
+}
+
+#[test]
+fn the_table_is_bounded() {
+    let mut prompts = table();
+    let full = (0..100_000)
+        .filter(|number| prompts.asked(ask(&format!("r{number}"), "ls"), Seen::Live) == Noted::Full)
+        .count();
+    assert_eq!(full, 100_000 - 256);
+}

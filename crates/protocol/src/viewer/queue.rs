@@ -1,0 +1,141 @@
+//! The events the application has not taken yet.
+
+use alloc::collections::VecDeque;
+
+use super::{Event, Limits, SendState};
+
+/// Events in order, with the bytes they hold.
+///
+/// Beyond its bound nothing is read from the peer any more, and what only describes the way
+/// (a status, a state on the way to a final one) makes room for what must be told.
+#[derive(Clone, Debug)]
+pub(super) struct EventQueue {
+    events: VecDeque<Event>,
+    bytes: usize,
+    limit: usize,
+    limit_bytes: usize,
+}
+
+impl EventQueue {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            events: VecDeque::new(),
+            bytes: 0,
+            limit: limits.events.max(1),
+            limit_bytes: limits.event_bytes.max(1),
+        }
+    }
+
+    pub(super) fn push(&mut self, event: Event) {
+        if self.is_full() && is_passing(&event) {
+            match (&event, self.events.back_mut()) {
+                (Event::Status(_), Some(last @ Event::Status(_))) => {
+                    *last = event;
+                    return;
+                }
+                (Event::Status(_), _) => {}
+                _ => return,
+            }
+        }
+        self.bytes = self.bytes.saturating_add(weight(&event));
+        self.events.push_back(event);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Event> {
+        let event = self.events.pop_front()?;
+        self.bytes = self.bytes.saturating_sub(weight(&event));
+        Some(event)
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.events.len() >= self.limit || self.bytes >= self.limit_bytes
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+}
+
+/// Whether a later event makes this one superfluous.
+fn is_passing(event: &Event) -> bool {
+    match event {
+        Event::Status(_) | Event::PermissionChanged { .. } => true,
+        Event::Send { state, .. } => match state {
+            SendState::Queued | SendState::InFlight | SendState::Unknown => true,
+            SendState::Accepted | SendState::Rejected(_) => false,
+        },
+        Event::Message(_)
+        | Event::PermissionRequested(_)
+        | Event::PermissionWithdrawn { .. }
+        | Event::PermissionSettled { .. }
+        | Event::Request { .. }
+        | Event::Gap { .. }
+        | Event::CaughtUp
+        | Event::Malformed(_)
+        | Event::Unresponsive { .. }
+        | Event::Closed(_) => false,
+    }
+}
+
+/// The bytes an event keeps alive beyond its own size.
+fn weight(event: &Event) -> usize {
+    match event {
+        Event::Message(message) => message.frame.as_str().len(),
+        Event::PermissionRequested(request) => request.frame().as_str().len(),
+        Event::Malformed(malformed) => malformed.text.len(),
+        Event::Status(_)
+        | Event::PermissionChanged { .. }
+        | Event::PermissionWithdrawn { .. }
+        | Event::PermissionSettled { .. }
+        | Event::Send { .. }
+        | Event::Request { .. }
+        | Event::Gap { .. }
+        | Event::CaughtUp
+        | Event::Unresponsive { .. }
+        | Event::Closed(_) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::viewer::Status;
+
+    fn queue(limit: usize) -> EventQueue {
+        EventQueue::new(&Limits {
+            events: limit,
+            ..Limits::default()
+        })
+    }
+
+    #[test]
+    fn statuses_do_not_pile_up_in_a_full_queue() {
+        let mut queue = queue(2);
+        queue.push(Event::CaughtUp);
+        queue.push(Event::CaughtUp);
+        for attempt in 0..100 {
+            queue.push(Event::Status(Status::Connecting { attempt }));
+        }
+        assert_eq!(queue.events.len(), 3);
+        assert!(matches!(
+            queue.events.back(),
+            Some(Event::Status(Status::Connecting { attempt: 99 }))
+        ));
+    }
+
+    #[test]
+    fn a_queue_is_full_by_bytes_as_well() {
+        let mut queue = EventQueue::new(&Limits {
+            event_bytes: 10,
+            ..Limits::default()
+        });
+        let frame = crate::frame::Frame::classify(r#"{"type":"user"}"#.into()).unwrap();
+        queue.push(Event::Message(crate::viewer::Message {
+            frame,
+            source: crate::viewer::Source::Live,
+        }));
+        assert!(queue.is_full());
+        queue.pop();
+        assert!(!queue.is_full() && queue.is_empty());
+    }
+}
