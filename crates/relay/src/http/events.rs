@@ -1,0 +1,169 @@
+//! Saying something over HTTP, and reading what was said.
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{
+        Query, State,
+        rejection::{BytesRejection, QueryRejection},
+    },
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{
+    access::{Allowed, Named},
+    error::ApiError,
+};
+use crate::{
+    Relay, RelayError,
+    line::Line,
+    session::Published,
+    store::{After, Page, StoredFrame},
+};
+
+/// The most items of one page; the default is a tenth.
+const PAGE_LIMIT: usize = 1000;
+
+#[derive(Deserialize)]
+pub(super) struct Paging {
+    pub(super) after_id: Option<String>,
+    limit: Option<usize>,
+}
+
+impl Paging {
+    pub(super) fn limit(&self) -> Result<usize, ApiError> {
+        match self.limit.unwrap_or(PAGE_LIMIT / 10) {
+            limit @ 1..=PAGE_LIMIT => Ok(limit),
+            _ => Err(ApiError::invalid(format!(
+                "`limit` has to be 1 to {PAGE_LIMIT}"
+            ))),
+        }
+    }
+}
+
+pub(super) fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, ApiError> {
+    query
+        .map(|Query(query)| query)
+        .map_err(|bad| ApiError::invalid(bad.body_text()))
+}
+
+pub(super) fn body(body: Result<Bytes, BytesRejection>) -> Result<Bytes, ApiError> {
+    body.map_err(|bad| ApiError::invalid(bad.body_text()).with_status(bad.status()))
+}
+
+/// What became of the events of a batch, in its order.
+#[derive(Serialize)]
+pub(super) struct Added {
+    data: Vec<AddedEvent>,
+}
+
+#[derive(Serialize)]
+struct AddedEvent {
+    id: Option<String>,
+    status: &'static str,
+}
+
+pub(super) async fn add(
+    _: Allowed,
+    Named(id): Named,
+    State(relay): State<Relay>,
+    request: Result<Bytes, BytesRejection>,
+) -> Result<Json<Added>, ApiError> {
+    #[derive(Deserialize)]
+    struct Batch<'a> {
+        #[serde(borrow)]
+        events: Vec<&'a RawValue>,
+    }
+    let session = relay.session(&id).await?;
+    let request = body(request)?;
+    let batch: Batch<'_> = serde_json::from_slice(&request).map_err(|error| {
+        ApiError::invalid(format!("the body is not {{\"events\":[…]}}: {error}"))
+    })?;
+    let limit = relay.options().batch_limit;
+    if batch.events.len() > limit {
+        let message = format!(
+            "{} events in one request; send {limit} at most",
+            batch.events.len()
+        );
+        return Err(ApiError::invalid(message).with_status(StatusCode::PAYLOAD_TOO_LARGE));
+    }
+    let lines = batch.events.iter().enumerate().map(|(at, event)| {
+        Line::accept(event.get()).map_err(|refused| {
+            let error = ApiError::from(RelayError::Refused(refused.clone()));
+            error.with_message(format!("events[{at}]: {refused}"))
+        })
+    });
+    let lines = lines.collect::<Result<Vec<_>, _>>()?;
+    drop(request);
+    let data = session
+        .post(lines)
+        .await?
+        .into_iter()
+        .map(|published| match published {
+            Published::Stored(id) => AddedEvent {
+                id: Some(id.to_string()),
+                status: "stored",
+            },
+            Published::Duplicate(id) => AddedEvent {
+                id: Some(id.to_string()),
+                status: "duplicate",
+            },
+            Published::Live => AddedEvent {
+                id: None,
+                status: "live",
+            },
+            Published::Ignored => AddedEvent {
+                id: None,
+                status: "ignored",
+            },
+        });
+    Ok(Json(Added {
+        data: data.collect(),
+    }))
+}
+
+pub(super) async fn list(
+    _: Allowed,
+    Named(id): Named,
+    State(relay): State<Relay>,
+    paging: Result<Query<Paging>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    let paging = query(paging)?;
+    let after = paging
+        .after_id
+        .as_deref()
+        .map_or(After::Sequence(0), After::Uuid);
+    let page = relay
+        .store()
+        .frames(&id, after, None, paging.limit()?)
+        .await?;
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    Ok((json, page_of_frames(&page)).into_response())
+}
+
+/// The page as JSON, the frames in it byte for byte.
+fn page_of_frames(page: &Page<StoredFrame>) -> String {
+    let frames: usize = page.items.iter().map(|frame| frame.text.len() + 1).sum();
+    let mut json = String::with_capacity(frames + 256);
+    json.push_str("{\"data\":[");
+    for (at, frame) in page.items.iter().enumerate() {
+        if at > 0 {
+            json.push(',');
+        }
+        json.push_str(&frame.text);
+    }
+    let id = |frame: Option<&StoredFrame>| {
+        serde_json::Value::from(frame.map(|frame| frame.uuid.to_string())).to_string()
+    };
+    json.push_str("],\"has_more\":");
+    json.push_str(if page.has_more { "true" } else { "false" });
+    json.push_str(",\"first_id\":");
+    json.push_str(&id(page.items.first()));
+    json.push_str(",\"last_id\":");
+    json.push_str(&id(page.items.last()));
+    json.push('}');
+    json
+}

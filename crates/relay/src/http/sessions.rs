@@ -1,0 +1,139 @@
+//! Sessions over HTTP.
+
+use attache_protocol::SessionId;
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{
+        Query, State,
+        rejection::{BytesRejection, QueryRejection},
+    },
+};
+use serde::{Deserialize, Serialize};
+use std::time::SystemTime;
+
+use super::{
+    access::{Allowed, Named},
+    error::{ApiError, ErrorKind},
+    events::{Paging, body, query},
+};
+use crate::{
+    Relay, RelayError,
+    store::{SessionChange, SessionRecord},
+};
+
+/// The longest title, in bytes.
+const TITLE_LIMIT: usize = 1024;
+
+#[derive(Serialize)]
+pub(super) struct SessionJson {
+    r#type: &'static str,
+    id: String,
+    title: String,
+    session_status: &'static str,
+    created_at: String,
+    updated_at: String,
+}
+
+impl From<SessionRecord> for SessionJson {
+    fn from(record: SessionRecord) -> Self {
+        let rfc3339 = |time| humantime::format_rfc3339_millis(time).to_string();
+        Self {
+            r#type: "session",
+            id: record.id.v1(),
+            title: record.title,
+            session_status: record.status.as_str(),
+            created_at: rfc3339(record.created_at),
+            updated_at: rfc3339(record.updated_at),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct SessionList {
+    data: Vec<SessionJson>,
+    has_more: bool,
+    first_id: Option<String>,
+    last_id: Option<String>,
+}
+
+pub(super) async fn list(
+    _: Allowed,
+    State(relay): State<Relay>,
+    paging: Result<Query<Paging>, QueryRejection>,
+) -> Result<Json<SessionList>, ApiError> {
+    let paging = query(paging)?;
+    let after = paging.after_id.as_deref().map(SessionId::parse).transpose();
+    let after = after.map_err(|error| ApiError::invalid(format!("`after_id`: {error}")))?;
+    let page = relay
+        .store()
+        .sessions(after.as_ref(), paging.limit()?)
+        .await?;
+    let data: Vec<SessionJson> = page.items.into_iter().map(Into::into).collect();
+    Ok(Json(SessionList {
+        has_more: page.has_more,
+        first_id: data.first().map(|session| session.id.clone()),
+        last_id: data.last().map(|session| session.id.clone()),
+        data,
+    }))
+}
+
+pub(super) async fn read(
+    _: Allowed,
+    Named(id): Named,
+    State(relay): State<Relay>,
+) -> Result<Json<SessionJson>, ApiError> {
+    match relay.store().session(&id).await? {
+        Some(record) => Ok(Json(record.into())),
+        None => Err(RelayError::SessionNotFound(id).into()),
+    }
+}
+
+pub(super) async fn rename(
+    _: Allowed,
+    Named(id): Named,
+    State(relay): State<Relay>,
+    request: Result<Bytes, BytesRejection>,
+) -> Result<Json<SessionJson>, ApiError> {
+    #[derive(Deserialize)]
+    struct Change {
+        title: String,
+    }
+    let Change { title } = serde_json::from_slice(&body(request)?).map_err(|error| {
+        ApiError::invalid(format!("the body is not {{\"title\":\"…\"}}: {error}"))
+    })?;
+    if title.len() > TITLE_LIMIT {
+        return Err(ApiError::invalid(format!(
+            "`title` has to be {TITLE_LIMIT} bytes at most"
+        )));
+    }
+    let change = SessionChange::Title(title);
+    Ok(Json(
+        relay
+            .store()
+            .update(&id, change, SystemTime::now())
+            .await?
+            .into(),
+    ))
+}
+
+pub(super) async fn archive(
+    _: Allowed,
+    Named(id): Named,
+    State(relay): State<Relay>,
+) -> Result<Json<SessionJson>, ApiError> {
+    relay.archive(&id).await.map_err(|error| match error {
+        RelayError::Archived => {
+            ApiError::new(ErrorKind::Conflict, "the session is archived already")
+        }
+        RelayError::SessionNotFound(_)
+        | RelayError::Superseded
+        | RelayError::Refused(_)
+        | RelayError::TooManyOpenRequests(_)
+        | RelayError::AgentBehind(_)
+        | RelayError::Stopped
+        | RelayError::Store(_)
+        | RelayError::NoRandomness => error.into(),
+    })?;
+    read(Allowed, Named(id), State(relay)).await
+}

@@ -1,0 +1,191 @@
+//! One viewer's socket.
+//!
+//! Reading and writing are two futures of one task, so that neither ever waits for the other, and neither is dropped
+//! before the socket is.
+
+use core::{pin::pin, time::Duration};
+use std::sync::Arc;
+
+use attache_protocol::{
+    ByteString,
+    frame::{FrameError, control, split},
+};
+use axum::{
+    body::Bytes,
+    extract::ws::{CloseFrame, Message, WebSocket},
+};
+use futures_util::{
+    SinkExt as _, StreamExt as _,
+    stream::{SplitSink, SplitStream},
+};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    RefusedFrame, RelayOptions,
+    line::Line,
+    outgoing::{Ending, Outgoing},
+    session::{SessionHandle, ViewerId},
+};
+
+/// A socket that takes fewer bytes in a second is not getting anywhere.
+const SLOWEST_BYTES_PER_SECOND: usize = 32 << 10;
+
+/// Serves a viewer until its socket ends, which is also how it unsubscribes.
+pub(super) async fn run(
+    socket: WebSocket,
+    session: SessionHandle,
+    early: Vec<ByteString>,
+    options: &RelayOptions,
+    closing: &CancellationToken,
+) {
+    let (frames, bytes) = (options.viewer_buffer_frames, options.viewer_buffer_bytes);
+    let outgoing = Arc::new(Outgoing::new(frames, bytes));
+    let Ok(viewer) = session.subscribe(outgoing.clone()).await else {
+        return close(socket, Ending::Failed, options.close_timeout).await;
+    };
+    let (sink, stream) = socket.split();
+    let reader = Reader {
+        stream,
+        viewer,
+        session,
+        outgoing: &outgoing,
+        silence: options.viewer_silence,
+    };
+    let mut reading = pin!(reader.run(early));
+    let mut writing = pin!(write(sink, &outgoing, options));
+    tokio::select! {
+        () = &mut reading => return,
+        () = &mut writing => {}
+        () = closing.cancelled() => {
+            outgoing.end(Ending::Restarting);
+            tokio::select! {
+                () = &mut reading => return,
+                () = &mut writing => {}
+            }
+        }
+    }
+    // The close frame is out; the peer's answer is read, so that the connection ends in order.
+    let _ = timeout(options.close_timeout, reading).await;
+}
+
+/// Closes a socket that nothing else was sent on.
+pub(super) async fn close(mut socket: WebSocket, ending: Ending, patience: Duration) {
+    let closed = async {
+        if socket.send(close_message(ending)).await.is_ok() {
+            while let Some(Ok(_)) = socket.next().await {}
+        }
+    };
+    let _ = timeout(patience, closed).await;
+}
+
+struct Reader<'a> {
+    stream: SplitStream<WebSocket>,
+    viewer: ViewerId,
+    session: SessionHandle,
+    outgoing: &'a Outgoing,
+    silence: Duration,
+}
+
+impl Reader<'_> {
+    /// Reads until the socket ends, in whatever way.
+    async fn run(mut self, early: Vec<ByteString>) {
+        for text in early {
+            self.take(&text).await;
+        }
+        loop {
+            let message = match timeout(self.silence, self.stream.next()).await {
+                Ok(Some(Ok(message))) => message,
+                Ok(Some(Err(error))) => {
+                    tracing::debug!(%error, "a viewer's socket broke");
+                    return;
+                }
+                Ok(None) => return,
+                Err(_) => {
+                    tracing::debug!("a viewer is silent and given up");
+                    return;
+                }
+            };
+            let text = match message {
+                Message::Text(text) => Bytes::from(text),
+                Message::Binary(bytes) => bytes,
+                Message::Ping(_) | Message::Pong(_) | Message::Close(_) => continue,
+            };
+            let Ok(text) = ByteString::try_from(text) else {
+                tracing::debug!("a binary message that is not text is ignored");
+                continue;
+            };
+            for text in split(&text) {
+                self.take(&text).await;
+            }
+        }
+    }
+
+    async fn take(&self, text: &str) {
+        match Line::accept(text) {
+            // When the session's task is gone, so is the relay; the socket ends with it.
+            Ok(line) => drop(self.session.from_viewer(self.viewer, line).await),
+            Err(refused) => {
+                tracing::debug!(%refused, bytes = text.len(), "a viewer's frame is ignored");
+                if let RefusedFrame::Malformed(FrameError::NoSubtype { request_id }) = &refused {
+                    let answer = control::error(request_id, &refused.to_string());
+                    if let Ok(answer) = Line::known(&answer) {
+                        self.outgoing.push(answer.wire());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Sends what is queued until nothing more will come, and last the close frame; or until the peer takes nothing any more.
+async fn write(
+    mut sink: SplitSink<WebSocket, Message>,
+    outgoing: &Outgoing,
+    options: &RelayOptions,
+) {
+    let mut batch = Vec::new();
+    loop {
+        let (mut bytes, mut ending) = (0, None);
+        match timeout(options.keep_alive, outgoing.next(&mut batch)).await {
+            Ok(found) => ending = found,
+            Err(_) => batch.clear(),
+        }
+        let idle = batch.is_empty() && ending.is_none();
+        let last = ending.map(close_message);
+        bytes += batch.iter().map(|wire| wire.len()).sum::<usize>();
+        let written = async {
+            for wire in batch.drain(..) {
+                sink.feed(Message::Text(wire)).await?;
+            }
+            if idle {
+                sink.feed(Message::Ping(Bytes::new())).await?;
+            }
+            if let Some(last) = last {
+                sink.feed(last).await?;
+            }
+            sink.flush().await
+        };
+        let patience =
+            options.write_timeout + Duration::from_secs((bytes / SLOWEST_BYTES_PER_SECOND) as u64);
+        match timeout(patience, written).await {
+            Ok(Ok(())) if ending.is_none() => {}
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a viewer's socket broke");
+                return;
+            }
+            Err(_) => {
+                tracing::debug!("a viewer takes nothing any more and is given up");
+                return;
+            }
+        }
+    }
+}
+
+fn close_message(ending: Ending) -> Message {
+    Message::Close(Some(CloseFrame {
+        code: ending.code(),
+        reason: ending.reason().into(),
+    }))
+}

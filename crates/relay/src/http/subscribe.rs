@@ -1,0 +1,154 @@
+//! Letting a viewer in.
+
+use core::time::Duration;
+
+use attache_protocol::{
+    ByteString, SessionId,
+    frame::{Frame, FrameKind, split},
+};
+use axum::{
+    extract::{
+        Extension, State,
+        ws::{Message, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
+    },
+    http::HeaderMap,
+    response::Response,
+};
+use futures_util::StreamExt as _;
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    ConnectionScope,
+    access::{Bearer, Named, bearer},
+    error::ApiError,
+    socket,
+};
+use crate::{Credentials, Relay, RelayError, outgoing::Ending};
+
+pub(super) async fn subscribe(
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    session: Result<Named, ApiError>,
+    scope: Option<Extension<ConnectionScope>>,
+    State(relay): State<Relay>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let upgrade =
+        upgrade.map_err(|bad| ApiError::invalid(bad.body_text()).with_status(bad.status()))?;
+    let admission = match bearer(&headers) {
+        Bearer::Token(token) if relay.options().credentials.accept(token) => Admission::Allowed,
+        Bearer::Token(_) | Bearer::Unreadable => Admission::Refused,
+        Bearer::Absent => Admission::Unknown,
+    };
+    let scope = scope.map_or_else(CancellationToken::new, |Extension(scope)| scope.0);
+    let id = session.ok().map(|Named(id)| id);
+    let options = relay.options();
+    let upgrade = upgrade
+        .max_message_size(options.viewer_message_limit_bytes)
+        .max_frame_size(options.viewer_message_limit_bytes)
+        .read_buffer_size(options.read_buffer_bytes);
+    Ok(upgrade.on_upgrade(async move |socket| {
+        let (tracker, killed) = (relay.tasks().clone(), relay.killed().clone());
+        let served = serve(socket, relay, id, admission);
+        // Dropping a socket is what a crash looks like from outside.
+        tracker
+            .track_future(killed.run_until_cancelled(scope.run_until_cancelled(served)))
+            .await;
+    }))
+}
+
+/// What the upgrade's header says about the one who asks.
+enum Admission {
+    Allowed,
+    Refused,
+    /// There was no header; the first frame has to tell.
+    Unknown,
+}
+
+async fn serve(mut socket: WebSocket, relay: Relay, id: Option<SessionId>, admission: Admission) {
+    let options = relay.options().clone();
+    let allowed = match admission {
+        Admission::Allowed => Ok(Vec::new()),
+        Admission::Refused => Err(Ending::Unauthorized),
+        Admission::Unknown => {
+            let credentials = &options.credentials;
+            let authenticated = authenticate(&mut socket, credentials, options.auth_timeout);
+            match relay.closing().run_until_cancelled(authenticated).await {
+                Some(Some(early)) => Ok(early),
+                Some(None) => Err(Ending::Unauthorized),
+                None => Err(Ending::Restarting),
+            }
+        }
+    };
+    let session = match (allowed, id) {
+        (Err(ending), _) => Err(ending),
+        (Ok(_), None) => Err(Ending::SessionNotFound),
+        (Ok(early), Some(id)) => match relay.session(&id).await {
+            Ok(session) => Ok((session, early)),
+            Err(RelayError::SessionNotFound(_)) => Err(Ending::SessionNotFound),
+            Err(RelayError::Stopped) => Err(Ending::Restarting),
+            Err(error) => {
+                tracing::error!(session = %id, %error, "a viewer can't be let in");
+                Err(Ending::Failed)
+            }
+        },
+    };
+    match session {
+        Ok((session, early)) => {
+            socket::run(socket, session, early, &options, relay.closing()).await;
+        }
+        Err(ending) => {
+            tracing::debug!(code = ending.code(), "a viewer is turned away");
+            socket::close(socket, ending, options.close_timeout).await;
+        }
+    }
+}
+
+/// Waits for the `auth` frame. `None` when it does not come, or is not good enough; else the frames that
+/// came in the same message behind it.
+async fn authenticate(
+    socket: &mut WebSocket,
+    credentials: &Credentials,
+    patience: Duration,
+) -> Option<Vec<ByteString>> {
+    let first_message = async {
+        loop {
+            let message = match socket.next().await?.ok()? {
+                Message::Text(text) => ByteString::try_from(axum::body::Bytes::from(text)).ok()?,
+                Message::Binary(_) | Message::Close(_) => return None,
+                Message::Ping(_) | Message::Pong(_) => continue,
+            };
+            let mut frames = split(&message);
+            while let Some(text) = frames.next() {
+                let frame = Frame::classify(text).ok()?;
+                match frame.kind() {
+                    FrameKind::KeepAlive => {}
+                    FrameKind::Auth => {
+                        let token = token_of(frame.as_str())?;
+                        return credentials.accept(&token).then(|| frames.collect());
+                    }
+                    FrameKind::ControlRequest { .. }
+                    | FrameKind::ControlResponse { .. }
+                    | FrameKind::ControlCancelRequest { .. }
+                    | FrameKind::UnknownControl { .. }
+                    | FrameKind::Message { .. } => return None,
+                }
+            }
+        }
+    };
+    tokio::time::timeout(patience, first_message).await.ok()?
+}
+
+/// The token of an `auth` frame.
+fn token_of(frame: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Auth {
+        credential: Credential,
+    }
+    #[derive(Deserialize)]
+    struct Credential {
+        token: String,
+    }
+    let auth: Auth = serde_json::from_str(frame).ok()?;
+    Some(auth.credential.token.trim().to_owned())
+}

@@ -1,0 +1,76 @@
+//! What can be set on a relay.
+
+use core::time::Duration;
+
+use crate::Credentials;
+
+/// The numbers of a relay. Take the defaults and change what you need:
+///
+/// ```
+/// use attache_relay::RelayOptions;
+///
+/// let mut options = RelayOptions::default();
+/// options.viewer_buffer_frames = 64;
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RelayOptions {
+    /// Who may come in. Default: [`Credentials::Open`].
+    pub credentials: Credentials,
+    /// How long a socket without an `Authorization` header may take to send its `auth` frame. Default: 10 s.
+    pub auth_timeout: Duration,
+    /// The largest request body, in bytes. Default: 32 MiB.
+    pub body_limit_bytes: usize,
+    /// The most events in one `POST …/events`. Default: 1000.
+    pub batch_limit: usize,
+    /// The largest message a viewer may send on its socket, in bytes. Default: 16 MiB.
+    pub viewer_message_limit_bytes: usize,
+    /// How many frames may wait for one viewer before it is closed as too slow. Default: 1024.
+    pub viewer_buffer_frames: usize,
+    /// How many bytes may wait for one viewer before it is closed as too slow; a single frame may be
+    /// larger when nothing else waits. Default: 8 MiB.
+    pub viewer_buffer_bytes: usize,
+    /// Memory a socket reads into, in bytes. More is faster, and costs as much per viewer. Default: 16 KiB.
+    pub read_buffer_bytes: usize,
+    /// A socket with nothing to say gets a ping this often. Default: 15 s.
+    pub keep_alive: Duration,
+    /// A socket that sends nothing for so long, not even a pong, is given up. Default: 60 s.
+    pub viewer_silence: Duration,
+    /// A write to a socket that takes longer is given up; big frames get more time. Default: 10 s.
+    pub write_timeout: Duration,
+    /// How long a peer may take to answer a close frame. Default: 2 s.
+    pub close_timeout: Duration,
+    /// How long a graceful shutdown waits for requests and sockets to end. Default: 5 s.
+    pub shutdown_timeout: Duration,
+    /// How many frames may wait for an agent that is slow to take them; beyond, `POST …/events` answers
+    /// 429 and control requests are answered with an error. Default: 1024.
+    pub agent_backlog: usize,
+    /// How many may wait while no agent is attached before a viewer's control request is answered with an error.
+    /// Default: 256.
+    pub detached_backlog: usize,
+    /// How many of an agent's requests may be open at once. Default: 1024.
+    pub open_requests: usize,
+}
+
+impl Default for RelayOptions {
+    fn default() -> Self {
+        Self {
+            credentials: Credentials::Open,
+            auth_timeout: Duration::from_secs(10),
+            body_limit_bytes: 32 << 20,
+            batch_limit: 1000,
+            viewer_message_limit_bytes: 16 << 20,
+            viewer_buffer_frames: 1024,
+            viewer_buffer_bytes: 8 << 20,
+            read_buffer_bytes: 16 << 10,
+            keep_alive: Duration::from_secs(15),
+            viewer_silence: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(10),
+            close_timeout: Duration::from_secs(2),
+            shutdown_timeout: Duration::from_secs(5),
+            agent_backlog: 1024,
+            detached_backlog: 256,
+            open_requests: 1024,
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The relay as a whole.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use attache_protocol::SessionId;
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
+
+use crate::{
+    Agent, RelayError, RelayOptions, http,
+    session::SessionHandle,
+    store::{SessionRecord, SessionStatus, Store},
+};
+
+/// Orders, stores and hands on what agents and viewers say to each other.
+///
+/// All state that matters is in the [`Store`]: a new relay over the same store goes on with the same sessions, logs and open
+/// prompts. Two relays must not use one store at the same time. Cloning is cheap; when the last clone and the last router are gone, the relay is
+/// [killed](Self::kill).
+#[derive(Clone)]
+pub struct Relay {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<dyn Store>,
+    options: Arc<RelayOptions>,
+    sessions: Mutex<HashMap<SessionId, SessionHandle>>,
+    closing: CancellationToken,
+    killed: CancellationToken,
+    _kill_on_drop: DropGuard,
+    tasks: TaskTracker,
+}
+
+impl Relay {
+    /// A relay over `store`. It does nothing until it is asked to.
+    pub fn new(store: Arc<dyn Store>, options: RelayOptions) -> Self {
+        let killed = CancellationToken::new();
+        let inner = Inner {
+            store,
+            options: Arc::new(options),
+            sessions: Mutex::default(),
+            closing: killed.child_token(),
+            _kill_on_drop: killed.clone().drop_guard(),
+            killed,
+            tasks: TaskTracker::new(),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// Starts a session.
+    ///
+    /// # Errors
+    /// [`RelayError::Store`] and [`RelayError::NoRandomness`].
+    pub async fn create_session(&self, title: &str) -> Result<SessionId, RelayError> {
+        let id = crate::id::session().map_err(|_| RelayError::NoRandomness)?;
+        let id = SessionId::parse(&id).map_err(|_| RelayError::NoRandomness)?;
+        self.create_session_as(id.clone(), title).await?;
+        Ok(id)
+    }
+
+    /// Starts a session under an id of the caller's choice.
+    ///
+    /// # Errors
+    /// [`RelayError::Store`], also when the id is taken.
+    pub async fn create_session_as(&self, id: SessionId, title: &str) -> Result<(), RelayError> {
+        let now = SystemTime::now();
+        let record = SessionRecord {
+            id,
+            title: title.to_owned(),
+            status: SessionStatus::Idle,
+            created_at: now,
+            updated_at: now,
+        };
+        Ok(self.inner.store.create(&record).await?)
+    }
+
+    /// Attaches an agent of this process to a session, which it gets to itself: an agent attached before is detached.
+    ///
+    /// # Errors
+    /// [`RelayError::SessionNotFound`], [`RelayError::Archived`], [`RelayError::Store`], [`RelayError::Stopped`].
+    pub async fn attach_agent(&self, id: &SessionId) -> Result<Agent, RelayError> {
+        let session = self.session(id).await?;
+        Agent::attach(id.clone(), session, self.inner.store.clone()).await
+    }
+
+    /// Ends a session: it can still be read, but its sockets are closed once they have got everything.
+    ///
+    /// # Errors
+    /// [`RelayError::SessionNotFound`], [`RelayError::Archived`] when it was so already, [`RelayError::Store`], [`RelayError::Stopped`].
+    pub async fn archive(&self, id: &SessionId) -> Result<(), RelayError> {
+        self.session(id).await?.archive().await
+    }
+
+    /// The relay as an axum router, to be served on its own or merged into another. Connections that another server
+    /// accepts are that server's to close; sockets follow [`shutdown`](Self::shutdown) and [`kill`](Self::kill) anyway.
+    pub fn router(&self) -> axum::Router {
+        http::router(self.clone())
+    }
+
+    /// Closes every socket with 1012 after what is queued for it, refuses new ones and new events, and returns when sockets and requests
+    /// are gone or [`shutdown_timeout`](RelayOptions::shutdown_timeout) has passed. Afterwards everything that is left is killed.
+    ///
+    /// Cancel safe: a dropped call leaves the relay closing.
+    pub async fn shutdown(&self) {
+        self.inner.closing.cancel();
+        self.inner.tasks.close();
+        let gone = self.inner.tasks.wait();
+        let _ = tokio::time::timeout(self.inner.options.shutdown_timeout, gone).await;
+        self.kill();
+    }
+
+    /// Stops at once, as a crash would: sockets break without a close frame, calls under way end with [`RelayError::Stopped`], agents are
+    /// detached. Only what is stored remains.
+    pub fn kill(&self) {
+        self.inner.killed.cancel();
+    }
+
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.inner.store
+    }
+
+    pub(crate) fn options(&self) -> &Arc<RelayOptions> {
+        &self.inner.options
+    }
+
+    /// The tasks of connections and sockets.
+    pub(crate) fn tasks(&self) -> &TaskTracker {
+        &self.inner.tasks
+    }
+
+    /// Cancelled when sockets are to be closed.
+    pub(crate) fn closing(&self) -> &CancellationToken {
+        &self.inner.closing
+    }
+
+    /// Cancelled when everything is to stop at once.
+    pub(crate) fn killed(&self) -> &CancellationToken {
+        &self.inner.killed
+    }
+
+    /// The session's task, which is started when it does not run yet.
+    pub(crate) async fn session(&self, id: &SessionId) -> Result<SessionHandle, RelayError> {
+        if self.inner.closing.is_cancelled() {
+            return Err(RelayError::Stopped);
+        }
+        if let Some(running) = self.running(id) {
+            return Ok(running);
+        }
+        if self.inner.store.session(id).await?.is_none() {
+            return Err(RelayError::SessionNotFound(id.clone()));
+        }
+        let start = || {
+            let inner = &self.inner;
+            let (store, options) = (inner.store.clone(), inner.options.clone());
+            SessionHandle::start(id.clone(), store, options, inner.killed.clone())
+        };
+        let mut sessions = self.sessions();
+        let session = sessions.entry(id.clone()).or_insert_with(start);
+        if session.is_over() {
+            *session = start();
+        }
+        Ok(session.clone())
+    }
+
+    fn running(&self, id: &SessionId) -> Option<SessionHandle> {
+        self.sessions()
+            .get(id)
+            .filter(|session| !session.is_over())
+            .cloned()
+    }
+
+    fn sessions(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, SessionHandle>> {
+        // The map is whole after every statement, so it is sound even after a panic elsewhere.
+        self.inner
+            .sessions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl core::fmt::Debug for Relay {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Relay")
+            .field("options", &self.inner.options)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,112 @@
+//! The relay as a server of its own.
+
+use core::{future::Future, pin::pin, time::Duration};
+use std::{io, net::SocketAddr};
+
+use axum::{Router, extract::Extension};
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Credentials, Relay, http::ConnectionScope};
+
+/// How long a connection may take to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long accepting rests when the system is out of something, descriptors most likely.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why a relay can't be served.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// Anybody would be let in from other machines.
+    #[error("{0} can be reached from other machines: set tokens, or listen on 127.0.0.1")]
+    OpenToOthers(SocketAddr),
+    /// The listener is unusable.
+    #[error("the listener can't be used: {0}")]
+    Listener(#[from] io::Error),
+}
+
+impl Relay {
+    /// Serves the relay on `listener` until `shutdown` is ready, then [shuts it down](Self::shutdown) and returns.
+    ///
+    /// Dropping the future kills every connection it has accepted at once, as a crash would; the relay itself stays usable.
+    ///
+    /// # Errors
+    /// [`ServeError::OpenToOthers`] when every token is accepted and the address is not a loopback one, [`ServeError::Listener`].
+    pub fn serve(
+        &self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> impl Future<Output = Result<(), ServeError>> + Send + 'static {
+        let relay = self.clone();
+        async move {
+            let address = listener.local_addr()?;
+            if matches!(relay.options().credentials, Credentials::Open)
+                && !address.ip().is_loopback()
+            {
+                return Err(ServeError::OpenToOthers(address));
+            }
+            let scope = relay.killed().child_token();
+            let _kill_on_drop = scope.clone().drop_guard();
+            let router = relay
+                .router()
+                .layer(Extension(ConnectionScope(scope.clone())));
+            let mut shutdown = pin!(shutdown);
+            loop {
+                let accepted = tokio::select! {
+                    biased;
+                    () = scope.cancelled() => return Ok(()),
+                    () = relay.closing().cancelled() => break,
+                    () = &mut shutdown => break,
+                    accepted = listener.accept() => accepted,
+                };
+                match accepted {
+                    Ok((stream, _)) => {
+                        let served = connection(stream, router.clone(), relay.closing().clone());
+                        let scope = scope.clone();
+                        relay.tasks().spawn(async move {
+                            scope.run_until_cancelled(served).await;
+                        });
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                }
+            }
+            drop(listener);
+            relay.shutdown().await;
+            Ok(())
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, router: Router, closing: CancellationToken) {
+    // Frames are small and somebody waits for each.
+    let _ = stream.set_nodelay(true);
+    let mut server = http1::Builder::new();
+    server
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT);
+    let service = TowerToHyperService::new(router);
+    let mut connection = pin!(
+        server
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades()
+    );
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = closing.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection broke");
+    }
+}

@@ -1,0 +1,171 @@
+//! What a session's log amounts to: which of the agent's requests are open, and whether it works.
+
+use attache_protocol::frame::{Frame, FrameKind, RequestId};
+
+use crate::{
+    line::Line,
+    store::{Origin, SessionStatus},
+};
+
+/// Derived from the stored frames in their order, and from nothing else.
+#[derive(Default)]
+pub(crate) struct Conversation {
+    /// In the order in which they were asked.
+    open: Vec<OpenRequest>,
+    running: bool,
+}
+
+struct OpenRequest {
+    request_id: RequestId,
+    /// The whole request if it is a permission prompt.
+    prompt: Option<Line>,
+}
+
+impl Conversation {
+    /// Takes in the next stored frame.
+    pub(crate) fn observe(&mut self, origin: Origin, line: &Line) {
+        match (line.frame().kind(), origin) {
+            (
+                FrameKind::ControlRequest {
+                    request_id,
+                    subtype,
+                },
+                Origin::Agent,
+            ) => {
+                if !self.is_open(request_id) {
+                    self.open.push(OpenRequest {
+                        request_id: request_id.clone(),
+                        prompt: (&**subtype == "can_use_tool").then(|| line.clone()),
+                    });
+                }
+            }
+            (FrameKind::ControlCancelRequest { request_id }, Origin::Agent)
+            | (FrameKind::ControlResponse { request_id }, Origin::Viewer) => {
+                self.open.retain(|open| open.request_id != *request_id);
+            }
+            (FrameKind::Message { type_name }, _) => match &**type_name {
+                "user" => self.running = true,
+                "result" => self.running = false,
+                _ => {}
+            },
+            (
+                FrameKind::ControlRequest { .. }
+                | FrameKind::ControlCancelRequest { .. }
+                | FrameKind::ControlResponse { .. }
+                | FrameKind::KeepAlive
+                | FrameKind::Auth
+                | FrameKind::UnknownControl { .. },
+                _,
+            ) => {}
+        }
+    }
+
+    /// Whether the agent waits for an answer to `request_id`.
+    pub(crate) fn is_open(&self, request_id: &RequestId) -> bool {
+        self.open.iter().any(|open| open.request_id == *request_id)
+    }
+
+    pub(crate) fn open_requests(&self) -> usize {
+        self.open.len()
+    }
+
+    /// The open permission prompts, the oldest first.
+    pub(crate) fn prompts(&self) -> impl Iterator<Item = &Line> {
+        self.open.iter().filter_map(|open| open.prompt.as_ref())
+    }
+
+    pub(crate) fn status(&self) -> SessionStatus {
+        if self.prompts().next().is_some() {
+            SessionStatus::RequiresAction
+        } else if self.running {
+            SessionStatus::Running
+        } else {
+            SessionStatus::Idle
+        }
+    }
+}
+
+/// The request `frame` answers, if it is an answer.
+pub(crate) fn answered(frame: &Frame) -> Option<&RequestId> {
+    match frame.kind() {
+        FrameKind::ControlResponse { request_id } => Some(request_id),
+        FrameKind::ControlRequest { .. }
+        | FrameKind::ControlCancelRequest { .. }
+        | FrameKind::KeepAlive
+        | FrameKind::Auth
+        | FrameKind::UnknownControl { .. }
+        | FrameKind::Message { .. } => None,
+    }
+}
+
+/// The id and the subtype of `frame`, if it is a request.
+pub(crate) fn asked(frame: &Frame) -> Option<(&RequestId, &str)> {
+    match frame.kind() {
+        FrameKind::ControlRequest {
+            request_id,
+            subtype,
+        } => Some((request_id, subtype)),
+        FrameKind::ControlResponse { .. }
+        | FrameKind::ControlCancelRequest { .. }
+        | FrameKind::KeepAlive
+        | FrameKind::Auth
+        | FrameKind::UnknownControl { .. }
+        | FrameKind::Message { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROMPT: &str =
+        r#"{"type":"control_request","request_id":"r1","request":{"subtype":"can_use_tool"}}"#;
+    const ANSWER: &str =
+        r#"{"type":"control_response","response":{"subtype":"success","request_id":"r1"}}"#;
+    const CANCEL: &str = r#"{"type":"control_cancel_request","request_id":"r1"}"#;
+
+    fn after(frames: &[(Origin, &str)]) -> SessionStatus {
+        let mut conversation = Conversation::default();
+        for (origin, text) in frames {
+            conversation.observe(*origin, &Line::accept(text).unwrap());
+        }
+        conversation.status()
+    }
+
+    #[test]
+    fn the_status_follows_the_log() {
+        use Origin::{Agent, Viewer};
+        use SessionStatus::{Idle, RequiresAction, Running};
+        let (user, result) = (
+            (Viewer, r#"{"type":"user"}"#),
+            (Agent, r#"{"type":"result"}"#),
+        );
+        let prompt = (Agent, PROMPT);
+        for (frames, status) in [
+            (&[][..], Idle),
+            (&[user], Running),
+            (&[user, result], Idle),
+            (&[user, prompt], RequiresAction),
+            (&[user, prompt, (Viewer, ANSWER)], Running),
+            (&[user, prompt, (Agent, CANCEL)], Running),
+            // The same words from the other side mean something else.
+            (&[user, prompt, (Agent, ANSWER)], RequiresAction),
+            (&[user, prompt, (Viewer, CANCEL)], RequiresAction),
+            (&[(Viewer, PROMPT)], Idle),
+        ] {
+            assert_eq!(after(frames), status);
+        }
+    }
+
+    #[test]
+    fn other_requests_are_open_but_no_prompts() {
+        let mut conversation = Conversation::default();
+        let text =
+            r#"{"type":"control_request","request_id":"r1","request":{"subtype":"elicitation"}}"#;
+        conversation.observe(Origin::Agent, &Line::accept(text).unwrap());
+        assert_eq!(
+            (conversation.open_requests(), conversation.prompts().count()),
+            (1, 0)
+        );
+    }
+}

@@ -1,0 +1,164 @@
+//! A live session: one task that orders everything said in it.
+//!
+//! Every frame goes through the session's task: stored first, then handed to the viewers' queues and the
+//! agent. That is why every socket sees the log's order, and why a caller that goes away
+//! halfway leaves nothing half done.
+
+mod actor;
+mod conversation;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use attache_protocol::{ByteString, SessionId};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::{RelayError, RelayOptions, line::Line, outgoing::Outgoing, store::Store};
+
+/// How many commands wait for a session's task before callers wait too.
+const COMMANDS: usize = 256;
+
+/// What became of a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Published {
+    /// It is stored under its `uuid`, and on its way to the viewers.
+    Stored(ByteString),
+    /// A frame with its `uuid` was stored before; nothing changed.
+    Duplicate(ByteString),
+    /// It is on its way to whoever is attached, and is not kept.
+    Live,
+    /// It says nothing to anybody: a keep-alive, a credential, or an answer that nobody waits for any more.
+    Ignored,
+}
+
+/// Names one subscription of a session.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ViewerId(u64);
+
+/// Names one attachment of an agent to a session; the highest is the one that counts.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AttachmentId(u64);
+
+/// What the session's task and the attached agent share.
+pub(crate) struct Mailbox {
+    /// Frames for the agent have been stored.
+    pub(crate) arrived: Notify,
+    /// Another agent has taken over.
+    pub(crate) superseded: CancellationToken,
+    /// The session is archived or the relay has stopped.
+    pub(crate) ended: CancellationToken,
+    backlog: Arc<AtomicUsize>,
+}
+
+impl Mailbox {
+    /// The agent has taken one frame.
+    pub(crate) fn took_one(&self) {
+        let _ = self
+            .backlog
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |waiting| {
+                waiting.checked_sub(1)
+            });
+    }
+}
+
+/// What a session's task can be asked to do.
+enum Command {
+    Publish {
+        by: AttachmentId,
+        line: Line,
+        reply: oneshot::Sender<Result<Published, RelayError>>,
+    },
+    Post {
+        lines: Vec<Line>,
+        reply: oneshot::Sender<Result<Vec<Published>, RelayError>>,
+    },
+    FromViewer {
+        viewer: ViewerId,
+        line: Line,
+    },
+    Subscribe {
+        outgoing: Arc<Outgoing>,
+        reply: oneshot::Sender<ViewerId>,
+    },
+    Attach {
+        reply: oneshot::Sender<Result<(AttachmentId, Arc<Mailbox>), RelayError>>,
+    },
+    Archive {
+        reply: oneshot::Sender<Result<(), RelayError>>,
+    },
+}
+
+/// A way to talk to a session's task. Cloning is cheap.
+#[derive(Clone)]
+pub(crate) struct SessionHandle {
+    commands: mpsc::Sender<Command>,
+}
+
+impl SessionHandle {
+    /// Starts the task of the session `id`, which `store` knows.
+    pub(crate) fn start(
+        id: SessionId,
+        store: Arc<dyn Store>,
+        options: Arc<RelayOptions>,
+        killed: CancellationToken,
+    ) -> Self {
+        let (commands, inbox) = mpsc::channel(COMMANDS);
+        tokio::spawn(async move {
+            let session = actor::run(id, store, options, killed.clone(), inbox);
+            killed.run_until_cancelled(session).await;
+        });
+        Self { commands }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.commands.is_closed()
+    }
+
+    pub(crate) async fn publish(
+        &self,
+        by: AttachmentId,
+        line: Line,
+    ) -> Result<Published, RelayError> {
+        self.ask(|reply| Command::Publish { by, line, reply })
+            .await?
+    }
+
+    pub(crate) async fn post(&self, lines: Vec<Line>) -> Result<Vec<Published>, RelayError> {
+        self.ask(|reply| Command::Post { lines, reply }).await?
+    }
+
+    pub(crate) async fn from_viewer(&self, viewer: ViewerId, line: Line) -> Result<(), RelayError> {
+        let command = Command::FromViewer { viewer, line };
+        self.commands
+            .send(command)
+            .await
+            .map_err(|_| RelayError::Stopped)
+    }
+
+    pub(crate) async fn subscribe(&self, outgoing: Arc<Outgoing>) -> Result<ViewerId, RelayError> {
+        self.ask(|reply| Command::Subscribe { outgoing, reply })
+            .await
+    }
+
+    pub(crate) async fn attach(&self) -> Result<(AttachmentId, Arc<Mailbox>), RelayError> {
+        self.ask(|reply| Command::Attach { reply }).await?
+    }
+
+    pub(crate) async fn archive(&self) -> Result<(), RelayError> {
+        self.ask(|reply| Command::Archive { reply }).await?
+    }
+
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Result<T, RelayError> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.commands.send(command(reply)).await;
+        sent.map_err(|_| RelayError::Stopped)?;
+        answer.await.map_err(|_| RelayError::Stopped)
+    }
+}

@@ -1,0 +1,356 @@
+//! A store that lasts as long as the process.
+
+use core::future::ready;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
+
+use attache_protocol::{ByteString, SessionId};
+
+use super::{
+    After, Appended, NewFrame, Origin, Page, SessionChange, SessionRecord, Store, StoreError,
+    StoreFuture, StoredFrame,
+};
+
+/// Keeps everything in memory, without a limit. Share it between relays to simulate a restart.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    sessions: Mutex<Sessions>,
+}
+
+#[derive(Debug, Default)]
+struct Sessions {
+    by_id: HashMap<SessionId, Session>,
+    /// In the order of their creation.
+    order: Vec<SessionId>,
+}
+
+#[derive(Debug)]
+struct Session {
+    record: SessionRecord,
+    log: Vec<StoredFrame>,
+    /// The sequence numbers of the viewers' frames, so that an agent need not read its own.
+    from_viewers: Vec<u64>,
+    by_uuid: HashMap<ByteString, u64>,
+    agent_cursor: u64,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Sessions> {
+        // No method leaves the map half changed, so it is sound even after a panic elsewhere.
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with<T>(
+        &self,
+        id: &SessionId,
+        act: impl FnOnce(&mut Session) -> Result<T, StoreError>,
+    ) -> StoreFuture<'static, T>
+    where
+        T: Send + 'static,
+    {
+        let found = match self.lock().by_id.get_mut(id) {
+            Some(session) => act(session),
+            None => Err(StoreError::UnknownSession),
+        };
+        Box::pin(ready(found))
+    }
+}
+
+impl Store for MemoryStore {
+    fn create<'a>(&'a self, record: &'a SessionRecord) -> StoreFuture<'a, ()> {
+        let mut sessions = self.lock();
+        if sessions.by_id.contains_key(&record.id) {
+            return Box::pin(ready(Err(StoreError::SessionExists)));
+        }
+        let session = Session {
+            record: record.clone(),
+            log: Vec::new(),
+            from_viewers: Vec::new(),
+            by_uuid: HashMap::new(),
+            agent_cursor: 0,
+        };
+        sessions.order.push(record.id.clone());
+        sessions.by_id.insert(record.id.clone(), session);
+        Box::pin(ready(Ok(())))
+    }
+
+    fn session<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<SessionRecord>> {
+        let found = self
+            .lock()
+            .by_id
+            .get(id)
+            .map(|session| session.record.clone());
+        Box::pin(ready(Ok(found)))
+    }
+
+    fn sessions<'a>(
+        &'a self,
+        after: Option<&'a SessionId>,
+        limit: usize,
+    ) -> StoreFuture<'a, Page<SessionRecord>> {
+        let sessions = self.lock();
+        let mut newest_first = sessions.order.iter().rev();
+        if let Some(after) = after
+            && !newest_first.any(|id| id == after)
+        {
+            return Box::pin(ready(Err(StoreError::UnknownCursor)));
+        }
+        let found = newest_first.filter_map(|id| sessions.by_id.get(id));
+        let page = page(found.map(|session| session.record.clone()), limit);
+        Box::pin(ready(Ok(page)))
+    }
+
+    fn update<'a>(
+        &'a self,
+        id: &'a SessionId,
+        change: SessionChange,
+        at: SystemTime,
+    ) -> StoreFuture<'a, SessionRecord> {
+        self.with(id, |session| {
+            match change {
+                SessionChange::Title(title) => session.record.title = title,
+                SessionChange::Status(status) => session.record.status = status,
+            }
+            session.record.updated_at = at;
+            Ok(session.record.clone())
+        })
+    }
+
+    fn append<'a>(
+        &'a self,
+        id: &'a SessionId,
+        frames: Vec<NewFrame>,
+        at: SystemTime,
+    ) -> StoreFuture<'a, Vec<Appended>> {
+        self.with(id, |session| {
+            let outcome: Vec<_> = frames.into_iter().map(|frame| session.add(frame)).collect();
+            if outcome.iter().any(|one| *one != Appended::Duplicate) {
+                session.record.updated_at = at;
+            }
+            Ok(outcome)
+        })
+    }
+
+    fn frames<'a>(
+        &'a self,
+        id: &'a SessionId,
+        after: After<'a>,
+        only: Option<Origin>,
+        limit: usize,
+    ) -> StoreFuture<'a, Page<StoredFrame>> {
+        self.with(id, |session| {
+            let sequence = match after {
+                After::Sequence(sequence) => sequence,
+                After::Uuid(uuid) => *session.by_uuid.get(uuid).ok_or(StoreError::UnknownCursor)?,
+            };
+            Ok(match only {
+                Some(Origin::Viewer) => {
+                    let seen = session.from_viewers.partition_point(|at| *at <= sequence);
+                    let later = session.from_viewers.get(seen..).unwrap_or_default().iter();
+                    page(later.filter_map(|at| session.at(*at)).cloned(), limit)
+                }
+                Some(Origin::Agent) => {
+                    let agents = session.after(sequence).iter();
+                    page(
+                        agents
+                            .filter(|frame| frame.origin == Origin::Agent)
+                            .cloned(),
+                        limit,
+                    )
+                }
+                None => page(session.after(sequence).iter().cloned(), limit),
+            })
+        })
+    }
+
+    fn agent_cursor<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, u64> {
+        self.with(id, |session| Ok(session.agent_cursor))
+    }
+
+    fn advance_agent_cursor<'a>(
+        &'a self,
+        id: &'a SessionId,
+        from: u64,
+        to: u64,
+    ) -> StoreFuture<'a, bool> {
+        self.with(id, |session| {
+            let moved = session.agent_cursor == from;
+            if moved {
+                session.agent_cursor = to;
+            }
+            Ok(moved)
+        })
+    }
+}
+
+impl Session {
+    fn add(&mut self, frame: NewFrame) -> Appended {
+        let NewFrame { uuid, text, origin } = frame;
+        if self.by_uuid.contains_key(&uuid) {
+            return Appended::Duplicate;
+        }
+        let sequence = self.log.len() as u64 + 1;
+        if origin == Origin::Viewer {
+            self.from_viewers.push(sequence);
+        }
+        self.by_uuid.insert(uuid.clone(), sequence);
+        self.log.push(StoredFrame {
+            sequence,
+            uuid,
+            text,
+            origin,
+        });
+        Appended::Stored(sequence)
+    }
+
+    fn at(&self, sequence: u64) -> Option<&StoredFrame> {
+        self.log
+            .get(usize::try_from(sequence).ok()?.checked_sub(1)?)
+    }
+
+    fn after(&self, sequence: u64) -> &[StoredFrame] {
+        let skipped = usize::try_from(sequence).unwrap_or(usize::MAX);
+        self.log.get(skipped..).unwrap_or_default()
+    }
+}
+
+fn page<T>(mut items: impl Iterator<Item = T>, limit: usize) -> Page<T> {
+    let taken = items.by_ref().take(limit).collect();
+    Page {
+        items: taken,
+        has_more: items.next().is_some(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::SessionStatus;
+
+    async fn store_with(ids: &[&str]) -> MemoryStore {
+        let store = MemoryStore::new();
+        for id in ids {
+            let record = SessionRecord {
+                id: SessionId::parse(id).unwrap(),
+                title: (*id).to_owned(),
+                status: SessionStatus::Idle,
+                created_at: SystemTime::UNIX_EPOCH,
+                updated_at: SystemTime::UNIX_EPOCH,
+            };
+            store.create(&record).await.unwrap();
+        }
+        store
+    }
+
+    fn frame(uuid: &str, origin: Origin) -> NewFrame {
+        let text = format!("{{\"uuid\":\"{uuid}\"}}").into();
+        NewFrame {
+            uuid: uuid.into(),
+            text,
+            origin,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_repeated_uuid_is_skipped_and_the_numbers_stay_dense() {
+        let store = store_with(&["s"]).await;
+        let id = SessionId::parse("s").unwrap();
+        let frames = ["a", "b", "a", "c"]
+            .map(|uuid| frame(uuid, Origin::Agent))
+            .into();
+        let outcome = store
+            .append(&id, frames, SystemTime::UNIX_EPOCH)
+            .await
+            .unwrap();
+        let stored = Appended::Stored;
+        assert_eq!(
+            outcome,
+            [stored(1), stored(2), Appended::Duplicate, stored(3)]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_page_starts_after_its_cursor_and_says_whether_more_follow() {
+        let store = store_with(&["s"]).await;
+        let id = SessionId::parse("s").unwrap();
+        let origins = [
+            ("a", Origin::Agent),
+            ("b", Origin::Viewer),
+            ("c", Origin::Agent),
+            ("d", Origin::Viewer),
+        ];
+        let frames = origins.map(|(uuid, origin)| frame(uuid, origin)).into();
+        store
+            .append(&id, frames, SystemTime::UNIX_EPOCH)
+            .await
+            .unwrap();
+        let read = async |after, only, limit| {
+            let page = store.frames(&id, after, only, limit).await.unwrap();
+            let uuids: Vec<_> = page
+                .items
+                .iter()
+                .map(|frame| frame.uuid.to_string())
+                .collect();
+            (uuids.concat(), page.has_more)
+        };
+        assert_eq!(
+            read(After::Sequence(0), None, 3).await,
+            ("abc".into(), true)
+        );
+        assert_eq!(read(After::Uuid("c"), None, 3).await, ("d".into(), false));
+        assert_eq!(
+            read(After::Sequence(0), Some(Origin::Viewer), 1).await,
+            ("b".into(), true)
+        );
+        assert_eq!(
+            read(After::Sequence(2), Some(Origin::Viewer), 9).await,
+            ("d".into(), false)
+        );
+        assert_eq!(
+            read(After::Sequence(1), Some(Origin::Agent), 9).await,
+            ("c".into(), false)
+        );
+        assert_eq!(
+            read(After::Sequence(99), None, 9).await,
+            (String::new(), false)
+        );
+        assert!(matches!(
+            store.frames(&id, After::Uuid("z"), None, 1).await,
+            Err(StoreError::UnknownCursor)
+        ));
+    }
+
+    #[tokio::test]
+    async fn sessions_come_newest_first() {
+        let store = store_with(&["s1", "s2", "s3"]).await;
+        let page = store.sessions(None, 2).await.unwrap();
+        let titles: Vec<_> = page
+            .items
+            .iter()
+            .map(|record| record.title.as_str())
+            .collect();
+        assert_eq!((titles, page.has_more), (vec!["s3", "s2"], true));
+        let after = SessionId::parse("s2").unwrap();
+        assert_eq!(
+            store.sessions(Some(&after), 2).await.unwrap().items.len(),
+            1
+        );
+    }
+
+    #[tokio::test]
+    async fn the_agent_cursor_moves_only_from_where_it_stands() {
+        let store = store_with(&["s"]).await;
+        let id = SessionId::parse("s").unwrap();
+        assert!(store.advance_agent_cursor(&id, 0, 5).await.unwrap());
+        assert!(!store.advance_agent_cursor(&id, 0, 7).await.unwrap());
+        assert_eq!(store.agent_cursor(&id).await.unwrap(), 5);
+    }
+}

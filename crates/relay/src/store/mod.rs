@@ -1,0 +1,228 @@
+//! Where sessions and their logs are kept.
+
+mod memory;
+
+use core::{future::Future, pin::Pin};
+use std::time::SystemTime;
+
+use attache_protocol::{ByteString, SessionId};
+
+pub use memory::MemoryStore;
+
+/// What a [`Store`] method returns.
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// Keeps sessions, and for each a log of frames in one order, dense from sequence number 1.
+///
+/// The relay writes a session's log from one task, so calls to [`append`](Self::append) for one session never
+/// overlap; reads may come at any time. A batch is stored whole or, on error, not at all. What a
+/// method has returned must be visible to every later call, and a durable store must not
+/// return before it is safe. A dropped future may or may not have taken effect.
+pub trait Store: Send + Sync + 'static {
+    /// Adds a session. [`StoreError::SessionExists`] when its id is taken.
+    fn create<'a>(&'a self, session: &'a SessionRecord) -> StoreFuture<'a, ()>;
+
+    /// Finds a session.
+    fn session<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<SessionRecord>>;
+
+    /// Sessions, the newest first, from the one after `after`.
+    /// [`StoreError::UnknownCursor`] when there is no session `after`.
+    fn sessions<'a>(
+        &'a self,
+        after: Option<&'a SessionId>,
+        limit: usize,
+    ) -> StoreFuture<'a, Page<SessionRecord>>;
+
+    /// Changes a session and says what it is now. [`StoreError::UnknownSession`] when it is not there.
+    fn update<'a>(
+        &'a self,
+        id: &'a SessionId,
+        change: SessionChange,
+        at: SystemTime,
+    ) -> StoreFuture<'a, SessionRecord>;
+
+    /// Adds frames to the end of a session's log, in their order, and says for each what became of
+    /// it. A frame whose `uuid` the log holds already (or that stands earlier in the batch) is skipped.
+    fn append<'a>(
+        &'a self,
+        id: &'a SessionId,
+        frames: Vec<NewFrame>,
+        at: SystemTime,
+    ) -> StoreFuture<'a, Vec<Appended>>;
+
+    /// Frames of a session's log in their order, from the one after `after`; with `only`, those of one
+    /// origin. [`StoreError::UnknownCursor`] when `after` names a frame that is not there.
+    fn frames<'a>(
+        &'a self,
+        id: &'a SessionId,
+        after: After<'a>,
+        only: Option<Origin>,
+        limit: usize,
+    ) -> StoreFuture<'a, Page<StoredFrame>>;
+
+    /// Up to which sequence number the session's agent has taken the viewers' frames; 0 at first.
+    fn agent_cursor<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, u64>;
+
+    /// Moves that cursor, if it still stands at `from`, and says whether it did.
+    fn advance_agent_cursor<'a>(
+        &'a self,
+        id: &'a SessionId,
+        from: u64,
+        to: u64,
+    ) -> StoreFuture<'a, bool>;
+}
+
+/// A session, its log aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRecord {
+    /// The session's id.
+    pub id: SessionId,
+    /// What people call it.
+    pub title: String,
+    /// What it is doing.
+    pub status: SessionStatus,
+    /// When it was created.
+    pub created_at: SystemTime,
+    /// When a frame, a status or its title last changed it.
+    pub updated_at: SystemTime,
+}
+
+/// What a session is doing.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum SessionStatus {
+    /// Nothing; it waits for a person.
+    Idle,
+    /// The agent works.
+    Running,
+    /// A permission prompt waits for a person.
+    RequiresAction,
+    /// It is over: it can be read, nothing can be added.
+    Archived,
+}
+
+impl SessionStatus {
+    /// The status in the wire's spelling.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Running => "running",
+            Self::RequiresAction => "requires_action",
+            Self::Archived => "archived",
+        }
+    }
+}
+
+/// A change to a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionChange {
+    /// Another title.
+    Title(String),
+    /// Another status.
+    Status(SessionStatus),
+}
+
+/// Which side a frame came from.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The agent said it; it is for the viewers.
+    Agent,
+    /// A viewer said it; it is for the agent.
+    Viewer,
+}
+
+/// A frame to be stored.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NewFrame {
+    /// The frame's id.
+    pub uuid: ByteString,
+    /// The frame, byte for byte, without a line break.
+    pub text: ByteString,
+    /// Which side it came from.
+    pub origin: Origin,
+}
+
+/// A frame of a session's log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredFrame {
+    /// Its place in the log, from 1.
+    pub sequence: u64,
+    /// The frame's id.
+    pub uuid: ByteString,
+    /// The frame, byte for byte, without a line break.
+    pub text: ByteString,
+    /// Which side it came from.
+    pub origin: Origin,
+}
+
+/// What became of a frame that was to be stored.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It is in the log at this sequence number.
+    Stored(u64),
+    /// The log held its `uuid` already; nothing changed.
+    Duplicate,
+}
+
+/// Where reading starts.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum After<'a> {
+    /// After the frame with this sequence number; 0 is the beginning.
+    Sequence(u64),
+    /// After the frame with this `uuid`.
+    Uuid(&'a str),
+}
+
+/// A piece of a longer list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Whether more follow.
+    pub has_more: bool,
+}
+
+/// Why a store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// There is no such session.
+    #[error("there is no such session")]
+    UnknownSession,
+    /// The session's id is taken.
+    #[error("there is a session with this id already")]
+    SessionExists,
+    /// The cursor names nothing that is stored.
+    #[error("nothing is stored under the id to read after")]
+    UnknownCursor,
+    /// The store itself failed.
+    #[error("{0}")]
+    Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl core::fmt::Debug for NewFrame {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(
+            f,
+            "NewFrame({:?}, {}, {} bytes)",
+            self.origin,
+            self.uuid,
+            self.text.len()
+        )
+    }
+}
+
+impl core::fmt::Debug for StoredFrame {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self {
+            sequence,
+            uuid,
+            text,
+            origin,
+        } = self;
+        write!(
+            f,
+            "StoredFrame({sequence}, {origin:?}, {uuid}, {} bytes)",
+            text.len()
+        )
+    }
+}
