@@ -1,5 +1,8 @@
 //! Loading what was missed: pages of the stored log first, then what arrived meanwhile.
 
+mod page;
+mod tail;
+
 use alloc::{
     collections::{BTreeSet, VecDeque},
     vec::Vec,
@@ -7,19 +10,17 @@ use alloc::{
 use core::time::Duration;
 
 use bytestring::ByteString;
-use serde::Deserialize;
-use serde_json::value::RawValue;
+
+use page::{ReadPage, read_page};
+use tail::Tail;
 
 use super::{GapCause, History, Limits, Source};
 use crate::{
-    frame::{Frame, FrameKind, JsonShape, RawJson},
+    frame::{Frame, FrameKind},
     io::{HttpRequestId, HttpResponse, Token},
     policy::Profile,
     rng::Rng,
 };
-
-/// A page with more entries than this is not what was asked for.
-const PAGE_ENTRIES_LIMIT: usize = 10_000;
 
 /// The position in the log, and what is needed to get on from there.
 #[derive(Clone, Debug)]
@@ -92,15 +93,6 @@ enum Listed {
     Once,
 }
 
-/// The end of a history that is read as a whole and shown in part.
-#[derive(Clone, Debug)]
-struct Tail {
-    messages: VecDeque<Frame>,
-    bytes: usize,
-    limit: usize,
-    limit_bytes: usize,
-}
-
 /// A frame that arrived while the catch-up was running.
 #[derive(Clone, Debug)]
 pub(super) struct Held {
@@ -169,12 +161,7 @@ impl CatchUp {
             (true, History::None, _) => return Start::Nothing,
             (true, History::All, _) => (Source::History, None, None),
             (true, History::Latest(limit), _) => {
-                let tail = Tail {
-                    messages: VecDeque::new(),
-                    bytes: 0,
-                    limit,
-                    limit_bytes: limits.event_bytes,
-                };
+                let tail = Tail::new(limit, limits.event_bytes);
                 (Source::History, None, Some(tail))
             }
             (false, _, Position::Unknown) => return Start::NoPosition,
@@ -417,7 +404,7 @@ impl CatchUp {
         self.held_bytes = 0;
         self.held_uuids.clear();
         Some(Finished {
-            tail: run.tail.map(|tail| tail.messages).unwrap_or_default(),
+            tail: run.tail.map(Tail::into_messages).unwrap_or_default(),
             held: core::mem::take(&mut self.held),
             source: run.source,
             is_complete: run.filled == Filled::Completely,
@@ -469,68 +456,6 @@ pub(super) struct Finished {
     pub(super) held: VecDeque<Held>,
     pub(super) source: Source,
     pub(super) is_complete: bool,
-}
-
-impl Tail {
-    fn push(&mut self, frame: Frame) {
-        self.bytes = self.bytes.saturating_add(frame.as_str().len());
-        self.messages.push_back(frame);
-        while self.messages.len() > self.limit
-            || (self.bytes > self.limit_bytes && self.messages.len() > 1)
-        {
-            let Some(oldest) = self.messages.pop_front() else {
-                return;
-            };
-            self.bytes = self.bytes.saturating_sub(oldest.as_str().len());
-        }
-    }
-}
-
-struct ReadPage {
-    frames: Vec<ByteString>,
-    has_more: bool,
-    last_id: Option<ByteString>,
-}
-
-fn read_page(response: &HttpResponse) -> Option<ReadPage> {
-    #[derive(Deserialize)]
-    struct Wire<'a> {
-        #[serde(borrow)]
-        data: Vec<&'a RawValue>,
-        has_more: bool,
-        #[serde(borrow, default)]
-        last_id: Option<&'a RawValue>,
-    }
-    #[derive(Deserialize)]
-    struct Id {
-        uuid: Option<alloc::string::String>,
-    }
-    let text = ByteString::try_from(response.body.clone()).ok()?;
-    let body = RawJson::parse(text.clone()).ok()?;
-    if body.shape() != JsonShape::Object {
-        return None;
-    }
-    let page: Wire<'_> = serde_json::from_str(&text).ok()?;
-    if page.data.len() > PAGE_ENTRIES_LIMIT {
-        return None;
-    }
-    let named = page
-        .last_id
-        .and_then(|raw| serde_json::from_str::<alloc::string::String>(raw.get()).ok());
-    let last = page
-        .data
-        .iter()
-        .rev()
-        .find_map(|raw| serde_json::from_str::<Id>(raw.get()).ok()?.uuid);
-    Some(ReadPage {
-        frames: page
-            .data
-            .iter()
-            .map(|raw| text.slice_ref(raw.get()))
-            .collect(),
-        has_more: page.has_more,
-        last_id: named.or(last).map(ByteString::from),
-    })
 }
 
 #[cfg(test)]

@@ -3,22 +3,17 @@
 use core::time::Duration;
 
 use super::{
-    CredentialPlacement, Event, GapCause, SendState, Status, Timer, Viewer,
-    catchup::{PageOutcome, Start},
-    outbox::Posted,
+    CredentialPlacement, Event, GapCause, Status, Timer, Viewer,
+    catchup::Start,
     phase::{Attention, Link, Phase},
     requests::{Audience, Scope},
 };
 use crate::{
     frame::control::{self, Fields},
-    io::{
-        Effect, Refusal, SocketEnding, SocketId, Token, TokenReason, TokenRefusal, TokenRequestId,
-    },
+    io::{Effect, Refusal, SocketEnding, SocketId, Token, TokenReason},
     policy::{CloseCause, Next, Outcome, SessionEnd},
 };
 
-/// The close code of a viewer that leaves.
-const NORMAL_CLOSURE: u16 = 1000;
 /// The reason of a close frame that ends the session itself.
 const SESSION_ENDED: &str = "session ended";
 /// A wake-up brings the next attempt forward if the last failure is at least this long ago.
@@ -34,69 +29,6 @@ impl Viewer {
         self.effects.push_back(Effect::FetchToken { id, reason });
         let attempt = self.episode.failures();
         self.set_status(Status::Connecting { attempt });
-    }
-
-    pub(super) fn token_fetched(&mut self, id: TokenRequestId, token: Token) {
-        match &mut self.phase {
-            Phase::FetchingToken { id: awaited } if *awaited == id => {
-                self.timers.disarm(Timer::Token);
-                if self.rejected.as_ref() == Some(&token) {
-                    self.finish(CloseCause::Unauthorized);
-                } else {
-                    self.open_socket(token);
-                }
-            }
-            Phase::Up(link) if link.refresh == Some(id) => {
-                self.timers.disarm(Timer::Token);
-                link.refresh = None;
-                if link.token == token {
-                    self.no_other_token();
-                } else {
-                    link.token = token;
-                }
-            }
-            Phase::Idle
-            | Phase::FetchingToken { .. }
-            | Phase::Opening { .. }
-            | Phase::Up(_)
-            | Phase::Waiting { .. }
-            | Phase::Ending { .. }
-            | Phase::Closing { .. }
-            | Phase::Closed => {}
-        }
-    }
-
-    pub(super) fn token_refused(&mut self, id: TokenRequestId, refusal: TokenRefusal) {
-        let awaited = match &self.phase {
-            Phase::FetchingToken { id } => Some(*id),
-            Phase::Up(link) => link.refresh,
-            Phase::Idle
-            | Phase::Opening { .. }
-            | Phase::Waiting { .. }
-            | Phase::Ending { .. }
-            | Phase::Closing { .. }
-            | Phase::Closed => None,
-        };
-        if awaited == Some(id) {
-            self.timers.disarm(Timer::Token);
-            self.without_token(refusal);
-        }
-    }
-
-    /// The token source gave nothing, or nothing in time.
-    pub(super) fn without_token(&mut self, refusal: TokenRefusal) {
-        if let Phase::Up(link) = &mut self.phase {
-            link.refresh = None;
-            match refusal {
-                TokenRefusal::SignedOut => self.no_other_token(),
-                TokenRefusal::Unavailable => self.no_other_token_yet(),
-            }
-            return;
-        }
-        self.lose(match refusal {
-            TokenRefusal::Unavailable => Outcome::TokenUnavailable,
-            TokenRefusal::SignedOut => Outcome::SignedOut,
-        });
     }
 
     pub(super) fn socket_opened(&mut self, id: SocketId) {
@@ -343,67 +275,6 @@ impl Viewer {
         }
     }
 
-    /// Asks the link to end.
-    pub(super) fn start_closing(&mut self) {
-        let socket = match &self.phase {
-            Phase::Closing { .. } | Phase::Closed => return,
-            Phase::Up(link) => {
-                let id = link.socket;
-                self.effects.push_back(Effect::CloseSocket {
-                    id,
-                    code: NORMAL_CLOSURE,
-                });
-                Some(id)
-            }
-            Phase::Opening { .. } => {
-                self.abort_socket();
-                None
-            }
-            Phase::Idle
-            | Phase::FetchingToken { .. }
-            | Phase::Waiting { .. }
-            | Phase::Ending { .. } => None,
-        };
-        self.cancel_page();
-        self.inbox.clear();
-        self.timers.clear();
-        self.timers
-            .arm(Timer::Close, self.now, self.config.liveness.close_deadline);
-        self.phase = Phase::Closing { socket };
-        self.set_status(Status::Closing);
-        self.close_if_done();
-    }
-
-    /// Ends the closing phase once the socket is gone and no post is open.
-    pub(super) fn close_if_done(&mut self) {
-        if matches!(self.phase, Phase::Closing { socket: None })
-            && self.outbox.in_flight().is_none()
-        {
-            self.finish(CloseCause::Requested);
-        }
-    }
-
-    /// The end: everything open is told its outcome, nothing is left to do.
-    pub(super) fn finish(&mut self, cause: CloseCause) {
-        self.abort_socket();
-        self.cancel_page();
-        if let Some(id) = self.outbox.in_flight() {
-            self.effects.push_back(Effect::CancelHttp { id });
-        }
-        for (id, why) in self.outbox.close() {
-            let state = SendState::Rejected(why);
-            self.events.push(Event::Send { id, state });
-        }
-        for over in self.requests.close() {
-            self.request_over(over);
-        }
-        self.inbox.clear();
-        self.timers.clear();
-        self.phase = Phase::Closed;
-        self.set_status(Status::Closed { cause });
-        self.events.push(Event::Closed(cause));
-    }
-
     pub(super) fn set_status(&mut self, status: Status) {
         if self.status != status {
             self.status = status.clone();
@@ -425,7 +296,7 @@ impl Viewer {
         }
     }
 
-    fn open_socket(&mut self, token: Token) {
+    pub(super) fn open_socket(&mut self, token: Token) {
         let id = self.ids.socket();
         let request = super::endpoint::subscribe(&self.config, &token);
         self.phase = Phase::Opening { socket: id, token };
@@ -448,60 +319,9 @@ impl Viewer {
         }
     }
 
-    fn cancel_page(&mut self) {
+    pub(super) fn cancel_page(&mut self) {
         if let Some(id) = self.catch_up.link_lost() {
             self.effects.push_back(Effect::CancelHttp { id });
-        }
-    }
-
-    /// What waits for another token will not get one.
-    fn no_other_token(&mut self) {
-        if let Some(posted) = self.outbox.no_other_token() {
-            self.posted(posted);
-        }
-        if self.catch_up.wants_other_than().is_some() {
-            let outcome = self.catch_up.give_up(GapCause::Refused { status: 401 });
-            self.page(outcome);
-        }
-    }
-
-    /// What waits for another token tries again later.
-    fn no_other_token_yet(&mut self) {
-        if let Some(posted) = self.outbox.pause(&self.config.profile, &mut self.rng) {
-            self.posted(posted);
-        }
-        if let Some(delay) = self.catch_up.pause(&self.config.profile, &mut self.rng) {
-            self.page(PageOutcome::Again(delay));
-        }
-    }
-
-    pub(super) fn posted(&mut self, posted: Posted) {
-        match posted {
-            Posted::Done(id, state) => {
-                self.timers.disarm(Timer::Outbox);
-                if state == SendState::Accepted {
-                    self.start_watchdog();
-                }
-                self.events.push(Event::Send { id, state });
-            }
-            Posted::Again(id, state, after) => {
-                self.timers.arm(Timer::Outbox, self.now, after);
-                self.events.push(Event::Send { id, state });
-            }
-            Posted::NeedsToken(id) => {
-                self.timers.disarm(Timer::Outbox);
-                let state = SendState::Queued;
-                self.events.push(Event::Send { id, state });
-            }
-        }
-    }
-
-    pub(super) fn start_watchdog(&mut self) {
-        if self.config.viewer_only || !matches!(self.phase, Phase::Up(_)) {
-            return;
-        }
-        if let Some(delay) = self.watchdog.start(self.now, &self.config.patience) {
-            self.timers.arm(Timer::Watchdog, self.now, delay);
         }
     }
 }

@@ -2,20 +2,27 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `connection` | attempts, links, liveness, the end |
-//! | `routing` | where each frame goes, and what becomes possible next |
-//! | `catchup` | loading what was missed |
+//! | `connection` | attempts, links, liveness |
+//! | `credential` | tokens, and what happens when one is refused |
+//! | `closing` | the end |
+//! | `routing` | where each frame goes |
+//! | `loading`, `catchup` | loading what was missed |
+//! | `sending` | what goes out as soon as it can |
 //! | `prompts` | permission prompts and their answers |
 //! | `outbox` | messages on their way |
 //! | `requests` | requests to the agent |
 //! | `watchdog` | an agent that says nothing |
+//! | `timer` | what the deadlines are for, and what happens at them |
 
 mod catchup;
+mod closing;
 mod command;
 mod config;
 mod connection;
+mod credential;
 mod endpoint;
 mod event;
+mod loading;
 mod memory;
 mod outbox;
 mod phase;
@@ -23,6 +30,8 @@ mod prompts;
 mod queue;
 mod requests;
 mod routing;
+mod sending;
+mod timer;
 mod watchdog;
 
 use alloc::collections::VecDeque;
@@ -54,59 +63,7 @@ pub use event::{
     MalformedCause, Message, MessageId, PromptState, RequestOutcome, SendRejection, SendState,
     SettledBy, Source, Standing, Status,
 };
-
-/// What a deadline of the viewer is for.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Timer {
-    /// The token source must have answered.
-    Token,
-    /// The upgrade must have been answered.
-    Connect,
-    /// The next attempt starts.
-    Retry,
-    /// A ping goes out.
-    Ping,
-    /// The link is dead unless something was heard.
-    Silence,
-    /// The link has been up long enough to forget earlier failures.
-    Stable,
-    /// The closing handshake is over, agreed or not.
-    Close,
-    /// A page of history must have come, or may be asked for again.
-    Page,
-    /// The catch-up must have got on.
-    CatchUp,
-    /// The message in flight must have been answered, or may be tried again.
-    Outbox,
-    /// The oldest open request lapses.
-    Request,
-    /// The agent has been silent for too long after a send.
-    Watchdog,
-    /// Frames are waiting for room.
-    Backlog,
-}
-
-impl TimerIndex for Timer {
-    const ALL: &'static [Self] = &[
-        Self::Token,
-        Self::Connect,
-        Self::Retry,
-        Self::Ping,
-        Self::Silence,
-        Self::Stable,
-        Self::Close,
-        Self::Page,
-        Self::CatchUp,
-        Self::Outbox,
-        Self::Request,
-        Self::Watchdog,
-        Self::Backlog,
-    ];
-
-    fn index(self) -> usize {
-        self as usize
-    }
-}
+pub use timer::Timer;
 
 /// A person's end of a session, as a state machine without I/O.
 ///
@@ -490,65 +447,6 @@ impl Viewer {
         let profile = &self.config.profile;
         if let Some(posted) = self.outbox.answered(response, profile, &mut self.rng) {
             self.posted(posted);
-        }
-    }
-
-    fn fire(&mut self, timer: Timer) {
-        match timer {
-            Timer::Token => self.without_token(crate::io::TokenRefusal::Unavailable),
-            Timer::Connect => {
-                self.abort_socket();
-                self.lose(crate::policy::Outcome::ConnectDeadline);
-            }
-            Timer::Retry => self.attempt(TokenReason::Attempt),
-            Timer::Ping => {
-                self.timers
-                    .arm(Timer::Ping, self.now, self.config.liveness.ping_after);
-                self.ping();
-            }
-            Timer::Silence => self.silent(),
-            Timer::Stable => {
-                self.episode.end();
-                self.rejected = None;
-            }
-            Timer::Close => self.finish(crate::policy::CloseCause::Requested),
-            Timer::Page => match self.catch_up.in_flight() {
-                Some(id) => {
-                    self.effects.push_back(Effect::CancelHttp { id });
-                    self.page_answered(None);
-                }
-                None => self.catch_up.resume(),
-            },
-            Timer::CatchUp if self.events.is_full() => {
-                let patience = self.config.patience.catch_up;
-                self.timers.arm(Timer::CatchUp, self.now, patience);
-            }
-            Timer::CatchUp => {
-                if let Some(id) = self.catch_up.in_flight() {
-                    self.effects.push_back(Effect::CancelHttp { id });
-                }
-                let outcome = self.catch_up.give_up(GapCause::Unreachable);
-                self.page(outcome);
-            }
-            Timer::Outbox => match self.outbox.in_flight() {
-                Some(id) => {
-                    self.effects.push_back(Effect::CancelHttp { id });
-                    self.post_over(None);
-                }
-                None => self.outbox.resume(),
-            },
-            Timer::Request => {
-                for over in self.requests.expire(self.now) {
-                    self.request_over(over);
-                }
-            }
-            Timer::Watchdog => {
-                if let Some(waited) = self.watchdog.bark(self.now) {
-                    self.events.push(Event::Unresponsive { waited });
-                    self.force();
-                }
-            }
-            Timer::Backlog => self.read_inbox(),
         }
     }
 }

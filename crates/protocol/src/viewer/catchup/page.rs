@@ -1,0 +1,63 @@
+//! One page of the list endpoint.
+
+use alloc::{string::String, vec::Vec};
+
+use bytestring::ByteString;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::{
+    frame::{JsonShape, RawJson},
+    io::HttpResponse,
+};
+
+/// A page with more entries than this is not what was asked for.
+const PAGE_ENTRIES_LIMIT: usize = 10_000;
+
+pub(super) struct ReadPage {
+    pub(super) frames: Vec<ByteString>,
+    pub(super) has_more: bool,
+    pub(super) last_id: Option<ByteString>,
+}
+
+/// Takes a page apart; `None` when it is none.
+pub(super) fn read_page(response: &HttpResponse) -> Option<ReadPage> {
+    #[derive(Deserialize)]
+    struct Wire<'a> {
+        #[serde(borrow)]
+        data: Vec<&'a RawValue>,
+        has_more: bool,
+        #[serde(borrow, default)]
+        last_id: Option<&'a RawValue>,
+    }
+    #[derive(Deserialize)]
+    struct Id {
+        uuid: Option<String>,
+    }
+    let text = ByteString::try_from(response.body.clone()).ok()?;
+    let body = RawJson::parse(text.clone()).ok()?;
+    if body.shape() != JsonShape::Object {
+        return None;
+    }
+    let page: Wire<'_> = serde_json::from_str(&text).ok()?;
+    if page.data.len() > PAGE_ENTRIES_LIMIT {
+        return None;
+    }
+    let named = page
+        .last_id
+        .and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
+    let last = page
+        .data
+        .iter()
+        .rev()
+        .find_map(|raw| serde_json::from_str::<Id>(raw.get()).ok()?.uuid);
+    Some(ReadPage {
+        frames: page
+            .data
+            .iter()
+            .map(|raw| text.slice_ref(raw.get()))
+            .collect(),
+        has_more: page.has_more,
+        last_id: named.or(last).map(ByteString::from),
+    })
+}

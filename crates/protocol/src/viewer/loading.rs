@@ -1,0 +1,135 @@
+//! A catch-up, from the first page to live.
+
+use bytestring::ByteString;
+
+use super::{
+    Event, GapCause, Message, PromptState, Source, Status, Timer, Viewer,
+    catchup::{HeldFrom, PageOutcome},
+    endpoint,
+    phase::Phase,
+    prompts::CaughtUp,
+    routing::RECHECK,
+};
+use crate::{
+    frame::Frame,
+    io::{Effect, HttpResponse},
+};
+
+impl Viewer {
+    pub(super) fn ask_for_page(&mut self) {
+        let token = match &self.phase {
+            Phase::Up(link) => &link.token,
+            Phase::Ending { token, .. } => token,
+            Phase::Idle
+            | Phase::FetchingToken { .. }
+            | Phase::Opening { .. }
+            | Phase::Waiting { .. }
+            | Phase::Closing { .. }
+            | Phase::Closed => return,
+        };
+        let Some(page) = self.catch_up.next_page(token) else {
+            return;
+        };
+        if self.events.is_full() {
+            self.timers.arm(Timer::Page, self.now, RECHECK);
+            return;
+        }
+        let request = endpoint::list_events(&self.config, token, page.after);
+        let id = self.ids.http();
+        self.catch_up.page_sent(id, token.clone());
+        self.timers
+            .arm(Timer::Page, self.now, self.config.patience.http);
+        self.effects.push_back(Effect::SendHttp { id, request });
+    }
+
+    /// The page in flight was answered, or there is no answer.
+    pub(super) fn page_answered(&mut self, response: Option<&HttpResponse>) {
+        self.timers.disarm(Timer::Page);
+        let profile = &self.config.profile;
+        if let Some(outcome) = self.catch_up.answered(response, profile, &mut self.rng) {
+            self.page(outcome);
+        }
+    }
+
+    pub(super) fn page(&mut self, outcome: PageOutcome) {
+        match outcome {
+            PageOutcome::Frames(texts) => {
+                self.timers
+                    .arm(Timer::CatchUp, self.now, self.config.patience.catch_up);
+                let source = self.catch_up.source();
+                for text in texts {
+                    match Frame::classify(text) {
+                        Ok(frame) => {
+                            self.catch_up.loaded(&frame);
+                            self.route(frame, source);
+                        }
+                        Err(malformed) => self.malformed(malformed.error.into(), malformed.text),
+                    }
+                }
+            }
+            PageOutcome::Again(delay) => self.timers.arm(Timer::Page, self.now, delay),
+            PageOutcome::NeedsToken => {}
+            PageOutcome::Gap(after, cause) => self.gap(after, cause),
+        }
+        if self.catch_up.is_done() {
+            self.finish_catch_up();
+        }
+    }
+
+    /// Everything there is has been loaded: what was held comes next.
+    fn finish_catch_up(&mut self) {
+        let Some(finished) = self.catch_up.finish() else {
+            return;
+        };
+        self.timers.disarm(Timer::Page);
+        self.timers.disarm(Timer::CatchUp);
+        for frame in finished.tail {
+            let source = finished.source;
+            self.events.push(Event::Message(Message { frame, source }));
+        }
+        for held in finished.held {
+            let source = match held.link {
+                HeldFrom::ThisLink => Source::Live,
+                HeldFrom::EarlierLink => {
+                    self.catch_up.delivered(&held.frame);
+                    Source::Backfill
+                }
+            };
+            self.route(held.frame, source);
+        }
+        if let Phase::Ending { cause, .. } = self.phase {
+            self.finish(cause);
+        } else {
+            self.go_live(finished.is_complete);
+            self.read_inbox();
+        }
+    }
+
+    /// Nothing is missing any more, or all there is to say about it has been said.
+    pub(super) fn go_live(&mut self, is_complete: bool) {
+        for found in self.prompts.caught_up(is_complete) {
+            match found {
+                CaughtUp::Show(request, state) => {
+                    let request_id = request.request_id().clone();
+                    self.events.push(Event::PermissionRequested(request));
+                    if state == PromptState::Unverified {
+                        self.events
+                            .push(Event::PermissionChanged { request_id, state });
+                    }
+                }
+                CaughtUp::Changed(request_id, state) => {
+                    self.events
+                        .push(Event::PermissionChanged { request_id, state });
+                }
+            }
+        }
+        self.events.push(Event::CaughtUp);
+        self.set_status(Status::Live);
+    }
+
+    pub(super) fn gap(&mut self, after: Option<ByteString>, cause: GapCause) {
+        // Turns may have ended in the hole.
+        self.turn = self.turn.wrapping_add(1);
+        self.events.push(Event::Gap { after, cause });
+    }
+}
