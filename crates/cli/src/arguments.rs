@@ -74,11 +74,21 @@ pub(crate) struct Relay {
 #[derive(Args, Debug, Clone)]
 pub(crate) struct Connection {
     /// The server's base URL, such as https://relay.example
-    #[arg(long, value_name = "URL", env = "ATTACHE_BASE_URL", help_heading = "Connection")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "ATTACHE_BASE_URL",
+        help_heading = "Connection"
+    )]
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub(crate) base_url: String,
     /// The organization the session belongs to
-    #[arg(long, value_name = "ID", env = "ATTACHE_ORG", help_heading = "Connection")]
+    #[arg(
+        long,
+        value_name = "ID",
+        env = "ATTACHE_ORG",
+        help_heading = "Connection"
+    )]
     #[arg(value_parser = organization)]
     pub(crate) org: Option<OrganizationId>,
     /// How to retry: like the reference client, or for as long as it takes
@@ -94,10 +104,20 @@ pub(crate) struct Connection {
     #[arg(long, value_name = "FILE", help_heading = "Connection")]
     pub(crate) ca_file: Option<PathBuf>,
     /// Show this client certificate, a PEM file
-    #[arg(long, value_name = "FILE", requires = "client_key", help_heading = "Connection")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "client_key",
+        help_heading = "Connection"
+    )]
     pub(crate) client_cert: Option<PathBuf>,
     /// The client certificate's private key, a PEM file
-    #[arg(long, value_name = "FILE", requires = "client_cert", help_heading = "Connection")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "client_cert",
+        help_heading = "Connection"
+    )]
     pub(crate) client_key: Option<PathBuf>,
     /// Allow http:// to another machine: token and conversation travel in the clear
     #[arg(long, help_heading = "Connection")]
@@ -273,10 +293,7 @@ mod tests {
     fn ids_that_would_need_escaping_are_refused() {
         for id in ["a/b", "a?b", "a&b"] {
             let line = format!("attache attach {id} --base-url http://127.0.0.1");
-            assert_eq!(
-                parse(&line).unwrap_err().kind(),
-                ErrorKind::ValueValidation
-            );
+            assert_eq!(parse(&line).unwrap_err().kind(), ErrorKind::ValueValidation);
         }
     }
 

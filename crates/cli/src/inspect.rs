@@ -241,9 +241,10 @@ fn control_error(frame: &Frame) -> Option<String> {
         FrameKind::ControlRequest { subtype, .. } if &**subtype == "can_use_tool" => {
             Some(PermissionRequest::parse(frame).err()?.to_string())
         }
-        FrameKind::ControlResponse { .. } => {
-            Some(format!("`response`: {}", ControlResponse::parse(frame).err()?))
-        }
+        FrameKind::ControlResponse { .. } => Some(format!(
+            "`response`: {}",
+            ControlResponse::parse(frame).err()?
+        )),
         FrameKind::ControlRequest { .. }
         | FrameKind::ControlCancelRequest { .. }
         | FrameKind::KeepAlive
@@ -277,7 +278,11 @@ fn subtype(text: &str) -> Option<String> {
         return string(subtype);
     }
     let inner = outer.request.or(outer.response).or(outer.event)?;
-    string(serde_json::from_str::<Inner<'_>>(inner.get()).ok()?.subtype?)
+    string(
+        serde_json::from_str::<Inner<'_>>(inner.get())
+            .ok()?
+            .subtype?,
+    )
 }
 
 /// `message.content[3].novel` counts together with `message.content[0].novel`.

@@ -1,10 +1,19 @@
 //! Attach to a remote AI agent from the command line.
 
+mod api;
 mod arguments;
 mod attach;
+mod connection;
 mod exit;
 mod inspect;
+mod lines;
+mod log;
+mod ls;
+mod oneshot;
+mod prompts;
 mod render;
+mod signals;
+mod token;
 
 use std::{
     io::{self, Write},
@@ -14,7 +23,8 @@ use std::{
 use clap::{CommandFactory, Parser};
 
 use arguments::{Arguments, Command};
-use exit::Failure;
+use exit::{Exit, Failure};
+use signals::Signals;
 
 fn main() -> ExitCode {
     match run(Arguments::parse()) {
@@ -32,7 +42,41 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Inspect(options) => inspect::run(&options),
         Command::Completions { shell } => completions(shell),
+        Command::Attach(options) => on_runtime(attach::run(options)),
+        Command::Ls(options) => on_runtime(interruptible(ls::run(options))),
+        Command::Log(options) => on_runtime(interruptible(log::run(options))),
+        Command::Send(options) => on_runtime(interruptible(oneshot::send(options))),
+        Command::Approve(options) => on_runtime(interruptible(oneshot::approve(options))),
+        Command::Deny(options) => on_runtime(interruptible(oneshot::deny(options))),
+        Command::Interrupt(options) => on_runtime(interruptible(oneshot::interrupt(options))),
         _ => Ok(()),
+    }
+}
+
+/// Runs `work` on this thread. Connections live on other threads, so that output which nobody takes
+/// never holds them up.
+fn on_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Failure::new(
+                Exit::Failure,
+                format!("the system gave no threads to run on: {error}; close some programs"),
+            )
+        })?;
+    let result = runtime.block_on(work);
+    // What still runs has nothing more to say.
+    runtime.shutdown_background();
+    result
+}
+
+async fn interruptible(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let mut signals = Signals::listen();
+    tokio::select! {
+        result = work => result,
+        _ = signals.next() => Err(Failure::Silent(Exit::Interrupted)),
     }
 }
 

@@ -69,8 +69,6 @@ struct Line<'a> {
     message: Option<String>,
     #[serde(default)]
     interrupt: bool,
-    #[serde(default)]
-    subtype: Option<String>,
 }
 
 impl Command {
@@ -169,11 +167,7 @@ fn raw(value: &RawValue) -> Result<RawJson, MalformedJson> {
 
 #[expect(clippy::needless_pass_by_value, reason = "fits `map_err`")]
 fn json(error: serde_json::Error) -> CommandError {
-    CommandError::Json(format!(
-        "line {}, column {}",
-        error.line(),
-        error.column()
-    ))
+    CommandError::Json(format!("line {}, column {}", error.line(), error.column()))
 }
 
 #[cfg(test)]
@@ -191,7 +185,8 @@ mod tests {
             r#"[{"type":"text","text":"hi",  "n":1.0}]"#
         );
 
-        let text = r#"{"command":"decide","request_id":"r1","behavior":"allow","updatedInput":{"a": 1}}"#;
+        let text =
+            r#"{"command":"decide","request_id":"r1","behavior":"allow","updatedInput":{"a": 1}}"#;
         let Ok(Command::Decide {
             decision: Decision::Allow(allow),
             ..
@@ -239,7 +234,10 @@ mod tests {
             (r#"{"command":"dance"}"#, "unknown command"),
             (r#"{"command":"send"}"#, "`send` needs `content`"),
             (r#"{"command":"send","content":7}"#, "string or an array"),
-            (r#"{"command":"decide","behavior":"allow"}"#, "needs `request_id`"),
+            (
+                r#"{"command":"decide","behavior":"allow"}"#,
+                "needs `request_id`",
+            ),
             (
                 r#"{"command":"decide","request_id":"r","behavior":"maybe"}"#,
                 "`behavior`",

@@ -2,10 +2,75 @@
 
 use std::{
     fmt,
+    io::{self, Write},
     time::{Duration, Instant},
 };
 
-use attache_protocol::frame::Frame;
+use attache_protocol::{
+    frame::Frame,
+    viewer::{Event, Status},
+};
+
+use super::{
+    command::Command,
+    face::{CtrlC, Face, Moment},
+};
+
+/// Shows nothing but the summary at the end.
+#[derive(Debug)]
+pub(crate) struct Counter<O, N> {
+    out: O,
+    notes: N,
+    count: Count,
+}
+
+impl<O: Write, N: Write> Counter<O, N> {
+    pub(crate) fn new(out: O, notes: N) -> Self {
+        Self {
+            out,
+            notes,
+            count: Count::default(),
+        }
+    }
+}
+
+impl<O: Write, N: Write> Face for Counter<O, N> {
+    fn event(&mut self, event: &Event, now: Moment) -> io::Result<()> {
+        match event {
+            Event::Message(message) => self.count.message(&message.frame, now.instant),
+            Event::Status(Status::Waiting { cause, .. }) => {
+                writeln!(self.notes, "not connected: {cause}")?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, _line: &str, _now: Moment) -> io::Result<Option<Command>> {
+        Ok(None)
+    }
+
+    fn refused(&mut self, command: &str, reason: &str) -> io::Result<()> {
+        writeln!(self.notes, "{command}: {reason}")
+    }
+
+    fn ctrl_c(&mut self, _now: Moment) -> io::Result<CtrlC> {
+        Ok(CtrlC::Detach)
+    }
+
+    fn tick(&mut self, _now: Moment) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        writeln!(self.out, "{}", self.count)?;
+        self.out.flush()
+    }
+}
 
 /// Counts messages from the first to the last.
 #[derive(Debug, Default)]
@@ -24,8 +89,9 @@ impl Count {
     }
 
     fn elapsed(&self) -> Duration {
-        self.span
-            .map_or(Duration::ZERO, |(first, last)| last.saturating_duration_since(first))
+        self.span.map_or(Duration::ZERO, |(first, last)| {
+            last.saturating_duration_since(first)
+        })
     }
 }
 

@@ -1,6 +1,9 @@
-//! `--json`: one JSON object an event.
+//! `--json`: one JSON object an event, one command a line.
 
-use std::{io, time::Duration};
+use std::{
+    io::{self, BufWriter, Write},
+    time::Duration,
+};
 
 use attache_protocol::{
     frame::{Frame, RawJson},
@@ -11,17 +14,73 @@ use attache_protocol::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::{
+    command::Command,
+    face::{CtrlC, Face, Moment},
+};
+
+/// A session for programs.
+#[derive(Debug)]
+pub(crate) struct Json<O: Write, N> {
+    out: BufWriter<O>,
+    notes: N,
+}
+
+impl<O: Write, N: Write> Json<O, N> {
+    pub(crate) fn new(out: O, notes: N) -> Self {
+        Self {
+            out: BufWriter::new(out),
+            notes,
+        }
+    }
+}
+
+impl<O: Write, N: Write> Face for Json<O, N> {
+    fn event(&mut self, event: &Event, now: Moment) -> io::Result<()> {
+        write_event(&mut self.out, event, now.timestamp)
+    }
+
+    fn line(&mut self, line: &str, _now: Moment) -> io::Result<Option<Command>> {
+        if line.trim().is_empty() {
+            return Ok(None);
+        }
+        match Command::parse(line) {
+            Ok(command) => Ok(Some(command)),
+            Err(error) => {
+                writeln!(self.notes, "ignored a line of input: {error}")?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn refused(&mut self, command: &str, reason: &str) -> io::Result<()> {
+        writeln!(self.notes, "{command} was refused: {reason}")
+    }
+
+    fn ctrl_c(&mut self, _now: Moment) -> io::Result<CtrlC> {
+        Ok(CtrlC::Detach)
+    }
+
+    fn tick(&mut self, _now: Moment) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
 /// Writes `event` as one line, or nothing for what the JSON form has no word for.
 ///
 /// `now` stands on the same clock as the times in `event`.
 ///
 /// # Errors
 /// Whatever writing says.
-pub(crate) fn write_event(
-    out: &mut impl io::Write,
-    event: &Event,
-    now: Timestamp,
-) -> io::Result<()> {
+fn write_event(out: &mut impl Write, event: &Event, now: Timestamp) -> io::Result<()> {
     let Some(line) = Line::of(event, now)? else {
         return Ok(());
     };
@@ -274,7 +333,12 @@ mod tests {
 
     fn line(event: &Event) -> String {
         let mut out = Vec::new();
-        write_event(&mut out, event, Timestamp::from_origin(Duration::from_secs(1))).unwrap();
+        write_event(
+            &mut out,
+            event,
+            Timestamp::from_origin(Duration::from_secs(1)),
+        )
+        .unwrap();
         String::from_utf8(out).unwrap()
     }
 

@@ -78,6 +78,14 @@ impl<W: Write> Transcript<W> {
         for line in text.split('\n') {
             writeln!(self.out, "{style}{line}{style:#}")?;
         }
+        Ok(())
+    }
+
+    /// Makes what was printed visible.
+    ///
+    /// # Errors
+    /// Whatever writing says.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
 
@@ -88,6 +96,12 @@ impl<W: Write> Transcript<W> {
     pub(crate) fn finish_line(&mut self) -> io::Result<()> {
         self.streams.interrupted();
         self.end_line()
+    }
+
+    /// What has been written to.
+    #[cfg(test)]
+    pub(crate) fn into_inner(self) -> W {
+        self.out
     }
 
     fn end_line(&mut self) -> io::Result<()> {
@@ -120,7 +134,7 @@ impl<W: Write> Transcript<W> {
         } else {
             Column::Within
         };
-        self.out.flush()
+        Ok(())
     }
 
     fn assistant(&mut self, value: &Value) -> io::Result<()> {
@@ -181,7 +195,12 @@ impl<W: Write> Transcript<W> {
         let content = block.get("content");
         let pieces = content.and_then(Value::as_array).into_iter().flatten();
         let text = content.and_then(Value::as_str).map_or_else(
-            || pieces.map(|piece| text_of(piece, "text")).collect::<Vec<_>>().join("\n"),
+            || {
+                pieces
+                    .map(|piece| text_of(piece, "text"))
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            },
             str::to_owned,
         );
         let failed = block.get("is_error").and_then(Value::as_bool) == Some(true);
@@ -203,7 +222,11 @@ impl<W: Write> Transcript<W> {
             .unwrap_or_default();
         let subtype = one_line(text_of(value, "subtype"), BRIEF);
         if value.get("is_error").and_then(Value::as_bool) != Some(true) {
-            let how = if subtype == "success" { "done" } else { &subtype };
+            let how = if subtype == "success" {
+                "done"
+            } else {
+                &subtype
+            };
             return self.line(DIM, &format!("-- {how}{seconds}"));
         }
         let errors = value.get("errors").and_then(Value::as_array);
@@ -262,7 +285,8 @@ mod tests {
     #[test]
     fn a_tool_and_its_result_are_brief() {
         let call = r#"{"type":"assistant","message":{"id":"m","content":[{"type":"tool_use","name":"Bash","input":{"command":"ls"}}]}}"#;
-        let result = r#"{"type":"user","message":{"content":[{"type":"tool_result","content":"a\nb\nc"}]}}"#;
+        let result =
+            r#"{"type":"user","message":{"content":[{"type":"tool_result","content":"a\nb\nc"}]}}"#;
         assert_eq!(
             shown(&[START, DELTA, call, result]),
             "Hi there\n* Bash {\"command\":\"ls\"}\n  -> a (+2 lines)\n"

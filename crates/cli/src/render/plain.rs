@@ -65,9 +65,11 @@ fn is_unsafe(character: char) -> bool {
     match character {
         '\n' | '\t' => false,
         // Bidirectional overrides, isolates and marks, and line separators.
-        '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-            true
-        }
+        '\u{061c}'
+        | '\u{200e}'
+        | '\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2066}'..='\u{2069}' => true,
         other => other.is_control(),
     }
 }

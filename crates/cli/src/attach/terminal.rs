@@ -1,0 +1,435 @@
+//! A session for people: what is said goes to stdout, what happens to the connection to stderr.
+
+use std::{
+    io::{self, Write},
+    time::{Duration, Instant},
+};
+
+use attache_protocol::{
+    frame::{JsonShape, RawJson, RequestId},
+    viewer::{
+        Allow, Content, Decision, Event, GapCause, PromptState, RequestOutcome, SendState,
+        SettledBy, Standing, Status,
+    },
+};
+
+use super::{
+    activity::{Activity, Doing},
+    command::Command,
+    face::{CtrlC, Face, Moment},
+};
+use crate::{
+    prompts::{OpenPrompt, OpenPrompts},
+    render::{ASKING, DIM, Transcript, json_line, one_line},
+};
+
+/// A second Ctrl-C within this time detaches.
+const SECOND_CTRL_C: Duration = Duration::from_secs(2);
+/// A bare `y`, `n` or `e` this soon after a prompt went away was meant for it.
+const AFTERTHOUGHT: Duration = Duration::from_secs(5);
+/// The longest input of a prompt that is shown whole, in characters.
+const INPUT: usize = 10_000;
+const BRIEF: usize = 200;
+
+/// Writes the conversation to `O` and notes about the connection to `N`.
+#[derive(Debug)]
+pub(crate) struct Terminal<O, N> {
+    transcript: Transcript<O>,
+    notes: N,
+    countdown: Countdown,
+    watching: Watching,
+    prompts: OpenPrompts,
+    shown: Option<RequestId>,
+    prompt_gone_at: Option<Instant>,
+    typing: Typing,
+    link: Link,
+    activity: Activity,
+    interrupted_at: Option<Instant>,
+}
+
+/// Whether anything may be said back.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Watching {
+    Only,
+    AndTalking,
+}
+
+/// Whether the wait for the next attempt is counted down in place.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Countdown {
+    Live,
+    Once,
+}
+
+/// What the next typed line is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Typing {
+    Message,
+    Input(RequestId),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Link {
+    Down,
+    Up,
+    Waiting { until: Instant, cause: String },
+}
+
+impl<O: Write, N: Write> Terminal<O, N> {
+    pub(crate) fn new(out: O, notes: N, countdown: Countdown, watching: Watching) -> Self {
+        Self {
+            transcript: Transcript::new(out),
+            notes,
+            countdown,
+            watching,
+            prompts: OpenPrompts::default(),
+            shown: None,
+            prompt_gone_at: None,
+            typing: Typing::Message,
+            link: Link::Down,
+            activity: Activity::default(),
+            interrupted_at: None,
+        }
+    }
+
+    fn note(&mut self, text: &str) -> io::Result<()> {
+        self.transcript.finish_line()?;
+        self.transcript.flush()?;
+        writeln!(self.notes, "{DIM}{text}{DIM:#}")?;
+        self.notes.flush()
+    }
+
+    fn status(&mut self, status: &Status, now: Moment) -> io::Result<()> {
+        match status {
+            Status::Idle | Status::CatchingUp | Status::Closing | Status::Closed { .. } => Ok(()),
+            Status::Connecting { attempt: 0 } => self.note("connecting"),
+            Status::Connecting { attempt } => {
+                self.link = Link::Down;
+                self.note(&format!(
+                    "reconnecting, attempt {}",
+                    attempt.saturating_add(1)
+                ))
+            }
+            Status::Live => {
+                self.link = Link::Up;
+                self.note("connected")
+            }
+            Status::Waiting {
+                next_attempt_at,
+                cause,
+                ..
+            } => {
+                let wait = next_attempt_at.saturating_since(now.timestamp);
+                self.link = Link::Waiting {
+                    until: now.instant + wait,
+                    cause: cause.to_string(),
+                };
+                self.transcript.finish_line()?;
+                self.transcript.flush()?;
+                self.waiting(now)
+            }
+        }
+    }
+
+    fn waiting(&mut self, now: Moment) -> io::Result<()> {
+        let Link::Waiting { until, cause } = &self.link else {
+            return Ok(());
+        };
+        let left = until
+            .saturating_duration_since(now.instant)
+            .as_secs_f64()
+            .ceil();
+        let text = format!("not connected: {cause}; next attempt in {left} s");
+        match self.countdown {
+            Countdown::Once => writeln!(self.notes, "{DIM}{text}{DIM:#}")?,
+            Countdown::Live => {
+                // Back to the start of the line, and clear the rest of it.
+                write!(self.notes, "\r\u{1b}[K{DIM}{text}{DIM:#}")?;
+                if left <= 0.0 {
+                    writeln!(self.notes)?;
+                }
+            }
+        }
+        self.notes.flush()
+    }
+
+    /// Shows the oldest open prompt unless it is on display already.
+    fn show_prompt(&mut self) -> io::Result<()> {
+        let Some(open) = self.prompts.current().cloned() else {
+            self.shown = None;
+            return Ok(());
+        };
+        let id = open.request.request_id();
+        if self.shown.as_ref() == Some(id) {
+            return Ok(());
+        }
+        self.shown = Some(id.clone());
+        let waiting = self.prompts.unanswered().count() - 1;
+        self.prompt(&open, waiting)
+    }
+
+    fn prompt(&mut self, open: &OpenPrompt, waiting: usize) -> io::Result<()> {
+        let request = &open.request;
+        let texts = request.texts();
+        let tool = one_line(
+            texts.display_name.as_deref().unwrap_or(request.tool_name()),
+            BRIEF,
+        );
+        self.transcript
+            .line(ASKING, &format!("? May the agent use {tool}"))?;
+        let input = json_line(request.input().as_str(), INPUT);
+        self.transcript.line(DIM, &format!("  {input}"))?;
+        for (title, text) in [
+            ("", &texts.title),
+            ("", &texts.description),
+            ("why: ", &texts.decision_reason),
+            ("path: ", &texts.blocked_path),
+        ] {
+            if let Some(text) = text {
+                let text = one_line(text, INPUT);
+                self.transcript.line(DIM, &format!("  {title}{text}"))?;
+            }
+        }
+        if self.watching == Watching::Only {
+            return Ok(());
+        }
+        let more = match waiting {
+            0 => String::new(),
+            more => format!(" ({more} more after this one)"),
+        };
+        let keys = "  y allows, n denies, e edits the input; then Enter";
+        self.transcript.line(ASKING, &format!("{keys}{more}"))
+    }
+
+    fn prompt_gone(&mut self, request_id: &RequestId, now: Moment) {
+        if self.shown.as_ref() == Some(request_id) {
+            self.shown = None;
+            self.prompt_gone_at = Some(now.instant);
+        }
+        if self.typing == Typing::Input(request_id.clone()) {
+            self.typing = Typing::Message;
+        }
+    }
+
+    fn send_state(&mut self, state: &SendState) -> io::Result<()> {
+        match state {
+            SendState::Queued if self.link != Link::Up => {
+                self.note("kept; it will be sent when the connection is back")
+            }
+            SendState::Queued | SendState::InFlight => Ok(()),
+            SendState::Accepted => {
+                self.activity.sent();
+                Ok(())
+            }
+            SendState::Unknown => self.note("the server did not confirm the message; trying again"),
+            SendState::Rejected(why) => self.note(&format!("the message was not sent: {why}")),
+        }
+    }
+
+    fn request_outcome(&mut self, outcome: &RequestOutcome) -> io::Result<()> {
+        match outcome {
+            RequestOutcome::Succeeded(_) => self.note("the agent was interrupted"),
+            RequestOutcome::Failed(error) => {
+                let error = one_line(error, BRIEF);
+                self.note(&format!("the agent did not stop: {error}"))
+            }
+            RequestOutcome::Unanswered => self.note("the agent did not answer the interrupt"),
+            RequestOutcome::Expired => self.note("the interrupt came too late and was dropped"),
+            RequestOutcome::Closed => Ok(()),
+        }
+    }
+
+    /// The line after `e`: a new input, or nothing to leave the prompt as it is.
+    fn edited(&mut self, request_id: RequestId, line: &str) -> io::Result<Option<Command>> {
+        let line = line.trim();
+        if line.is_empty() {
+            self.typing = Typing::Message;
+            self.note("nothing changed; answer with y or n")?;
+            return Ok(None);
+        }
+        match RawJson::parse(line.to_owned()) {
+            Ok(input) if input.shape() == JsonShape::Object => {
+                self.typing = Typing::Message;
+                Ok(Some(Command::Decide {
+                    request_id,
+                    decision: Decision::Allow(Allow {
+                        updated_input: Some(input),
+                        ..Allow::default()
+                    }),
+                }))
+            }
+            Ok(_) => {
+                self.note("the input is a JSON object; type it again, or nothing to go back")?;
+                Ok(None)
+            }
+            Err(error) => {
+                self.note(&format!(
+                    "no JSON: {error}; type it again, or nothing to go back"
+                ))?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// What `line` says to the prompt on display, if it is an answer.
+    fn answer(&mut self, open: &OpenPrompt, line: &str) -> io::Result<Answer> {
+        let request_id = open.request.request_id().clone();
+        let decision = match line.trim() {
+            "y" | "yes" if open.state == PromptState::Unverified => {
+                self.note("since the drop it is not known whether this is still asked; y! allows it anyway")?;
+                return Ok(Answer::Understood(None));
+            }
+            "y" | "yes" => Decision::allow(),
+            "y!" => Decision::Allow(Allow {
+                standing: Standing::EvenIfUnverified,
+                ..Allow::default()
+            }),
+            "n" | "no" => Decision::deny("The user denied this."),
+            "e" => {
+                let input = json_line(open.request.input().as_str(), INPUT);
+                self.note("type the new input as JSON on one line; it was")?;
+                self.note(&input)?;
+                self.typing = Typing::Input(request_id);
+                return Ok(Answer::Understood(None));
+            }
+            other => match other.strip_prefix("n ") {
+                Some(reason) => Decision::deny(reason.trim()),
+                None => return Ok(Answer::SomethingElse),
+            },
+        };
+        Ok(Answer::Understood(Some(Command::Decide {
+            request_id,
+            decision,
+        })))
+    }
+
+    fn is_afterthought(&self, line: &str, now: Moment) -> bool {
+        matches!(line.trim(), "y" | "n" | "e" | "y!")
+            && self
+                .prompt_gone_at
+                .is_some_and(|gone| now.instant.saturating_duration_since(gone) < AFTERTHOUGHT)
+    }
+}
+
+enum Answer {
+    Understood(Option<Command>),
+    SomethingElse,
+}
+
+impl<O: Write, N: Write> Face for Terminal<O, N> {
+    fn event(&mut self, event: &Event, now: Moment) -> io::Result<()> {
+        self.prompts.event(event);
+        match event {
+            Event::Status(status) => self.status(status, now)?,
+            Event::Message(message) => {
+                self.activity.message(&message.frame);
+                self.transcript.message(&message.frame)?;
+            }
+            Event::PermissionWithdrawn { request_id } => {
+                if self.shown.as_ref() == Some(request_id) {
+                    self.note("no longer asked")?;
+                }
+                self.prompt_gone(request_id, now);
+            }
+            Event::PermissionSettled { request_id, by } => {
+                if *by == SettledBy::AnotherViewer && self.shown.as_ref() == Some(request_id) {
+                    self.note("answered by another viewer")?;
+                    self.prompt_gone(request_id, now);
+                }
+            }
+            Event::Send { state, .. } => self.send_state(state)?,
+            Event::Request { outcome, .. } => self.request_outcome(outcome)?,
+            Event::Gap { cause, .. } => {
+                let why = gap(*cause);
+                self.note(&format!("some messages are missing here: {why}"))?;
+            }
+            Event::Malformed(malformed) => {
+                let error = one_line(&malformed.error.to_string(), BRIEF);
+                self.note(&format!("dropped something unreadable: {error}"))?;
+            }
+            Event::Unresponsive { waited } => {
+                let seconds = waited.as_secs();
+                self.note(&format!(
+                    "no word from the agent for {seconds} s; reconnecting"
+                ))?;
+            }
+            // The end is told by whoever ends the program.
+            Event::PermissionRequested(_)
+            | Event::PermissionChanged { .. }
+            | Event::CaughtUp
+            | Event::Closed(_) => {}
+            _ => {}
+        }
+        self.show_prompt()
+    }
+
+    fn line(&mut self, line: &str, now: Moment) -> io::Result<Option<Command>> {
+        if let Typing::Input(request_id) = self.typing.clone() {
+            return self.edited(request_id, line);
+        }
+        if line.trim().is_empty() {
+            return Ok(None);
+        }
+        if self.watching == Watching::Only {
+            self.note("watching only; nothing is sent")?;
+            return Ok(None);
+        }
+        if let Some(open) = self.prompts.current().cloned()
+            && let Answer::Understood(command) = self.answer(&open, line)?
+        {
+            return Ok(command);
+        }
+        if self.is_afterthought(line, now) {
+            self.note("that prompt is gone; nothing was sent")?;
+            return Ok(None);
+        }
+        Ok(Some(Command::Send(Content::text(line))))
+    }
+
+    fn refused(&mut self, command: &str, reason: &str) -> io::Result<()> {
+        self.note(&format!("{command}: {reason}"))
+    }
+
+    fn ctrl_c(&mut self, now: Moment) -> io::Result<CtrlC> {
+        let again = self
+            .interrupted_at
+            .replace(now.instant)
+            .is_some_and(|last| now.instant.saturating_duration_since(last) <= SECOND_CTRL_C);
+        let idle = self.activity.now == Doing::Idle && self.prompts.current().is_none();
+        if again || idle || self.watching == Watching::Only {
+            return Ok(CtrlC::Detach);
+        }
+        self.note("interrupting the agent; Ctrl-C again detaches")?;
+        Ok(CtrlC::Interrupt)
+    }
+
+    fn tick(&mut self, now: Moment) -> io::Result<()> {
+        match self.countdown {
+            Countdown::Live => self.waiting(now),
+            Countdown::Once => Ok(()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.transcript.flush()
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.transcript.finish_line()?;
+        self.transcript.flush()
+    }
+}
+
+fn gap(cause: GapCause) -> String {
+    match cause {
+        GapCause::NoHistory => "the server keeps no history".to_owned(),
+        GapCause::NotRetained => "the server no longer has them".to_owned(),
+        GapCause::Refused { status } => format!("the server answered {status}"),
+        GapCause::Unreachable => "the server could not be reached".to_owned(),
+        GapCause::Unreadable => "the server's answer could not be read".to_owned(),
+        GapCause::NoPosition => "nothing had been received to resume after".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

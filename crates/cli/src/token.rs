@@ -1,0 +1,77 @@
+//! Where the token comes from: the environment, a file or stdin, never the command line.
+
+use std::{fs, io, path::PathBuf};
+
+use attache_protocol::io::{Token, TokenReason, TokenRefusal};
+use attache_tokio::TokenSource;
+
+use crate::{arguments::Connection, exit::Failure};
+
+const VARIABLE: &str = "ATTACHE_TOKEN";
+
+/// The chosen source of tokens.
+#[derive(Clone, Debug)]
+pub(crate) enum Tokens {
+    /// Always this one.
+    Fixed(Token),
+    /// Whatever the file holds by then, so that somebody else may renew it.
+    File(PathBuf),
+}
+
+impl Tokens {
+    /// Follows the options, and checks that there is a token at all.
+    pub(crate) fn choose(options: &Connection) -> Result<Self, Failure> {
+        if let Some(file) = &options.token_file {
+            let tokens = Self::File(file.clone());
+            tokens.read().map_err(|error| {
+                Failure::usage(format!(
+                    "no token in {}: {error}; check --token-file",
+                    file.display()
+                ))
+            })?;
+            return Ok(tokens);
+        }
+        let (text, origin) = if options.token_stdin {
+            let mut line = String::new();
+            io::stdin().read_line(&mut line).map_err(|error| {
+                Failure::usage(format!("reading the token from stdin failed: {error}"))
+            })?;
+            (line, "the first line of stdin is empty")
+        } else {
+            (
+                std::env::var(VARIABLE).unwrap_or_default(),
+                "set ATTACHE_TOKEN, or use --token-file or --token-stdin",
+            )
+        };
+        let token = Token::new(text);
+        if token.expose().is_empty() {
+            return Err(Failure::usage(format!("no token: {origin}")));
+        }
+        Ok(Self::Fixed(token))
+    }
+
+    /// The token as it is now.
+    pub(crate) fn read(&self) -> io::Result<Token> {
+        match self {
+            Self::Fixed(token) => Ok(token.clone()),
+            Self::File(file) => {
+                let token = Token::new(fs::read_to_string(file)?);
+                if token.expose().is_empty() {
+                    return Err(io::Error::other("the file is empty"));
+                }
+                Ok(token)
+            }
+        }
+    }
+}
+
+impl TokenSource for Tokens {
+    async fn fetch(&self, _reason: TokenReason) -> Result<Token, TokenRefusal> {
+        let tokens = self.clone();
+        tokio::task::spawn_blocking(move || tokens.read().ok())
+            .await
+            .ok()
+            .flatten()
+            .ok_or(TokenRefusal::Unavailable)
+    }
+}
