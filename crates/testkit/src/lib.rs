@@ -1,1 +1,60 @@
-//! A virtual-time world and a scripted server for testing the attache machines.
+//! A virtual-time [`World`] for testing the viewer: a scripted [`Server`], a link that fails on demand,
+//! a [`TokenSource`], and a clock that jumps from one deadline to the next.
+//!
+//! Nothing here waits and nothing is left to chance, so a story of half an hour takes milliseconds and
+//! always goes the same way. While a story runs, every step is held against the promises of the
+//! machine; a broken one fails the test where it happens, with the last steps on display.
+//!
+//! ```
+//! use attache_testkit::{World, config, secs};
+//!
+//! let mut world = World::new(config());
+//! world.connect();
+//! world.run_until_live();
+//! world.server().say("assistant", "u1");
+//! world.run_for(secs(1));
+//! world.cut();
+//! world.server().say("assistant", "u2");
+//! world.run_for(secs(30));
+//! assert_eq!(world.messages(), ["u1", "u2"]);
+//! ```
+
+mod agenda;
+mod checks;
+mod http;
+mod record;
+mod server;
+mod token;
+mod transcript;
+mod world;
+
+use std::time::Duration;
+
+use attache_protocol::{OrganizationId, SessionId, viewer::ViewerConfig};
+
+pub use record::{Call, Drain, Replay};
+pub use server::{HttpPlan, Received, Server, Upgrade};
+pub use token::{SECRET, TokenPlan, TokenSource};
+pub use world::{Reading, World};
+
+/// The configuration that stories start from: the defaults, for a session and an organization.
+///
+/// # Panics
+/// Never: the ids are valid.
+pub fn config() -> ViewerConfig {
+    let session = SessionId::parse("session_story").expect("plain characters");
+    let organization = OrganizationId::parse("org-1").expect("plain characters");
+    let mut config = ViewerConfig::new(session);
+    config.organization = Some(organization);
+    config
+}
+
+/// So many seconds.
+pub const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// So many milliseconds.
+pub const fn millis(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}

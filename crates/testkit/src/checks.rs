@@ -1,0 +1,180 @@
+//! The promises of the machine, held against every step of every story.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use attache_protocol::{
+    ByteString,
+    io::{Effect, HttpRequestId, Input, Method, SocketId},
+    time::Timestamp,
+    viewer::{Event, SendState, Status, Timer},
+};
+
+use crate::SECRET;
+
+/// What must stay true, and what has to be remembered to know.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Checks {
+    sockets: BTreeSet<SocketId>,
+    posts: BTreeSet<HttpRequestId>,
+    delivered: BTreeSet<ByteString>,
+    sends: BTreeMap<String, Option<SendState>>,
+    requests: BTreeMap<String, bool>,
+    status: Option<Status>,
+    closed: bool,
+}
+
+impl Checks {
+    pub(crate) fn sent(&mut self, id: &str) -> Result<(), String> {
+        match self.sends.insert(id.to_owned(), None) {
+            None => Ok(()),
+            Some(_) => Err(format!("message id {id} was given out twice")),
+        }
+    }
+
+    pub(crate) fn requested(&mut self, id: &str) -> Result<(), String> {
+        match self.requests.insert(id.to_owned(), false) {
+            None => Ok(()),
+            Some(_) => Err(format!("request id {id} was given out twice")),
+        }
+    }
+
+    /// Every step that begins after the end must stay silent.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    pub(crate) fn input(&mut self, input: &Input) {
+        match input {
+            Input::SocketRefused { id, .. } | Input::SocketClosed { id, .. } => {
+                self.sockets.remove(id);
+            }
+            Input::HttpAnswered { id, .. } | Input::HttpFailed { id, .. } => {
+                self.posts.remove(id);
+            }
+            Input::TokenFetched { .. }
+            | Input::TokenRefused { .. }
+            | Input::SocketOpened { .. }
+            | Input::SocketBytes { .. }
+            | Input::SocketText { .. }
+            | Input::SocketBinary { .. }
+            | Input::SocketPing { .. }
+            | Input::SocketPong { .. }
+            | Input::Woke => {}
+        }
+    }
+
+    pub(crate) fn effect(&mut self, effect: &Effect) -> Result<(), String> {
+        no_secret(&format!("{effect:?}"))?;
+        match effect {
+            Effect::OpenSocket { id, .. } => {
+                if let Some(open) = self.sockets.first() {
+                    return Err(format!(
+                        "{id:?} opened while {open:?} is neither gone nor aborted"
+                    ));
+                }
+                self.sockets.insert(*id);
+            }
+            Effect::AbortSocket { id } => {
+                if !self.sockets.remove(id) {
+                    return Err(format!("{id:?} aborted though it is gone"));
+                }
+            }
+            Effect::SendText { id, .. }
+            | Effect::SendPing { id, .. }
+            | Effect::CloseSocket { id, .. } => {
+                if !self.sockets.contains(id) {
+                    return Err(format!("{effect:?} for a socket that is gone"));
+                }
+            }
+            Effect::SendHttp { id, request } => {
+                if request.method == Method::Post && !self.posts.insert(*id) {
+                    return Err(format!("{id:?} used twice"));
+                }
+                if self.posts.len() > 1 {
+                    return Err("two messages in flight at once".to_owned());
+                }
+            }
+            Effect::CancelHttp { id } => {
+                self.posts.remove(id);
+            }
+            Effect::FetchToken { .. } => {}
+        }
+        Ok(())
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the other events carry no promise of their own"
+    )]
+    pub(crate) fn event(&mut self, event: &Event) -> Result<(), String> {
+        no_secret(&format!("{event:?}"))?;
+        if self.closed {
+            return Err(format!("{event:?} after Closed"));
+        }
+        match event {
+            Event::Message(message) => {
+                if let Some(uuid) = message.frame.uuid()
+                    && !self.delivered.insert(uuid.clone())
+                {
+                    return Err(format!("message {uuid} delivered twice"));
+                }
+            }
+            Event::Send { id, state } => match self.sends.get_mut(id.as_str()) {
+                None => return Err(format!("state of a message {id} that nobody sent")),
+                Some(Some(SendState::Accepted | SendState::Rejected(_))) => {
+                    return Err(format!("message {id} goes on after its end: {state:?}"));
+                }
+                Some(known) => *known = Some(state.clone()),
+            },
+            Event::Request { request_id, .. } => match self.requests.get_mut(request_id.as_str()) {
+                None => return Err(format!("outcome of a request {request_id} nobody made")),
+                Some(true) => return Err(format!("request {request_id} ended twice")),
+                Some(ended) => *ended = true,
+            },
+            Event::Status(status) => {
+                if self.status.as_ref() == Some(status) {
+                    return Err(format!("{status:?} reported twice in a row"));
+                }
+                self.status = Some(status.clone());
+            }
+            Event::Closed(_) => {
+                self.closed = true;
+                return self.all_ended();
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(crate) fn timeout(
+        now: Timestamp,
+        deadline: Option<(Timestamp, Timer)>,
+    ) -> Result<(), String> {
+        match deadline {
+            Some((at, timer)) if at <= now => Err(format!(
+                "after handle_timeout({now:?}) {timer:?} is still due at {at:?}"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn all_ended(&self) -> Result<(), String> {
+        let final_state = |state: &Option<SendState>| {
+            matches!(state, Some(SendState::Accepted | SendState::Rejected(_)))
+        };
+        if let Some((id, state)) = self.sends.iter().find(|(_, state)| !final_state(state)) {
+            return Err(format!("closed while message {id} is {state:?}"));
+        }
+        if let Some((id, _)) = self.requests.iter().find(|(_, ended)| !**ended) {
+            return Err(format!("closed without an outcome for request {id}"));
+        }
+        Ok(())
+    }
+}
+
+fn no_secret(shown: &str) -> Result<(), String> {
+    if shown.contains(SECRET) {
+        return Err("a token shows up in Debug".to_owned());
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! HTTP as the scripted server sees it.
+
+use std::time::Duration;
+
+use attache_protocol::{
+    Bytes,
+    io::{HttpRequest, HttpResponse, Method},
+};
+
+/// What a call asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// `GET …/events`
+    List { after: Option<String>, limit: usize },
+    /// `POST …/events`
+    Post,
+    /// Something the server does not have.
+    Unknown,
+}
+
+impl Route {
+    pub(crate) fn of(request: &HttpRequest, session: &str) -> Self {
+        let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
+        if path != format!("/v1/sessions/{session}/events") {
+            return Self::Unknown;
+        }
+        match request.method {
+            Method::Post => Self::Post,
+            Method::Patch => Self::Unknown,
+            Method::Get => {
+                let field = |name: &str| {
+                    query.split('&').find_map(|pair| {
+                        let (key, value) = pair.split_once('=')?;
+                        (key == name).then(|| decoded(value))
+                    })
+                };
+                Self::List {
+                    after: field("after_id"),
+                    limit: field("limit")
+                        .and_then(|limit| limit.parse().ok())
+                        .unwrap_or(100),
+                }
+            }
+        }
+    }
+}
+
+pub(crate) fn answer(status: u16, retry_after: Option<Duration>, body: String) -> HttpResponse {
+    HttpResponse {
+        status,
+        retry_after,
+        body: Bytes::from(body),
+    }
+}
+
+fn decoded(value: &str) -> String {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let digits: String = rest.by_ref().take(2).map(char::from).collect();
+            bytes.extend(u8::from_str_radix(&digits, 16).ok());
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

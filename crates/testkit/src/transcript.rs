@@ -1,0 +1,243 @@
+//! What came out of a story, and the questions that tests ask about it.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "each question picks the events it is about"
+)]
+
+use std::{collections::VecDeque, time::Duration};
+
+use attache_protocol::{
+    io::{Effect, Method, SocketId},
+    policy::CloseCause,
+    time::Timestamp,
+    viewer::{
+        Event, GapCause, Malformed, MessageId, RequestOutcome, SendState, SettledBy, Source, Status,
+    },
+};
+
+use crate::{record::Call, world::World};
+
+/// How many of the last steps are shown when a test fails.
+const SHOWN: usize = 60;
+
+/// Everything that came out, with its time.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Transcript {
+    effects: Vec<(Timestamp, Effect)>,
+    events: Vec<(Timestamp, Event)>,
+    lines: VecDeque<String>,
+}
+
+impl Transcript {
+    pub(crate) fn call(&mut self, now: Timestamp, call: &Call) {
+        self.line(now, "->", call);
+    }
+
+    pub(crate) fn effect(&mut self, now: Timestamp, effect: &Effect) {
+        self.line(now, "   do", effect);
+        self.effects.push((now, effect.clone()));
+    }
+
+    pub(crate) fn event(&mut self, now: Timestamp, event: Event) {
+        self.line(now, "   <-", &event);
+        self.events.push((now, event));
+    }
+
+    pub(crate) fn show(&self) {
+        eprintln!("the last steps:");
+        for line in &self.lines {
+            eprintln!("{line}");
+        }
+    }
+
+    fn line(&mut self, now: Timestamp, arrow: &str, what: &dyn std::fmt::Debug) {
+        if self.lines.len() == SHOWN {
+            self.lines.pop_front();
+        }
+        let line = format!(
+            "{:>12.3} {arrow} {what:?}",
+            now.since_origin().as_secs_f64()
+        );
+        self.lines.push_back(line);
+    }
+}
+
+impl World {
+    /// How much time has passed.
+    pub fn elapsed(&self) -> Duration {
+        self.now.since_origin()
+    }
+
+    /// The viewer's status.
+    pub fn status(&self) -> &Status {
+        self.viewer.status()
+    }
+
+    /// Every event so far.
+    pub fn events(&self) -> impl Iterator<Item = &Event> {
+        self.transcript.events.iter().map(|(_, event)| event)
+    }
+
+    /// Every effect so far.
+    pub fn effects(&self) -> impl Iterator<Item = &Effect> {
+        self.transcript.effects.iter().map(|(_, effect)| effect)
+    }
+
+    /// When each effect that `wanted` picks was ordered.
+    pub fn times(&self, wanted: impl Fn(&Effect) -> bool) -> Vec<Duration> {
+        self.transcript
+            .effects
+            .iter()
+            .filter(|(_, effect)| wanted(effect))
+            .map(|(at, _)| at.since_origin())
+            .collect()
+    }
+
+    /// The socket that was opened last.
+    pub fn socket(&self) -> Option<SocketId> {
+        self.effects()
+            .filter_map(|effect| match effect {
+                Effect::OpenSocket { id, .. } => Some(*id),
+                _ => None,
+            })
+            .last()
+    }
+
+    /// When each page of history was asked for.
+    pub fn pages(&self) -> Vec<Duration> {
+        self.times(|effect| {
+            matches!(effect, Effect::SendHttp { request, .. } if request.method == Method::Get)
+        })
+    }
+
+    /// When each message was posted.
+    pub fn posts(&self) -> Vec<Duration> {
+        self.times(|effect| {
+            matches!(effect, Effect::SendHttp { request, .. } if request.method == Method::Post)
+        })
+    }
+
+    /// When each socket was opened.
+    pub fn opens(&self) -> Vec<Duration> {
+        self.times(|effect| matches!(effect, Effect::OpenSocket { .. }))
+    }
+
+    /// When each attempt began: every one fetches its token first.
+    pub fn attempts(&self) -> Vec<Duration> {
+        self.times(|effect| matches!(effect, Effect::FetchToken { .. }))
+    }
+
+    /// When each status began.
+    pub fn statuses(&self) -> Vec<(Duration, Status)> {
+        self.transcript
+            .events
+            .iter()
+            .filter_map(|(at, event)| match event {
+                Event::Status(status) => Some((at.since_origin(), status.clone())),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The ids of the messages delivered, in order; `-` for those without one.
+    pub fn messages(&self) -> Vec<&str> {
+        self.events()
+            .filter_map(|event| match event {
+                Event::Message(message) => Some(message.frame.uuid().map_or("-", |uuid| &**uuid)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// How each message got here.
+    pub fn sources(&self) -> Vec<Source> {
+        self.events()
+            .filter_map(|event| match event {
+                Event::Message(message) => Some(message.source),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The holes that were reported: after which frame, and why.
+    pub fn gaps(&self) -> Vec<(Option<&str>, GapCause)> {
+        self.events()
+            .filter_map(|event| match event {
+                Event::Gap { after, cause } => Some((after.as_deref(), *cause)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// How often everything missed was reported as delivered.
+    pub fn catch_ups(&self) -> usize {
+        self.events()
+            .filter(|event| matches!(event, Event::CaughtUp))
+            .count()
+    }
+
+    /// Why the viewer closed, once it has said so.
+    pub fn closed(&self) -> Option<CloseCause> {
+        self.events().find_map(|event| match event {
+            Event::Closed(cause) => Some(*cause),
+            _ => None,
+        })
+    }
+
+    /// The states a message went through.
+    pub fn send_states(&self, message: &MessageId) -> Vec<SendState> {
+        self.events()
+            .filter_map(|event| match event {
+                Event::Send { id, state } if id == message => Some(state.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// How a request ended, once it has.
+    pub fn outcome(&self, request: &str) -> Option<RequestOutcome> {
+        self.events().find_map(|event| match event {
+            Event::Request {
+                request_id,
+                outcome,
+            } if request_id.as_str() == request => Some(outcome.clone()),
+            _ => None,
+        })
+    }
+
+    /// What happened to prompts, in words: `asked r1`, `r1 Unverified`, `withdrawn r1`, `settled r1 Us`.
+    pub fn prompts(&self) -> Vec<String> {
+        self.events()
+            .filter_map(|event| match event {
+                Event::PermissionRequested(prompt) => {
+                    Some(format!("asked {}", prompt.request_id()))
+                }
+                Event::PermissionChanged { request_id, state } => {
+                    Some(format!("{request_id} {state:?}"))
+                }
+                Event::PermissionWithdrawn { request_id } => {
+                    Some(format!("withdrawn {request_id}"))
+                }
+                Event::PermissionSettled { request_id, by } => Some(format!(
+                    "settled {request_id} {}",
+                    match by {
+                        SettledBy::Us => "by us",
+                        SettledBy::AnotherViewer => "by another",
+                    }
+                )),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// What was dropped as no usable frame.
+    pub fn malformed(&self) -> Vec<&Malformed> {
+        self.events()
+            .filter_map(|event| match event {
+                Event::Malformed(malformed) => Some(malformed),
+                _ => None,
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,511 @@
+//! The world: a viewer, its server, the link between them, and time.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt::Display,
+    time::Duration,
+};
+
+use attache_protocol::{
+    frame::{RequestId, control::Fields},
+    io::{Effect, HttpRequestId, Input, SocketId},
+    time::Timestamp,
+    viewer::{
+        ConnectError, Content, DecideError, Decision, MessageId, ReconnectError, RequestError,
+        SendError, Status, Viewer, ViewerConfig,
+    },
+};
+
+use crate::{
+    agenda::{Agenda, Happening},
+    checks::Checks,
+    record::Call,
+    server::{Outgoing, Server},
+    token::{TokenPlan, TokenSource, token},
+    transcript::Transcript,
+};
+
+/// More steps than this without an end are taken for a loop.
+const STEP_LIMIT: usize = 2_000_000;
+
+/// A viewer in a world of its own.
+///
+/// Commands act at the present instant; `run_…` lets time pass. Whatever the viewer orders is carried
+/// out at once, and answers take the latency of the link, 5 ms unless changed.
+///
+/// # Panics
+/// Every method that lets something happen panics when a promise of the machine is broken: it is made
+/// for tests. `run_until…` panics when the awaited does not come.
+#[derive(Clone, Debug)]
+pub struct World {
+    pub(crate) viewer: Viewer,
+    pub(crate) now: Timestamp,
+    pub(crate) transcript: Transcript,
+    server: Server,
+    tokens: TokenSource,
+    agenda: Agenda,
+    latency: Duration,
+    reading: Reading,
+    unread: VecDeque<(SocketId, Input)>,
+    sockets: BTreeMap<SocketId, SocketLife>,
+    calls: Vec<HttpRequestId>,
+    checks: Checks,
+    record: Vec<(Timestamp, Call)>,
+}
+
+/// Whether the application takes its events.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// As soon as they are there.
+    Eagerly,
+    /// Not at all.
+    NotAtAll,
+}
+
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum SocketLife {
+    Attempted,
+    Open,
+}
+
+impl World {
+    /// A world in which everything works, at the origin of time.
+    pub fn new(config: ViewerConfig) -> Self {
+        Self::with_seed(config, [1; 32])
+    }
+
+    /// The same with another seed for the viewer's chances.
+    pub fn with_seed(config: ViewerConfig, seed: [u8; 32]) -> Self {
+        let session = config.session.v1();
+        Self {
+            viewer: Viewer::new(config, seed, Timestamp::ORIGIN),
+            now: Timestamp::ORIGIN,
+            transcript: Transcript::default(),
+            server: Server::new(session),
+            tokens: TokenSource::default(),
+            agenda: Agenda::default(),
+            latency: Duration::from_millis(5),
+            reading: Reading::Eagerly,
+            unread: VecDeque::new(),
+            sockets: BTreeMap::new(),
+            calls: Vec::new(),
+            checks: Checks::default(),
+            record: Vec::new(),
+        }
+    }
+
+    // What the application does.
+
+    /// Connects, which must not be refused.
+    #[track_caller]
+    pub fn connect(&mut self) {
+        if let Err(error) = self.try_connect() {
+            self.fail(&error);
+        }
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// As the viewer says.
+    #[track_caller]
+    pub fn try_connect(&mut self) -> Result<(), ConnectError> {
+        self.record(Call::Connect);
+        let result = self.viewer.connect(self.now);
+        self.settle();
+        result
+    }
+
+    /// Sends a text, which must not be refused.
+    #[track_caller]
+    pub fn send(&mut self, text: &str) -> MessageId {
+        match self.try_send(Content::text(text)) {
+            Ok(id) => id,
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    /// Sends.
+    ///
+    /// # Errors
+    /// As the viewer says.
+    #[track_caller]
+    pub fn try_send(&mut self, content: Content) -> Result<MessageId, SendError> {
+        self.record(Call::Send(content.clone()));
+        let result = self.viewer.send(self.now, content);
+        if let Ok(id) = &result {
+            let check = self.checks.sent(id.as_str());
+            self.expect(check);
+        }
+        self.settle();
+        result
+    }
+
+    /// Answers a prompt.
+    ///
+    /// # Errors
+    /// As the viewer says.
+    #[track_caller]
+    pub fn decide(&mut self, request_id: &str, decision: &Decision) -> Result<(), DecideError> {
+        let Some(id) = RequestId::new(request_id.to_owned()) else {
+            self.fail(&"not a request id");
+        };
+        self.record(Call::Decide(id.clone(), decision.clone()));
+        let result = self.viewer.decide(self.now, &id, decision);
+        self.settle();
+        result
+    }
+
+    /// Asks the agent for something.
+    ///
+    /// # Errors
+    /// As the viewer says.
+    #[track_caller]
+    pub fn request(&mut self, subtype: &str, fields: &Fields) -> Result<RequestId, RequestError> {
+        self.record(Call::Request(subtype.to_owned(), fields.clone()));
+        let result = self.viewer.request(self.now, subtype, fields);
+        self.requested(result)
+    }
+
+    /// Interrupts the agent.
+    ///
+    /// # Errors
+    /// As the viewer says.
+    #[track_caller]
+    pub fn interrupt(&mut self) -> Result<RequestId, RequestError> {
+        self.record(Call::Interrupt);
+        let result = self.viewer.interrupt(self.now);
+        self.requested(result)
+    }
+
+    /// Forces a new connection.
+    ///
+    /// # Errors
+    /// As the viewer says.
+    #[track_caller]
+    pub fn reconnect(&mut self) -> Result<(), ReconnectError> {
+        self.record(Call::Reconnect);
+        let result = self.viewer.reconnect(self.now);
+        self.settle();
+        result
+    }
+
+    /// Closes.
+    #[track_caller]
+    pub fn close(&mut self) {
+        self.record(Call::Close);
+        self.viewer.close(self.now);
+        self.settle();
+    }
+
+    /// Sets whether the application takes its events from now on.
+    #[track_caller]
+    pub fn read_events(&mut self, reading: Reading) {
+        self.reading = reading;
+        self.settle();
+    }
+
+    // What happens around it.
+
+    /// The server.
+    pub fn server(&mut self) -> &mut Server {
+        &mut self.server
+    }
+
+    /// The token source.
+    pub fn tokens(&mut self) -> &mut TokenSource {
+        &mut self.tokens
+    }
+
+    /// The link breaks; what is on its way is lost. The server can be reached again at once.
+    #[track_caller]
+    pub fn cut(&mut self) {
+        self.server.reset();
+        self.run_for(Duration::ZERO);
+    }
+
+    /// Sets how long every answer is on its way from now on.
+    pub fn set_latency(&mut self, latency: Duration) {
+        self.latency = latency;
+    }
+
+    /// The machine wakes up after its lid was closed.
+    #[track_caller]
+    pub fn wake(&mut self) {
+        self.feed(Input::Woke);
+    }
+
+    /// Hands the viewer an input directly, whatever state the link is in.
+    #[track_caller]
+    pub fn feed(&mut self, input: Input) {
+        self.checks.input(&input);
+        self.record(Call::Input(input.clone()));
+        self.viewer.handle_input(self.now, input);
+        self.settle();
+    }
+
+    /// Calls `handle_timeout` now, due or not.
+    #[track_caller]
+    pub fn timeout(&mut self) {
+        self.record(Call::Timeout);
+        self.viewer.handle_timeout(self.now);
+        let check = Checks::timeout(self.now, self.viewer.poll_timeout());
+        self.expect(check);
+        self.settle();
+    }
+
+    // Time.
+
+    /// Lets this much time pass.
+    #[track_caller]
+    pub fn run_for(&mut self, time: Duration) {
+        let end = self.now.checked_add(time).unwrap_or(self.now);
+        self.run(end, |_| false);
+        self.now = end;
+    }
+
+    /// Lets time pass until `reached`, at most this long.
+    #[track_caller]
+    pub fn run_until(&mut self, limit: Duration, reached: impl Fn(&Self) -> bool) {
+        let end = self.now.checked_add(limit).unwrap_or(self.now);
+        if !self.run(end, reached) {
+            self.fail(&format_args!("did not come about within {limit:?}"));
+        }
+    }
+
+    /// Lets time pass until everything has been delivered, at most a minute.
+    #[track_caller]
+    pub fn run_until_live(&mut self) {
+        self.run_until(Duration::from_secs(60), |world| {
+            *world.viewer.status() == Status::Live
+        });
+    }
+
+    /// Lets time pass until the viewer is closed, at most three days.
+    #[track_caller]
+    pub fn run_until_closed(&mut self) {
+        self.run_until(Duration::from_secs(3 * 24 * 3600), |world| {
+            world.viewer.is_closed()
+        });
+    }
+
+    /// Jumps ahead without telling the viewer, as a suspended machine does. What was due fires late.
+    pub fn sleep(&mut self, time: Duration) {
+        self.now = self.now.checked_add(time).unwrap_or(self.now);
+    }
+
+    // For stories about stories.
+
+    /// Every call of the viewer so far.
+    pub fn record_so_far(&self) -> &[(Timestamp, Call)] {
+        &self.record
+    }
+
+    /// The viewer itself.
+    pub fn viewer(&self) -> &Viewer {
+        &self.viewer
+    }
+
+    fn run(&mut self, end: Timestamp, reached: impl Fn(&Self) -> bool) -> bool {
+        for _ in 0..STEP_LIMIT {
+            self.settle();
+            if reached(self) {
+                return true;
+            }
+            let deadline = self.viewer.poll_timeout().map(|(at, _)| at);
+            let planned = self.agenda.next_at();
+            let next = match (planned, deadline) {
+                (Some(planned), Some(deadline)) => planned.min(deadline),
+                (Some(next), None) | (None, Some(next)) => next,
+                (None, None) => return false,
+            };
+            if next > end {
+                return false;
+            }
+            self.now = self.now.max(next);
+            match self.agenda.pop_due(self.now) {
+                Some(happening) => self.happen(happening),
+                None => self.timeout(),
+            }
+        }
+        self.fail(&"the story does not come to rest");
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::FromSocket(id, input) => self.unread.push_back((id, input)),
+            Happening::Answer(input) => {
+                let wanted = match &input {
+                    Input::SocketOpened { id } => self
+                        .sockets
+                        .get_mut(id)
+                        .map(|life| *life = SocketLife::Open)
+                        .is_some(),
+                    Input::SocketRefused { id, .. } => self.sockets.remove(id).is_some(),
+                    Input::HttpAnswered { id, .. } | Input::HttpFailed { id, .. } => {
+                        let before = self.calls.len();
+                        self.calls.retain(|call| call != id);
+                        self.calls.len() < before
+                    }
+                    Input::TokenFetched { .. }
+                    | Input::TokenRefused { .. }
+                    | Input::SocketBytes { .. }
+                    | Input::SocketText { .. }
+                    | Input::SocketBinary { .. }
+                    | Input::SocketPing { .. }
+                    | Input::SocketPong { .. }
+                    | Input::SocketClosed { .. }
+                    | Input::Woke => true,
+                };
+                if wanted {
+                    self.feed(input);
+                }
+            }
+        }
+    }
+
+    /// Carries everything out that can be done without time passing.
+    #[track_caller]
+    fn settle(&mut self) {
+        loop {
+            self.drain();
+            self.hand_over();
+            if !self.read_one() {
+                break;
+            }
+        }
+    }
+
+    /// Hands the viewer the next input from its socket if it wants to read.
+    fn read_one(&mut self) -> bool {
+        if !self.viewer.wants_read() {
+            return false;
+        }
+        let Some((id, input)) = self.unread.pop_front() else {
+            return false;
+        };
+        if self.sockets.get(&id) == Some(&SocketLife::Open) {
+            if matches!(input, Input::SocketClosed { .. }) {
+                self.sockets.remove(&id);
+            }
+            self.checks.input(&input);
+            self.record(Call::Input(input.clone()));
+            self.viewer.handle_input(self.now, input);
+        }
+        true
+    }
+
+    fn drain(&mut self) {
+        let was_closed = self.checks.is_closed();
+        while let Some(effect) = self.viewer.poll_effect() {
+            self.transcript.effect(self.now, &effect);
+            if was_closed {
+                self.fail(&format_args!("{effect:?} after Closed"));
+            }
+            let check = self.checks.effect(&effect);
+            self.expect(check);
+            self.carry_out(effect);
+        }
+        if self.reading == Reading::NotAtAll {
+            return;
+        }
+        while let Some(event) = self.viewer.poll_event() {
+            let check = self.checks.event(&event);
+            self.transcript.event(self.now, event);
+            self.expect(check);
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::FetchToken { id, .. } => {
+                let answer = match self.tokens.ask() {
+                    TokenPlan::Give(name) => Input::TokenFetched {
+                        id,
+                        token: token(name),
+                    },
+                    TokenPlan::Refuse(refusal) => Input::TokenRefused { id, refusal },
+                    TokenPlan::Never => return,
+                };
+                self.agenda
+                    .plan(self.now, self.latency, Happening::Answer(answer));
+            }
+            Effect::OpenSocket { id, request } => {
+                self.sockets.insert(id, SocketLife::Attempted);
+                self.server.upgrade(id, &request);
+            }
+            Effect::SendText { id, text } => self.server.take_text(id, &text),
+            Effect::SendPing { id, payload } => self.server.take_ping(id, payload),
+            Effect::CloseSocket { id, code } => self.server.take_close(id, code),
+            Effect::AbortSocket { id } => {
+                self.sockets.remove(&id);
+                self.agenda.lose(id);
+                self.server.abort(id);
+            }
+            Effect::SendHttp { id, request } => {
+                self.calls.push(id);
+                self.server.take_http(id, &request);
+            }
+            Effect::CancelHttp { id } => self.calls.retain(|call| *call != id),
+        }
+    }
+
+    fn hand_over(&mut self) {
+        for (outgoing, extra) in self.server.take_outgoing() {
+            let delay = self.latency + extra;
+            match outgoing {
+                Outgoing::OverSocket(id, input) => {
+                    self.agenda
+                        .plan(self.now, delay, Happening::FromSocket(id, input));
+                }
+                Outgoing::Answer(input) => {
+                    self.agenda.plan(self.now, delay, Happening::Answer(input));
+                }
+                Outgoing::Break(id, input) => {
+                    self.agenda.lose(id);
+                    self.agenda
+                        .plan(self.now, Duration::ZERO, Happening::FromSocket(id, input));
+                }
+                Outgoing::Freeze(id) => self.agenda.lose(id),
+            }
+        }
+    }
+
+    #[track_caller]
+    fn requested(
+        &mut self,
+        result: Result<RequestId, RequestError>,
+    ) -> Result<RequestId, RequestError> {
+        if let Ok(id) = &result {
+            let check = self.checks.requested(id.as_str());
+            self.expect(check);
+        }
+        self.settle();
+        result
+    }
+
+    fn record(&mut self, call: Call) {
+        self.transcript.call(self.now, &call);
+        self.record.push((self.now, call));
+    }
+
+    #[track_caller]
+    fn expect(&self, check: Result<(), String>) {
+        if let Err(broken) = check {
+            self.fail(&broken);
+        }
+    }
+
+    #[track_caller]
+    fn fail(&self, what: &dyn Display) -> ! {
+        panic!("{what}, at {:?}", self.now.since_origin());
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.transcript.show();
+        }
+    }
+}
