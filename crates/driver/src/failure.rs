@@ -1,6 +1,9 @@
 //! What libraries report, in the machine's words. Nothing is judged here.
 
-use std::{io, time::SystemTime};
+use std::{
+    io,
+    time::{Duration, SystemTime},
+};
 
 use attache_protocol::{
     ByteString,
@@ -67,15 +70,16 @@ pub fn parting_code(error: &Error) -> Option<CloseCode> {
 /// An error of the WebSocket library.
 pub fn websocket(error: &Error) -> NetworkFailure {
     match error {
-        Error::ConnectionClosed | Error::AlreadyClosed => NetworkFailure::Ended,
+        Error::ConnectionClosed
+        | Error::AlreadyClosed
+        | Error::Protocol(
+            ProtocolError::ResetWithoutClosingHandshake | ProtocolError::HandshakeIncomplete,
+        ) => NetworkFailure::Ended,
         Error::Io(error) => io(error),
         Error::Tls(_) => NetworkFailure::Tls,
         Error::Capacity(CapacityError::MessageTooLong { .. }) | Error::WriteBufferFull(_) => {
             NetworkFailure::TooLarge
         }
-        Error::Protocol(
-            ProtocolError::ResetWithoutClosingHandshake | ProtocolError::HandshakeIncomplete,
-        ) => NetworkFailure::Ended,
         Error::Capacity(CapacityError::TooManyHeaders)
         | Error::Protocol(_)
         | Error::Utf8(_)
@@ -88,10 +92,10 @@ pub fn websocket(error: &Error) -> NetworkFailure {
 
 /// An error of a stream. A TLS error travels inside one.
 pub fn io(error: &io::Error) -> NetworkFailure {
-    if error
+    let tls = error
         .get_ref()
-        .is_some_and(|inner| inner.is::<rustls::Error>())
-    {
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    if tls.is_some() {
         return NetworkFailure::Tls;
     }
     #[expect(
@@ -111,15 +115,13 @@ pub fn io(error: &io::Error) -> NetworkFailure {
 }
 
 /// The `Retry-After` of an answer, as a delay from `now`.
-pub fn announced_delay(headers: &HeaderMap, now: SystemTime) -> Option<std::time::Duration> {
+pub fn announced_delay(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?;
     retry_after(value, now)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use http::Response;
 
     use super::*;

@@ -155,10 +155,12 @@ mod tests {
     #[test]
     fn address_families_take_turns() {
         let address = |text: &str| text.parse::<SocketAddr>().unwrap();
-        let (a, b) = (address("1.1.1.1:1"), address("2.2.2.2:1"));
-        let (x, y, z) = (address("[::1]:1"), address("[::2]:1"), address("[::3]:1"));
+        let [old, older] = ["1.1.1.1:1", "2.2.2.2:1"].map(address);
+        let [new, newer, newest] = ["[::1]:1", "[::2]:1", "[::3]:1"].map(address);
 
-        assert_eq!(interleave([a, x, b, y, z].into_iter()), [x, a, y, b, z]);
+        let found = [old, new, older, newer, newest];
+        let turns = [new, old, newer, older, newest];
+        assert_eq!(interleave(found.into_iter()), turns);
         assert!(interleave([].into_iter()).is_empty());
     }
 }

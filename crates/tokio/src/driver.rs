@@ -147,7 +147,7 @@ impl Driver {
                 let _ = reply.send(self.viewer.send(now, content));
             }
             Command::Decide(request_id, decision, reply) => {
-                let _ = reply.send(self.viewer.decide(now, &request_id, decision));
+                let _ = reply.send(self.viewer.decide(now, &request_id, &decision));
             }
             Command::Request(subtype, fields, reply) => {
                 let _ = reply.send(self.viewer.request(now, &subtype, &fields));
@@ -347,7 +347,8 @@ impl Future for Driver {
         let span = this.span.clone();
         let _entered = span.enter();
         let changed = this.turn(cx);
-        if this.viewer.is_drained() {
+        // The turn has carried every order out; events that are left wait for the application.
+        if this.viewer.is_closed() {
             this.outlet.finish(&mut this.viewer);
             this.inlet.finish();
             let cause = closed_cause(this.viewer.status()).unwrap_or(CloseCause::Requested);

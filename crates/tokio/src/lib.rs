@@ -66,6 +66,10 @@ pub use token::{StaticToken, TokenSource};
 ///
 /// # Errors
 /// [`OptionsError`] when the TLS files or the proxy can't be used.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "what a session is made of is handed over, not lent"
+)]
 pub fn connect(
     config: ViewerConfig,
     options: Options,

@@ -33,7 +33,7 @@ const OUTGOING_LIMIT: usize = 256;
 /// An attempt to open a socket, or the socket that came of it.
 pub(crate) enum Link {
     Opening(BoxFuture<'static, Result<Socket, Refusal>>),
-    Open(Socket),
+    Open(Box<Socket>),
 }
 
 /// An open socket.
@@ -66,7 +66,7 @@ impl Link {
         match self {
             Self::Opening(opening) => match opening.as_mut().poll(cx) {
                 Poll::Ready(Ok(socket)) => {
-                    *self = Self::Open(socket);
+                    *self = Self::Open(Box::new(socket));
                     Poll::Ready(Ok(()))
                 }
                 Poll::Ready(Err(refusal)) => Poll::Ready(Err(refusal)),
