@@ -28,12 +28,12 @@ use crate::{
     session::{SessionHandle, ViewerId},
 };
 
-/// A socket that takes fewer bytes in a second is not getting anywhere.
-const SLOWEST_BYTES_PER_SECOND: usize = 32 << 10;
+/// Big batches get more time to be written than small ones: a second for so many bytes.
+const SLOWEST_BYTES_PER_SECOND: usize = 128 << 10;
 
 /// Serves a viewer until its socket ends, which is also how it unsubscribes.
 pub(super) async fn run(
-    socket: WebSocket,
+    socket: Box<WebSocket>,
     session: SessionHandle,
     early: Vec<ByteString>,
     options: &RelayOptions,
@@ -70,7 +70,7 @@ pub(super) async fn run(
 }
 
 /// Closes a socket that nothing else was sent on.
-pub(super) async fn close(mut socket: WebSocket, ending: Ending, patience: Duration) {
+pub(super) async fn close(mut socket: Box<WebSocket>, ending: Ending, patience: Duration) {
     let closed = async {
         if socket.send(close_message(ending)).await.is_ok() {
             while let Some(Ok(_)) = socket.next().await {}
@@ -80,7 +80,7 @@ pub(super) async fn close(mut socket: WebSocket, ending: Ending, patience: Durat
 }
 
 struct Reader<'a> {
-    stream: SplitStream<WebSocket>,
+    stream: SplitStream<Box<WebSocket>>,
     viewer: ViewerId,
     session: SessionHandle,
     outgoing: &'a Outgoing,
@@ -124,7 +124,7 @@ impl Reader<'_> {
     async fn take(&self, text: &str) {
         match Line::accept(text) {
             // When the session's task is gone, so is the relay; the socket ends with it.
-            Ok(line) => drop(self.session.from_viewer(self.viewer, line).await),
+            Ok(line) => drop(self.session.take_from(self.viewer, line).await),
             Err(refused) => {
                 tracing::debug!(%refused, bytes = text.len(), "a viewer's frame is ignored");
                 if let RefusedFrame::Malformed(FrameError::NoSubtype { request_id }) = &refused {
@@ -140,7 +140,7 @@ impl Reader<'_> {
 
 /// Sends what is queued until nothing more will come, and last the close frame; or until the peer takes nothing any more.
 async fn write(
-    mut sink: SplitSink<WebSocket, Message>,
+    mut sink: SplitSink<Box<WebSocket>, Message>,
     outgoing: &Outgoing,
     options: &RelayOptions,
 ) {

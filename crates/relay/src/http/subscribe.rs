@@ -49,7 +49,7 @@ pub(super) async fn subscribe(
         .read_buffer_size(options.read_buffer_bytes);
     Ok(upgrade.on_upgrade(async move |socket| {
         let (tracker, killed) = (relay.tasks().clone(), relay.killed().clone());
-        let served = serve(socket, relay, id, admission);
+        let served = serve(Box::new(socket), relay, id, admission);
         // Dropping a socket is what a crash looks like from outside.
         tracker
             .track_future(killed.run_until_cancelled(scope.run_until_cancelled(served)))
@@ -65,7 +65,12 @@ enum Admission {
     Unknown,
 }
 
-async fn serve(mut socket: WebSocket, relay: Relay, id: Option<SessionId>, admission: Admission) {
+async fn serve(
+    mut socket: Box<WebSocket>,
+    relay: Relay,
+    id: Option<SessionId>,
+    admission: Admission,
+) {
     let options = relay.options().clone();
     let allowed = match admission {
         Admission::Allowed => Ok(Vec::new()),
@@ -73,6 +78,8 @@ async fn serve(mut socket: WebSocket, relay: Relay, id: Option<SessionId>, admis
         Admission::Unknown => {
             let credentials = &options.credentials;
             let authenticated = authenticate(&mut socket, credentials, options.auth_timeout);
+            // Boxed, like the socket: a viewer that is let in should not carry this memory along.
+            let authenticated = Box::pin(authenticated);
             match relay.closing().run_until_cancelled(authenticated).await {
                 Some(Some(early)) => Ok(early),
                 Some(None) => Err(Ending::Unauthorized),

@@ -94,7 +94,7 @@ impl Session {
                 match Line::known(&frame.text) {
                     Ok(line) => conversation.observe(frame.origin, &line),
                     Err(error) => {
-                        tracing::warn!(%id, sequence = read, %error, "a stored frame is no frame")
+                        tracing::warn!(%id, sequence = read, %error, "a stored frame is no frame");
                     }
                 }
             }
@@ -124,7 +124,7 @@ impl Session {
         match command {
             Command::Publish { by, line, reply } => drop(reply.send(self.publish(by, line).await)),
             Command::Post { lines, reply } => drop(reply.send(self.post(lines).await)),
-            Command::FromViewer { viewer, line } => self.from_viewer(viewer, line).await,
+            Command::FromViewer { viewer, line } => self.take_from(viewer, line).await,
             Command::Subscribe { outgoing, reply } => drop(reply.send(self.subscribe(outgoing))),
             Command::Attach { reply } => drop(reply.send(self.attach())),
             Command::Archive { reply } => drop(reply.send(self.archive().await)),
@@ -154,7 +154,7 @@ impl Session {
         self.take_in(Origin::Viewer, None, lines).await
     }
 
-    async fn from_viewer(&mut self, viewer: ViewerId, line: Line) {
+    async fn take_from(&mut self, viewer: ViewerId, line: Line) {
         match line.frame().kind() {
             FrameKind::Auth | FrameKind::KeepAlive => return,
             FrameKind::Message { type_name } => {
@@ -190,7 +190,7 @@ impl Session {
                     .for_each(|one| one.outgoing.end(Ending::Failed));
             }
             (None, error) => {
-                tracing::debug!(session = %self.id, %error, "a viewer's frame is dropped")
+                tracing::debug!(session = %self.id, %error, "a viewer's frame is dropped");
             }
         }
     }

@@ -131,7 +131,7 @@ impl SessionHandle {
         self.ask(|reply| Command::Post { lines, reply }).await?
     }
 
-    pub(crate) async fn from_viewer(&self, viewer: ViewerId, line: Line) -> Result<(), RelayError> {
+    pub(crate) async fn take_from(&self, viewer: ViewerId, line: Line) -> Result<(), RelayError> {
         let command = Command::FromViewer { viewer, line };
         self.commands
             .send(command)

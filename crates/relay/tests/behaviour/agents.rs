@@ -1,0 +1,148 @@
+//! Agents come and go.
+
+use attache_relay::{Published, RelayError};
+
+use crate::world::{World, assistant, options, prompt, request, soon, user};
+
+#[tokio::test]
+async fn an_agent_that_comes_back_gets_exactly_what_it_missed() {
+    let world = World::new().await;
+    world.post_events(&[&user("u1"), &user("u2")]).await;
+    let mut agent = world.relay.attach_agent(&world.session).await.unwrap();
+    assert_eq!(
+        soon(agent.recv()).await.unwrap().unwrap().as_str(),
+        user("u1")
+    );
+    agent.publish(&assistant("a1")).await.unwrap();
+    drop(agent);
+
+    world.post_events(&[&user("u3")]).await;
+    let mut agent = world.relay.attach_agent(&world.session).await.unwrap();
+    assert_eq!(
+        soon(agent.recv()).await.unwrap().unwrap().as_str(),
+        user("u2")
+    );
+    assert_eq!(
+        soon(agent.recv()).await.unwrap().unwrap().as_str(),
+        user("u3")
+    );
+    world.post_events(&[&user("u1"), &user("u4")]).await;
+    assert_eq!(
+        soon(agent.recv()).await.unwrap().unwrap().as_str(),
+        user("u4")
+    );
+}
+
+#[tokio::test]
+async fn a_new_agent_takes_over_from_the_old_one() {
+    let world = World::new().await;
+    let mut old = world.relay.attach_agent(&world.session).await.unwrap();
+    let mut new = world.relay.attach_agent(&world.session).await.unwrap();
+    assert!(soon(old.recv()).await.unwrap().is_none());
+    assert!(matches!(
+        old.publish(&assistant("a1")).await,
+        Err(RelayError::Superseded)
+    ));
+    world.post_events(&[&user("u1")]).await;
+    assert_eq!(
+        soon(new.recv()).await.unwrap().unwrap().as_str(),
+        user("u1")
+    );
+}
+
+#[tokio::test]
+async fn a_cancelled_recv_loses_nothing() {
+    let world = World::new().await;
+    let mut agent = world.relay.attach_agent(&world.session).await.unwrap();
+    for number in 0..20 {
+        let waiting = agent.recv();
+        tokio::select! {
+            biased;
+            () = tokio::task::yield_now() => {}
+            taken = waiting => panic!("nothing was said yet: {taken:?}"),
+        }
+        let uuid = format!("u{number}");
+        world.post_events(&[&user(&uuid)]).await;
+        assert_eq!(
+            soon(agent.recv()).await.unwrap().unwrap().as_str(),
+            user(&uuid)
+        );
+    }
+}
+
+#[tokio::test]
+async fn requests_wait_for_an_agent_up_to_a_limit() {
+    let mut options = options();
+    options.detached_backlog = 2;
+    let world = World::with(options).await;
+    let mut viewer = world.viewer().await;
+    for id in ["r1", "r2", "r3"] {
+        viewer.send(&request(id, "set_model")).await;
+    }
+    let refused = viewer.frame().await;
+    assert!(
+        refused.contains("\"r3\"") && refused.contains("\"error\""),
+        "{refused}"
+    );
+
+    let mut agent = world.relay.attach_agent(&world.session).await.unwrap();
+    assert_eq!(
+        soon(agent.recv()).await.unwrap().unwrap().as_str(),
+        request("r1", "set_model")
+    );
+    assert_eq!(
+        soon(agent.recv()).await.unwrap().unwrap().as_str(),
+        request("r2", "set_model")
+    );
+}
+
+#[tokio::test]
+async fn an_interrupt_is_not_kept_for_a_later_agent() {
+    let world = World::new().await;
+    let mut viewer = world.viewer().await;
+    viewer.send(&request("stop", "interrupt")).await;
+    let refused = viewer.frame().await;
+    assert!(
+        refused.contains("\"stop\"") && refused.contains("\"error\""),
+        "{refused}"
+    );
+    assert!(world.log().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_slow_agent_makes_posts_wait_their_turn() {
+    let mut options = options();
+    options.agent_backlog = 2;
+    let world = World::with(options).await;
+    let mut agent = world.relay.attach_agent(&world.session).await.unwrap();
+    assert_eq!(world.post_events(&[&user("u1"), &user("u2")]).await.0, 200);
+    let (status, body) = world.post_events(&[&user("u3")]).await;
+    assert_eq!(status, 429);
+    assert!(body.contains("rate_limit_error"), "{body}");
+    soon(agent.recv()).await.unwrap().unwrap();
+    assert_eq!(world.post_events(&[&user("u3")]).await.0, 200);
+}
+
+#[tokio::test]
+async fn publishing_says_what_became_of_a_frame() {
+    let mut options = options();
+    options.open_requests = 1;
+    let world = World::with(options).await;
+    let agent = world.relay.attach_agent(&world.session).await.unwrap();
+    let first = agent.publish(&assistant("a1")).await.unwrap();
+    assert_eq!(first, Published::Stored("a1".into()));
+    let again = agent.publish(&assistant("a1")).await.unwrap();
+    assert_eq!(again, Published::Duplicate("a1".into()));
+    let live = agent.publish(r#"{"type":"stream_event"}"#).await.unwrap();
+    assert_eq!(live, Published::Live);
+    let nothing = agent.publish(r#"{"type":"keep_alive"}"#).await.unwrap();
+    assert_eq!(nothing, Published::Ignored);
+    assert!(matches!(
+        agent.publish("{").await,
+        Err(RelayError::Refused(_))
+    ));
+    agent.publish(&prompt("p1")).await.unwrap();
+    let refused = agent.publish(&prompt("p2")).await;
+    assert!(matches!(refused, Err(RelayError::TooManyOpenRequests(1))));
+    assert_eq!(world.log().await, [assistant("a1"), prompt("p1")]);
+}

@@ -1,0 +1,69 @@
+//! The relay goes away and comes back.
+
+use attache_relay::RelayError;
+
+use crate::world::{World, answer, assistant, prompt, soon, user};
+
+#[tokio::test]
+async fn a_new_relay_over_the_same_store_goes_on() {
+    let world = World::new().await;
+    let mut agent = world.relay.attach_agent(&world.session).await.unwrap();
+    let mut viewer = world.viewer().await;
+    world.post_events(&[&user("u1"), &user("u2")]).await;
+    soon(agent.recv()).await.unwrap().unwrap();
+    agent.publish(&prompt("p1")).await.unwrap();
+    viewer.frames(3).await;
+
+    let world = world.restarted().await;
+    assert!(viewer.next().await.is_err(), "a crash ends the socket");
+    assert!(matches!(
+        agent.publish(&assistant("lost")).await,
+        Err(RelayError::Stopped)
+    ));
+
+    let mut agent = world.relay.attach_agent(&world.session).await.unwrap();
+    let mut viewer = world.viewer().await;
+    assert_eq!(viewer.frame().await, prompt("p1"));
+    assert_eq!(world.status().await, "requires_action");
+    assert_eq!(
+        soon(agent.recv()).await.unwrap().unwrap().as_str(),
+        user("u2")
+    );
+    viewer.send(&answer("p1", "x")).await;
+    assert_eq!(
+        soon(agent.recv()).await.unwrap().unwrap().as_str(),
+        answer("p1", "x")
+    );
+    world.post_events(&[&user("u1")]).await;
+    assert_eq!(
+        world.log().await,
+        [user("u1"), user("u2"), prompt("p1"), answer("p1", "x")]
+    );
+}
+
+#[tokio::test]
+async fn dropping_the_server_breaks_its_sockets_without_a_close_frame() {
+    let world = World::new().await;
+    let mut viewer = world.viewer().await;
+    world.serving.abort();
+    assert_eq!(viewer.next().await, Err(None));
+    assert!(world.serving.await.unwrap_err().is_cancelled());
+}
+
+#[tokio::test]
+async fn a_graceful_stop_closes_sockets_with_1012_after_everything_was_sent() {
+    let mut world = World::new().await;
+    let agent = world.relay.attach_agent(&world.session).await.unwrap();
+    let mut viewer = world.viewer().await;
+    for number in 0..200 {
+        agent
+            .publish(&assistant(&format!("a{number}")))
+            .await
+            .unwrap();
+    }
+    drop(world.stop.take());
+    assert_eq!(viewer.frames(200).await.len(), 200);
+    assert_eq!(viewer.closed().await.0, 1012);
+    soon(&mut world.serving).await.unwrap().unwrap();
+    assert_eq!(world.post_events(&[&user("u1")]).await.0, 503);
+}
