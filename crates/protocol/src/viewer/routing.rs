@@ -5,7 +5,7 @@ use core::time::Duration;
 use bytestring::ByteString;
 
 use super::{
-    Event, Malformed, MalformedCause, Message, RequestOutcome, Source, Timer, Viewer,
+    Event, Malformed, MalformedCause, Message, RequestOutcome, SendState, Source, Timer, Viewer,
     phase::Phase,
     prompts::{Noted, Seen},
 };
@@ -141,14 +141,18 @@ impl Viewer {
         self.events.push(Event::Message(Message { frame, source }));
     }
 
-    /// The stream shows a message of ours.
+    /// The stream shows a message of ours. No watchdog for it: the echo is a sign that the agent's
+    /// side is reached.
     fn echo(&mut self, uuid: &str) {
-        if let Some((id, call)) = self.outbox.confirm(uuid) {
-            if let Some(id) = call {
-                self.effects.push_back(Effect::CancelHttp { id });
-            }
-            self.posted(super::outbox::Posted::Done(id, super::SendState::Accepted));
+        let Some((id, call)) = self.outbox.confirm(uuid) else {
+            return;
+        };
+        if let Some(id) = call {
+            self.timers.disarm(Timer::Outbox);
+            self.effects.push_back(Effect::CancelHttp { id });
         }
+        let state = SendState::Accepted;
+        self.events.push(Event::Send { id, state });
     }
 
     fn prompt(&mut self, frame: &Frame, seen: Seen) {
