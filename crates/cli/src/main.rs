@@ -4,6 +4,7 @@ mod api;
 mod arguments;
 mod attach;
 mod connection;
+mod demo;
 mod exit;
 mod inspect;
 mod lines;
@@ -11,6 +12,7 @@ mod log;
 mod ls;
 mod oneshot;
 mod prompts;
+mod relay;
 mod render;
 mod signals;
 mod token;
@@ -49,7 +51,8 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Approve(options) => on_runtime(interruptible(oneshot::approve(options))),
         Command::Deny(options) => on_runtime(interruptible(oneshot::deny(options))),
         Command::Interrupt(options) => on_runtime(interruptible(oneshot::interrupt(options))),
-        _ => Ok(()),
+        Command::Demo(options) => on_runtime(demo::run(options)),
+        Command::Relay(options) => on_runtime(relay::run(options)),
     }
 }
 

@@ -13,7 +13,7 @@ use std::io::{self, IsTerminal};
 use crate::{arguments::Attach, exit::Failure, lines::Lines, signals::Signals, token::Tokens};
 
 pub(crate) use drive::Drive;
-pub(crate) use face::Face;
+pub(crate) use face::{Face, Moment};
 pub(crate) use terminal::{Countdown, Terminal, Watching};
 
 pub(crate) async fn run(options: Attach) -> Result<(), Failure> {

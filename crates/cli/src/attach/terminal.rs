@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     prompts::{OpenPrompt, OpenPrompts},
-    render::{ASKING, DIM, Transcript, json_line, one_line},
+    render::{ASKING, BOLD, DIM, Transcript, json_line, one_line},
 };
 
 /// A second Ctrl-C within this time detaches.
@@ -90,6 +90,12 @@ impl<O: Write, N: Write> Terminal<O, N> {
             activity: Activity::default(),
             interrupted_at: None,
         }
+    }
+
+    /// Shows a line about what happens, as part of the conversation. `text` must be safe to print.
+    pub(crate) fn narrate(&mut self, text: &str) -> io::Result<()> {
+        self.transcript.line(BOLD, &format!("== {text}"))?;
+        self.transcript.flush()
     }
 
     fn note(&mut self, text: &str) -> io::Result<()> {
