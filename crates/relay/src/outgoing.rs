@@ -98,6 +98,19 @@ impl Outgoing {
         self.changed.notify_one();
     }
 
+    /// Gives up what is queued: nobody is there to take it.
+    pub(crate) fn abandon(&self) {
+        *self.lock() = Queue {
+            ending: Some(Ending::Failed),
+            ..Queue::default()
+        };
+    }
+
+    /// Whether frames are still taken.
+    pub(crate) fn is_open(&self) -> bool {
+        self.lock().ending.is_none()
+    }
+
     /// Waits until there is something to send and moves some of it into `batch`, or says that and why nothing more will
     /// come. Cancel safe.
     pub(crate) async fn next(&self, batch: &mut Vec<Utf8Bytes>) -> Option<Ending> {
@@ -180,6 +193,15 @@ mod tests {
         assert!(by_bytes.push(&"123456".into()));
         assert!(!by_bytes.push(&"123456".into()));
         assert_eq!(drain(&by_bytes).await, (Vec::new(), Ending::TooSlow));
+    }
+
+    #[test]
+    fn an_abandoned_queue_holds_and_takes_nothing() {
+        let outgoing = Outgoing::new(4, 10);
+        outgoing.push(&"a".into());
+        outgoing.abandon();
+        assert!(!outgoing.is_open() && !outgoing.push(&"b".into()));
+        assert_eq!(outgoing.lock().frames.len(), 0);
     }
 
     #[tokio::test]

@@ -41,6 +41,7 @@ pub(super) async fn run(
 ) {
     let (frames, bytes) = (options.viewer_buffer_frames, options.viewer_buffer_bytes);
     let outgoing = Arc::new(Outgoing::new(frames, bytes));
+    let _unsubscribe = Unsubscribe(&outgoing);
     let Ok(viewer) = session.subscribe(outgoing.clone()).await else {
         return close(socket, Ending::Failed, options.close_timeout).await;
     };
@@ -77,6 +78,15 @@ pub(super) async fn close(mut socket: Box<WebSocket>, ending: Ending, patience: 
         }
     };
     let _ = timeout(patience, closed).await;
+}
+
+/// The session drops a viewer whose queue is closed.
+struct Unsubscribe<'a>(&'a Outgoing);
+
+impl Drop for Unsubscribe<'_> {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
 }
 
 struct Reader<'a> {

@@ -17,6 +17,7 @@ use axum::{
 use futures_util::StreamExt as _;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::{
     ConnectionScope,
@@ -49,7 +50,9 @@ pub(super) async fn subscribe(
         .read_buffer_size(options.read_buffer_bytes);
     Ok(upgrade.on_upgrade(async move |socket| {
         let (tracker, killed) = (relay.tasks().clone(), relay.killed().clone());
-        let served = serve(Box::new(socket), relay, id, admission);
+        let span =
+            tracing::debug_span!("viewer", session = id.as_ref().map(tracing::field::display));
+        let served = serve(Box::new(socket), relay, id, admission).instrument(span);
         // Dropping a socket is what a crash looks like from outside.
         tracker
             .track_future(killed.run_until_cancelled(scope.run_until_cancelled(served)))

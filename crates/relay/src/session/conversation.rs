@@ -114,6 +114,17 @@ pub(crate) fn asked(frame: &Frame) -> Option<(&RequestId, &str)> {
     }
 }
 
+/// Whether `frame` belongs to the conversation between machines.
+pub(crate) fn is_control(frame: &Frame) -> bool {
+    match frame.kind() {
+        FrameKind::ControlRequest { .. }
+        | FrameKind::ControlResponse { .. }
+        | FrameKind::ControlCancelRequest { .. }
+        | FrameKind::UnknownControl { .. } => true,
+        FrameKind::KeepAlive | FrameKind::Auth | FrameKind::Message { .. } => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

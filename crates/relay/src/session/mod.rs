@@ -6,6 +6,7 @@
 
 mod actor;
 mod conversation;
+mod intake;
 
 use std::sync::{
     Arc,
@@ -47,10 +48,10 @@ pub(crate) struct AttachmentId(u64);
 pub(crate) struct Mailbox {
     /// Frames for the agent have been stored.
     pub(crate) arrived: Notify,
-    /// Another agent has taken over.
-    pub(crate) superseded: CancellationToken,
-    /// The session is archived or the relay has stopped.
-    pub(crate) ended: CancellationToken,
+    /// Another agent has taken over, or the relay has stopped.
+    pub(crate) over: CancellationToken,
+    /// Nothing more will come than what the log holds.
+    pub(crate) archived: CancellationToken,
     backlog: Arc<AtomicUsize>,
 }
 
@@ -69,14 +70,14 @@ impl Mailbox {
 enum Command {
     Publish {
         by: AttachmentId,
-        line: Line,
-        reply: oneshot::Sender<Result<Published, RelayError>>,
+        lines: Vec<Line>,
+        reply: oneshot::Sender<Result<Vec<Published>, RelayError>>,
     },
     Post {
         lines: Vec<Line>,
         reply: oneshot::Sender<Result<Vec<Published>, RelayError>>,
     },
-    FromViewer {
+    TakeFrom {
         viewer: ViewerId,
         line: Line,
     },
@@ -121,9 +122,9 @@ impl SessionHandle {
     pub(crate) async fn publish(
         &self,
         by: AttachmentId,
-        line: Line,
-    ) -> Result<Published, RelayError> {
-        self.ask(|reply| Command::Publish { by, line, reply })
+        lines: Vec<Line>,
+    ) -> Result<Vec<Published>, RelayError> {
+        self.ask(|reply| Command::Publish { by, lines, reply })
             .await?
     }
 
@@ -132,7 +133,7 @@ impl SessionHandle {
     }
 
     pub(crate) async fn take_from(&self, viewer: ViewerId, line: Line) -> Result<(), RelayError> {
-        let command = Command::FromViewer { viewer, line };
+        let command = Command::TakeFrom { viewer, line };
         self.commands
             .send(command)
             .await

@@ -146,3 +146,68 @@ async fn publishing_says_what_became_of_a_frame() {
     assert!(matches!(refused, Err(RelayError::TooManyOpenRequests(1))));
     assert_eq!(world.log().await, [assistant("a1"), prompt("p1")]);
 }
+
+#[tokio::test]
+async fn a_batch_is_published_in_order_and_whole_or_not_at_all() {
+    let world = World::new().await;
+    let publisher = world
+        .relay
+        .attach_agent(&world.session)
+        .await
+        .unwrap()
+        .publisher();
+    let mut viewer = world.viewer().await;
+    let batch = [assistant("a1"), assistant("a2"), assistant("a1")];
+    let outcome = publisher.publish_all(&batch).await.unwrap();
+    assert_eq!(outcome[2], Published::Duplicate("a1".into()));
+    let broken = [assistant("a3"), "{".to_owned()];
+    assert!(publisher.publish_all(&broken).await.is_err());
+    publisher.publish(&assistant("a4")).await.unwrap();
+    assert_eq!(viewer.frames(3).await, ["a1", "a2", "a4"].map(assistant));
+}
+
+#[tokio::test]
+async fn an_agent_of_a_dead_relay_takes_nothing() {
+    let world = World::new().await;
+    let mut old = world.relay.attach_agent(&world.session).await.unwrap();
+    world.post_events(&[&user("u1")]).await;
+    let world = world.restarted().await;
+    assert!(soon(old.recv()).await.unwrap().is_none());
+    let mut new = world.relay.attach_agent(&world.session).await.unwrap();
+    assert_eq!(
+        soon(new.recv()).await.unwrap().unwrap().as_str(),
+        user("u1")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn agents_that_take_over_from_each_other_share_the_frames_without_loss_or_repeat() {
+    const FRAMES: usize = 300;
+    let world = World::new().await;
+    let relay = world.relay.clone();
+    let session = world.session.clone();
+    let taking = tokio::spawn(async move {
+        let mut taken = Vec::new();
+        while taken.len() < FRAMES {
+            let mut agent = relay.attach_agent(&session).await.unwrap();
+            let mut other = relay.attach_agent(&session).await.unwrap();
+            for agent in [&mut agent, &mut other] {
+                for _ in 0..3 {
+                    if taken.len() < FRAMES
+                        && let Some(frame) = soon(agent.recv()).await.unwrap()
+                    {
+                        taken.push(frame.as_str().to_owned());
+                    }
+                }
+            }
+        }
+        taken
+    });
+    let all: Vec<_> = (0..FRAMES)
+        .map(|number| user(&format!("u{number}")))
+        .collect();
+    for frame in &all {
+        assert_eq!(world.post_events(&[frame]).await.0, 200);
+    }
+    assert_eq!(soon(taking).await.unwrap(), all);
+}

@@ -197,3 +197,59 @@ async fn a_quiet_socket_gets_pings() {
         assert!(message.is_ping(), "{message:?}");
     }
 }
+
+#[tokio::test]
+async fn a_viewer_that_leaves_gets_its_close_answered() {
+    let world = World::new().await;
+    let mut viewer = world.viewer().await;
+    soon(viewer.socket.close(None)).await.unwrap();
+    // Not an error: the peer answered and then ended the connection.
+    assert!(matches!(viewer.next().await, Err(None)));
+    let agent = world.relay.attach_agent(&world.session).await.unwrap();
+    agent.publish(&assistant("a1")).await.unwrap();
+    assert_eq!(world.log().await, [assistant("a1")]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn log_and_stream_together_have_no_hole_for_whoever_joins_in_the_middle() {
+    const FRAMES: usize = 400;
+    let world = World::new().await;
+    let publisher = world
+        .relay
+        .attach_agent(&world.session)
+        .await
+        .unwrap()
+        .publisher();
+    let all: Vec<_> = (0..FRAMES)
+        .map(|number| assistant(&format!("a{number}")))
+        .collect();
+    let spoken = all.clone();
+    let speaking = tokio::spawn(async move {
+        for frame in &spoken {
+            publisher.publish(frame).await.unwrap();
+        }
+    });
+    for _ in 0..5 {
+        let mut viewer = world.viewer().await;
+        // Subscribed for sure once something comes back.
+        viewer
+            .send(r#"{"type":"control_request","request_id":"x","request":{}}"#)
+            .await;
+        let mut live = Vec::new();
+        let mut frame = viewer.frame().await;
+        while !frame.contains("\"x\"") {
+            live.push(frame);
+            frame = viewer.frame().await;
+        }
+        let mut seen = world.log().await;
+        while seen.len() < FRAMES {
+            let frame = viewer.frame().await;
+            if !seen.contains(&frame) {
+                seen.push(frame);
+            }
+        }
+        assert_eq!(seen, all);
+        assert!(live.iter().all(|frame| all.contains(frame)));
+    }
+    soon(speaking).await.unwrap();
+}

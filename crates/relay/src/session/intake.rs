@@ -1,0 +1,232 @@
+//! What happens to a frame: whether it is stored, and who gets it.
+
+use std::{sync::atomic::Ordering, time::SystemTime};
+
+use attache_protocol::{
+    ByteString,
+    frame::{FrameKind, RawJson, RequestId, control},
+};
+
+use super::{
+    Published, ViewerId,
+    actor::Session,
+    conversation::{answered, asked, is_control},
+};
+use crate::{
+    RelayError,
+    line::Line,
+    store::{Appended, NewFrame, Origin, SessionChange, SessionStatus},
+};
+
+impl Session {
+    /// Stores what is to be stored, then hands everything to the viewers (but not `sender`) and the agent.
+    pub(super) async fn take_in(
+        &mut self,
+        origin: Origin,
+        sender: Option<ViewerId>,
+        lines: Vec<Line>,
+    ) -> Result<Vec<Published>, RelayError> {
+        let mut admitted = Vec::with_capacity(lines.len());
+        let mut answers = Vec::new();
+        for line in &lines {
+            let admit = match origin {
+                Origin::Agent => Admission::by_kind(line),
+                Origin::Viewer => self.admission_of_viewer(line, &mut answers)?,
+            };
+            admitted.push(admit);
+        }
+        let new_frames = lines.iter().zip(&admitted).filter_map(|(line, admitted)| {
+            let uuid = line
+                .frame()
+                .uuid()
+                .filter(|_| *admitted == Admission::Store)?;
+            let text = line.frame().text().clone();
+            Some(NewFrame {
+                uuid: uuid.clone(),
+                text,
+                origin,
+            })
+        });
+        let new_frames: Vec<_> = new_frames.collect();
+        let outcome = self.append(origin, new_frames).await?;
+
+        let mut outcome = outcome.into_iter();
+        let mut result = Vec::with_capacity(lines.len());
+        for (line, admitted) in lines.iter().zip(&admitted) {
+            result.push(match admitted {
+                Admission::Store => {
+                    let uuid = line.frame().uuid().cloned().unwrap_or_default();
+                    if outcome.next() == Some(Appended::Duplicate) {
+                        Published::Duplicate(uuid)
+                    } else {
+                        self.conversation.observe(origin, line);
+                        self.fan_out(line, sender);
+                        Published::Stored(uuid)
+                    }
+                }
+                Admission::Live => {
+                    self.fan_out(line, sender);
+                    Published::Live
+                }
+                Admission::Answer(text) => {
+                    self.tell(sender, text);
+                    Published::Ignored
+                }
+                Admission::Drop => Published::Ignored,
+            });
+        }
+        if origin == Origin::Viewer
+            && let Some(agent) = self.agent.upgrade()
+        {
+            agent.arrived.notify_one();
+        }
+        self.save_status().await;
+        Ok(result)
+    }
+
+    async fn append(
+        &self,
+        origin: Origin,
+        frames: Vec<NewFrame>,
+    ) -> Result<Vec<Appended>, RelayError> {
+        if frames.is_empty() {
+            return Ok(Vec::new());
+        }
+        let waiting = if origin == Origin::Viewer {
+            frames.len()
+        } else {
+            0
+        };
+        // Counted first: the agent may read a frame as soon as it is in the store.
+        self.backlog.fetch_add(waiting, Ordering::Relaxed);
+        let outcome = self.store.append(&self.id, frames, SystemTime::now()).await;
+        let kept = outcome
+            .iter()
+            .flatten()
+            .filter(|one| **one != Appended::Duplicate)
+            .count();
+        self.backlog
+            .fetch_sub(waiting.saturating_sub(kept), Ordering::Relaxed);
+        Ok(outcome?)
+    }
+
+    /// What to do with a viewer's frame. `answers` holds the requests that this batch has answered so far.
+    fn admission_of_viewer(
+        &self,
+        line: &Line,
+        answers: &mut Vec<RequestId>,
+    ) -> Result<Admission, RelayError> {
+        let frame = line.frame();
+        if let Some(request_id) = answered(frame) {
+            let first = self.conversation.is_open(request_id) && !answers.contains(request_id);
+            if !first {
+                tracing::debug!(session = %self.id, "nobody waits for this answer any more; it is dropped");
+                return Ok(Admission::Drop);
+            }
+            answers.push(request_id.clone());
+            return Ok(Admission::Store);
+        }
+        let attached = self.agent.strong_count() > 0;
+        if !attached && let Some((request_id, subtype)) = asked(frame) {
+            match subtype {
+                "initialize" => return Ok(Admission::Answer(self.initialize_answer(request_id))),
+                // Kept, it would stop something that it was never meant for.
+                "interrupt" => {
+                    let answer =
+                        control::error(request_id, "no agent is attached: nothing to interrupt");
+                    return Ok(Admission::Answer(answer));
+                }
+                _ => {}
+            }
+        }
+        let limit = if attached {
+            self.options.agent_backlog
+        } else {
+            self.options.detached_backlog
+        };
+        let waiting = self.backlog();
+        if is_control(frame) && waiting >= limit {
+            return Err(RelayError::AgentBehind(waiting));
+        }
+        Ok(Admission::by_kind(line))
+    }
+
+    /// The least a viewer needs to go on when there is no agent to ask.
+    fn initialize_answer(&self, request_id: &RequestId) -> ByteString {
+        let mut answer = String::from(
+            r#"{"commands":[],"output_style":"normal","available_output_styles":["normal"],"models":[],"account":{}"#,
+        );
+        let prompts: Vec<_> = self
+            .conversation
+            .prompts()
+            .map(|line| line.frame().as_str())
+            .collect();
+        if !prompts.is_empty() {
+            answer.push_str(r#","pending_permission_requests":["#);
+            answer.push_str(&prompts.join(","));
+            answer.push(']');
+        }
+        answer.push('}');
+        match RawJson::parse(answer) {
+            Ok(answer) => control::success(request_id, &answer),
+            Err(_) => control::error(request_id, "no agent is attached"),
+        }
+    }
+
+    fn fan_out(&mut self, line: &Line, sender: Option<ViewerId>) {
+        self.viewers
+            .retain(|viewer| Some(viewer.id) == sender || viewer.outgoing.push(line.wire()));
+    }
+
+    /// The relay's own words to one viewer, or to all.
+    pub(super) fn tell(&self, viewer: Option<ViewerId>, text: &str) {
+        let Ok(line) = Line::known(text) else { return };
+        for one in &self.viewers {
+            if viewer.is_none_or(|viewer| viewer == one.id) {
+                one.outgoing.push(line.wire());
+            }
+        }
+    }
+
+    /// The stored status is for lists only; a session that starts derives its own. So trouble here can wait.
+    pub(super) async fn save_status(&mut self) {
+        let status = self.conversation.status();
+        if status == self.status || self.status == SessionStatus::Archived {
+            return;
+        }
+        self.status = status;
+        let change = SessionChange::Status(status);
+        if let Err(error) = self.store.update(&self.id, change, SystemTime::now()).await {
+            tracing::warn!(session = %self.id, %error, "the session's status is not stored");
+        }
+    }
+}
+
+/// What to do with a frame.
+#[derive(PartialEq, Eq)]
+enum Admission {
+    Store,
+    Live,
+    /// The relay answers it itself.
+    Answer(ByteString),
+    Drop,
+}
+
+impl Admission {
+    fn by_kind(line: &Line) -> Self {
+        match line.frame().kind() {
+            FrameKind::KeepAlive | FrameKind::Auth => Self::Drop,
+            FrameKind::ControlRequest { .. }
+            | FrameKind::ControlResponse { .. }
+            | FrameKind::ControlCancelRequest { .. }
+            | FrameKind::UnknownControl { .. }
+            | FrameKind::Message { .. } => {
+                if line.frame().is_stored() {
+                    Self::Store
+                } else {
+                    Self::Live
+                }
+            }
+        }
+    }
+}
