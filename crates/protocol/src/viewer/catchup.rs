@@ -1,6 +1,7 @@
 //! Loading what was missed: pages of the stored log first, then what arrived meanwhile.
 
 mod page;
+mod position;
 mod tail;
 
 use alloc::{
@@ -12,6 +13,7 @@ use core::time::Duration;
 use bytestring::ByteString;
 
 use page::{ReadPage, read_page};
+use position::{GoOn, Position};
 use tail::Tail;
 
 use super::{GapCause, History, Limits, Source};
@@ -32,17 +34,6 @@ pub(super) struct CatchUp {
     held: VecDeque<Held>,
     held_uuids: BTreeSet<ByteString>,
     held_bytes: usize,
-}
-
-/// How far the log has been delivered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Position {
-    /// Nothing is known of it.
-    Unknown,
-    /// It was empty.
-    Start,
-    /// Up to and including this stored frame.
-    After(ByteString),
 }
 
 /// Whether a socket has been open before.
@@ -140,7 +131,7 @@ pub(super) enum PageOutcome {
 impl CatchUp {
     pub(super) fn new() -> Self {
         Self {
-            position: Position::Unknown,
+            position: Position::default(),
             opened: Opened::Never,
             listed: Listed::Never,
             run: None,
@@ -157,16 +148,15 @@ impl CatchUp {
         }
         let first = self.opened == Opened::Never;
         self.opened = Opened::Before;
-        let (source, after, tail) = match (first, history, &self.position) {
+        let (source, after, tail) = match (first, history, self.position.go_on()) {
             (true, History::None, _) => return Start::Nothing,
             (true, History::All, _) => (Source::History, None, None),
             (true, History::Latest(limit), _) => {
                 let tail = Tail::new(limit, limits.event_bytes);
                 (Source::History, None, Some(tail))
             }
-            (false, _, Position::Unknown) => return Start::NoPosition,
-            (false, _, Position::Start) => (Source::Backfill, None, None),
-            (false, _, Position::After(id)) => (Source::Backfill, Some(id.clone()), None),
+            (false, _, GoOn::Nowhere) => return Start::NoPosition,
+            (false, _, GoOn::After(after)) => (Source::Backfill, after, None),
         };
         self.run = Some(Run {
             source,
@@ -232,6 +222,7 @@ impl CatchUp {
         &mut self,
         response: Option<&HttpResponse>,
         profile: &Profile,
+        limits: &Limits,
         rng: &mut Rng,
     ) -> Option<PageOutcome> {
         let run = self.run.as_mut()?;
@@ -239,6 +230,14 @@ impl CatchUp {
             return None;
         };
         let status = response.map(|response| response.status);
+        if matches!(status, Some(400 | 404))
+            && let Some(after) = &run.after
+            && let Some(anchor) = self.position.fall_back(after, limits.remembered)
+        {
+            run.after = Some(anchor.clone());
+            run.page = Page::Wanted;
+            return Some(PageOutcome::Frames(Vec::new()));
+        }
         Some(match (status, response) {
             (Some(200..=299), Some(response)) => match read_page(response) {
                 Some(page) => self.take_page(page),
@@ -312,10 +311,7 @@ impl CatchUp {
         if let Some(after) = self.run.as_ref().and_then(|run| run.after.clone()) {
             return Some(after);
         }
-        match &self.position {
-            Position::After(id) => Some(id.clone()),
-            Position::Unknown | Position::Start => None,
-        }
+        self.position.last().cloned()
     }
 
     /// Keeps a message of a history that is shown in part; gives it back when it is to be shown now.
@@ -363,14 +359,9 @@ impl CatchUp {
         }
     }
 
-    /// A stored frame was delivered live.
+    /// A frame was delivered live.
     pub(super) fn delivered(&mut self, frame: &Frame) {
-        if let Some(uuid) = frame.uuid()
-            && frame.is_stored()
-            && !matches!(frame.kind(), FrameKind::ControlRequest { .. })
-        {
-            self.position = Position::After(ByteString::from(&**uuid));
-        }
+        self.position.delivered(frame);
     }
 
     /// The link is gone. Returns the call that is no longer wanted.
@@ -396,11 +387,9 @@ impl CatchUp {
     /// Ends the run: the messages of the history's end, what was held, and whether there is a hole.
     pub(super) fn finish(&mut self) -> Option<Finished> {
         let run = self.run.take()?;
-        self.position = match (run.after, run.filled) {
-            (Some(after), _) => Position::After(after),
-            (None, Filled::Completely) => Position::Start,
-            (None, Filled::WithGap) => self.position.clone(),
-        };
+        if run.after.is_some() || run.filled == Filled::Completely {
+            self.position.listed(run.after);
+        }
         self.held_bytes = 0;
         self.held_uuids.clear();
         Some(Finished {

@@ -5,6 +5,7 @@ use core::time::Duration;
 use super::{
     CredentialPlacement, Event, GapCause, Status, Timer, Viewer,
     catchup::Start,
+    memory::Memory,
     phase::{Attention, Link, Phase},
     requests::{Audience, Scope},
 };
@@ -309,6 +310,7 @@ impl Viewer {
     }
 
     fn link_lost(&mut self) {
+        self.refused = Memory::new(self.config.limits.remembered);
         self.inbox.clear();
         self.cancel_page();
         self.timers.disarm(Timer::Page);

@@ -45,8 +45,11 @@ impl Viewer {
     /// The page in flight was answered, or there is no answer.
     pub(super) fn page_answered(&mut self, response: Option<&HttpResponse>) {
         self.timers.disarm(Timer::Page);
-        let profile = &self.config.profile;
-        if let Some(outcome) = self.catch_up.answered(response, profile, &mut self.rng) {
+        let (profile, limits) = (&self.config.profile, &self.config.limits);
+        let outcome = self
+            .catch_up
+            .answered(response, profile, limits, &mut self.rng);
+        if let Some(outcome) = outcome {
             self.page(outcome);
         }
     }

@@ -100,6 +100,7 @@ pub struct Viewer {
 
     catch_up: CatchUp,
     delivered: Memory,
+    refused: Memory,
     prompts: Prompts,
     outbox: Outbox,
     requests: Requests,
@@ -132,6 +133,7 @@ impl Viewer {
             inbox: Inbox::default(),
             catch_up: CatchUp::new(),
             delivered: Memory::new(limits.remembered),
+            refused: Memory::new(limits.remembered),
             prompts: Prompts::new(limits),
             outbox: Outbox::new(limits),
             requests: Requests::default(),

@@ -1,5 +1,6 @@
 //! Where each frame goes: to the application, or to the table it belongs to.
 
+use alloc::format;
 use core::time::Duration;
 
 use bytestring::ByteString;
@@ -56,7 +57,7 @@ impl Viewer {
             Err(malformed) => {
                 if let FrameError::NoSubtype { request_id } = &malformed.error {
                     let why = "Malformed control request: no subtype";
-                    self.respond(control::error(request_id, why));
+                    self.refuse(request_id, Seen::Live, why);
                 }
                 self.malformed(malformed.error.into(), malformed.text);
                 return;
@@ -82,12 +83,13 @@ impl Viewer {
         if source == Source::Live {
             self.catch_up.delivered(&frame);
         }
-        // A prompt that is asked again says that it is still open; everything else counts once.
-        let repeats_count = matches!(frame.kind(), FrameKind::ControlRequest { subtype, .. } if &**subtype == "can_use_tool");
-        if let Some(uuid) = frame.uuid()
-            && !repeats_count
-            && !self.delivered.insert(uuid)
-        {
+        let known = frame
+            .uuid()
+            .is_some_and(|uuid| !self.delivered.insert(uuid));
+        // What is asked again on the link is still open, so that counts; everything else counts once.
+        let asked_again =
+            seen == Seen::Live && matches!(frame.kind(), FrameKind::ControlRequest { .. });
+        if known && !asked_again {
             return;
         }
         match frame.kind() {
@@ -95,16 +97,15 @@ impl Viewer {
             FrameKind::UnknownControl { .. } => {
                 self.malformed(MalformedCause::UnknownControl, frame.text().clone());
             }
-            FrameKind::ControlRequest { .. } if repeats_count => self.prompt(&frame, seen),
+            FrameKind::ControlRequest { subtype, .. } if &**subtype == "can_use_tool" => {
+                self.prompt(&frame, seen);
+            }
             FrameKind::ControlRequest {
                 request_id,
                 subtype,
             } => {
-                // What the log shows may have been asked by a viewer, and answered long ago.
-                if seen == Seen::Live {
-                    let why = alloc::format!("Unsupported control request subtype: {subtype}");
-                    self.respond(control::error(request_id, &why));
-                }
+                let why = format!("Unsupported control request subtype: {subtype}");
+                self.refuse(&request_id.clone(), seen, &why);
             }
             FrameKind::ControlCancelRequest { request_id } => {
                 if self.prompts.withdraw(request_id, seen) {
@@ -159,13 +160,12 @@ impl Viewer {
         let request = match PermissionRequest::parse(frame) {
             Ok(request) => request,
             Err(error) => {
-                if let (FrameKind::ControlRequest { request_id, .. }, Seen::Live) =
-                    (frame.kind(), seen)
+                let why = format!("Malformed control request: {error}");
+                if let FrameKind::ControlRequest { request_id, .. } = frame.kind()
+                    && self.refuse(request_id, seen, &why) != Refused::Before
                 {
-                    let why = alloc::format!("Malformed control request: {error}");
-                    self.respond(control::error(request_id, &why));
+                    self.malformed(error.into(), frame.text().clone());
                 }
-                self.malformed(error.into(), frame.text().clone());
                 return;
             }
         };
@@ -183,12 +183,11 @@ impl Viewer {
                 self.malformed(cause, frame.text().clone());
             }
             Noted::Full => {
-                if seen == Seen::Live {
-                    let why = "Too many open permission requests";
-                    self.respond(control::error(&request_id, why));
+                let why = "Too many open permission requests";
+                if self.refuse(&request_id, seen, why) != Refused::Before {
+                    let cause = MalformedCause::TooManyPrompts(request_id);
+                    self.malformed(cause, frame.text().clone());
                 }
-                let cause = MalformedCause::TooManyPrompts(request_id);
-                self.malformed(cause, frame.text().clone());
             }
         }
     }
@@ -241,16 +240,31 @@ impl Viewer {
             .push(Event::Malformed(Malformed { error, text }));
     }
 
-    /// Answers the agent on the socket; a watching viewer never does.
-    fn respond(&mut self, text: ByteString) {
-        if self.config.viewer_only {
-            return;
+    /// Answers a request with an error, once a link. Whether the log's requests are still open is not
+    /// known, nor who asked; a server that knows asks again on the link. A watching viewer never answers.
+    fn refuse(&mut self, request_id: &RequestId, seen: Seen, why: &str) -> Refused {
+        if seen == Seen::Past {
+            return Refused::Never;
         }
-        if let Phase::Up(link) = &self.phase {
+        if !self.refused.insert(request_id.as_str()) {
+            return Refused::Before;
+        }
+        if let Phase::Up(link) = &self.phase
+            && !self.config.viewer_only
+        {
             self.effects.push_back(Effect::SendText {
                 id: link.socket,
-                text,
+                text: control::error(request_id, why),
             });
         }
+        Refused::Now
     }
+}
+
+/// Whether a request was refused on this link.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Refused {
+    Now,
+    Before,
+    Never,
 }

@@ -43,7 +43,12 @@ impl Desk {
             body: Bytes::copy_from_slice(body.as_bytes()),
         };
         self.catch_up
-            .answered(Some(&response), &Profile::resilient(), &mut self.rng)
+            .answered(
+                Some(&response),
+                &Profile::resilient(),
+                &Limits::default(),
+                &mut self.rng,
+            )
             .unwrap()
     }
 
@@ -212,4 +217,21 @@ fn holding_is_bounded() {
     assert!(!catch_up.is_full(&limits));
     catch_up.hold(frame("b"));
     assert!(catch_up.is_full(&limits));
+}
+
+#[test]
+fn a_frame_the_server_did_not_store_is_no_dead_end() {
+    let live = |type_name: &str, uuid: &str| {
+        let text = format!(r#"{{"type":"{type_name}","uuid":"{uuid}"}}"#);
+        Frame::classify(text.into()).unwrap()
+    };
+    let mut desk = Desk::new();
+    desk.open(History::None);
+    desk.catch_up.delivered(&live("assistant", "kept"));
+    desk.catch_up.delivered(&live("tool_progress", "passing"));
+    desk.open(History::None);
+    assert_eq!(desk.ask().unwrap(), "passing");
+    assert!(matches!(desk.answer(404, ""), PageOutcome::Frames(frames) if frames.is_empty()));
+    assert_eq!(desk.ask().unwrap(), "kept");
+    assert!(matches!(desk.answer(404, ""), PageOutcome::Gap(..)));
 }

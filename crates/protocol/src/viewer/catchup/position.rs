@@ -1,0 +1,92 @@
+//! How far the log has been delivered.
+
+use bytestring::ByteString;
+
+use crate::frame::{Frame, FrameKind};
+
+/// The place to go on from, and a place to go back to when the server does not know that one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Position {
+    last: Last,
+    anchor: Anchor,
+}
+
+/// The last stored frame delivered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Last {
+    /// Nothing is known of the log.
+    #[default]
+    Unknown,
+    /// The log was empty.
+    Start,
+    /// This one.
+    Frame(ByteString),
+}
+
+/// The last frame that the server has stored for sure. Whether it keeps frames of a type without a name
+/// here is only known once it is asked to list what follows one.
+#[derive(Clone, Debug, Default)]
+struct Anchor {
+    id: Option<ByteString>,
+    /// How many frames have been delivered since.
+    passed: usize,
+}
+
+/// Where to go on from.
+pub(super) enum GoOn {
+    /// There is no such place.
+    Nowhere,
+    /// After this frame, or from the beginning.
+    After(Option<ByteString>),
+}
+
+impl Position {
+    pub(super) fn go_on(&self) -> GoOn {
+        match &self.last {
+            Last::Unknown => GoOn::Nowhere,
+            Last::Start => GoOn::After(None),
+            Last::Frame(id) => GoOn::After(Some(id.clone())),
+        }
+    }
+
+    /// The last stored frame delivered, if there was one.
+    pub(super) fn last(&self) -> Option<&ByteString> {
+        match &self.last {
+            Last::Frame(id) => Some(id),
+            Last::Unknown | Last::Start => None,
+        }
+    }
+
+    /// A frame was delivered live. Requests do not count: an old one is asked again when a link opens.
+    pub(super) fn delivered(&mut self, frame: &Frame) {
+        let Some(uuid) = frame.uuid() else { return };
+        if !frame.is_stored() || matches!(frame.kind(), FrameKind::ControlRequest { .. }) {
+            return;
+        }
+        let id = ByteString::from(&**uuid);
+        self.anchor.passed += 1;
+        if matches!(frame.type_name(), "user" | "assistant" | "result") {
+            self.anchor = Anchor {
+                id: Some(id.clone()),
+                passed: 0,
+            };
+        }
+        self.last = Last::Frame(id);
+    }
+
+    /// The list was read up to `last`; `None` when it was empty.
+    pub(super) fn listed(&mut self, last: Option<ByteString>) {
+        self.anchor = Anchor {
+            id: last.clone(),
+            passed: 0,
+        };
+        self.last = last.map_or(Last::Start, Last::Frame);
+    }
+
+    /// Where to go back to when the server does not know `after`: `None` when that would not help, or
+    /// more than `remembered` frames came since.
+    pub(super) fn fall_back(&self, after: &ByteString, remembered: usize) -> Option<&ByteString> {
+        let anchor = self.anchor.id.as_ref()?;
+        (anchor != after && self.anchor.passed < remembered).then_some(anchor)
+    }
+}
