@@ -171,12 +171,13 @@ impl Driver {
                 Poll::Ready(opened) => {
                     changed = true;
                     tracing::debug!(socket = id.get(), ?opened, "socket attempt decided");
-                    match opened {
-                        Ok(()) => viewer.handle_input(now, Input::SocketOpened { id }),
-                        Err(refusal) => {
-                            viewer.handle_input(now, Input::SocketRefused { id, refusal })
-                        }
-                    }
+                    viewer.handle_input(
+                        now,
+                        match opened {
+                            Ok(()) => Input::SocketOpened { id },
+                            Err(refusal) => Input::SocketRefused { id, refusal },
+                        },
+                    );
                     opened.is_ok()
                 }
             });

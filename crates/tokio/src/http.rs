@@ -1,27 +1,43 @@
 //! HTTP calls.
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{
+    fmt,
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant, SystemTime},
+};
 
 use attache_driver::{Options, OptionsError, WebSocketOptions, failure, request};
 use attache_protocol::{
     Bytes,
     io::{HttpRequest, HttpResponse, NetworkFailure},
 };
-use futures_util::future::{Either, select};
+use futures_util::{
+    FutureExt as _,
+    future::{Either, select},
+};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{
+    Request, Response,
+    body::Incoming,
+    client::conn::http1::{self, SendRequest},
+};
 use hyper_util::rt::TokioIo;
 
-use crate::dial::Connector;
+use crate::dial::{self, Connector};
+
+/// An idle connection is used again within this time; servers close theirs after a little more.
+const IDLE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Makes HTTP calls to one server, over the same TLS and proxy set-up as a session. Cheap to clone.
 ///
-/// Each call has a connection of its own, which is gone when the call is: nothing runs in the
-/// background. Redirects are not followed.
+/// One idle connection is kept for the next call. Nothing runs in the background: a call drives its
+/// connection itself. Redirects are not followed.
 #[derive(Clone)]
 pub struct Http {
     connector: Arc<Connector>,
     websocket: WebSocketOptions,
+    idle: Arc<Mutex<Option<Line>>>,
 }
 
 impl Http {
@@ -33,6 +49,7 @@ impl Http {
         Ok(Self {
             connector: Arc::new(Connector::new(options)?),
             websocket: options.websocket.clone(),
+            idle: Arc::default(),
         })
     }
 
@@ -51,14 +68,18 @@ impl Http {
             tracing::warn!(%error, "request not possible");
             NetworkFailure::Other
         })?;
-        let stream = self.connector.open().await?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| broken(&error))?;
-        let exchange = Box::pin(exchange(sender, call.map(Full::new), limit));
-        match select(exchange, connection).await {
-            Either::Left((answer, _connection)) => answer,
-            Either::Right((_ended, exchange)) => exchange.await,
+        let mut call = call.map(Full::new);
+        if let Some(mut line) = self.take_idle() {
+            match line.exchange(call, limit).await {
+                Ok(answer) => return self.hang_up(line, answer),
+                // The server closed it in this very moment; nothing was sent.
+                Err(unsent) => call = *unsent,
+            }
+        }
+        let mut line = Line::open(&self.connector).await?;
+        match line.exchange(call, limit).await {
+            Ok(answer) => self.hang_up(line, answer),
+            Err(_unsent) => Err(NetworkFailure::Ended),
         }
     }
 
@@ -68,6 +89,21 @@ impl Http {
 
     pub(crate) fn websocket(&self) -> &WebSocketOptions {
         &self.websocket
+    }
+
+    fn take_idle(&self) -> Option<Line> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut line = idle.take()?;
+        (line.since.elapsed() < IDLE_LIMIT && line.is_fit()).then_some(line)
+    }
+
+    /// Keeps the connection for the next call, if the answer leaves it fit for one.
+    fn hang_up(&self, mut line: Line, answer: Answer) -> Answer {
+        if answer.is_ok() && line.is_fit() {
+            line.since = Instant::now();
+            *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = Some(line);
+        }
+        answer
     }
 }
 
@@ -79,18 +115,67 @@ impl fmt::Debug for Http {
     }
 }
 
-async fn exchange(
-    mut sender: SendRequest<Full<Bytes>>,
-    call: hyper::Request<Full<Bytes>>,
-    limit: usize,
-) -> Result<HttpResponse, NetworkFailure> {
-    let answer = sender
-        .send_request(call)
-        .await
-        .map_err(|error| broken(&error))?;
-    let status = answer.status().as_u16();
-    let retry_after = failure::announced_delay(answer.headers(), SystemTime::now());
-    let body = Limited::new(answer.into_body(), limit)
+type Call = Request<Full<Bytes>>;
+type Answer = Result<HttpResponse, NetworkFailure>;
+
+/// One connection. It moves only while somebody polls it.
+struct Line {
+    sender: SendRequest<Full<Bytes>>,
+    /// Gone once it has ended.
+    connection: Option<http1::Connection<TokioIo<dial::Connection>, Full<Bytes>>>,
+    since: Instant,
+}
+
+impl Line {
+    async fn open(connector: &Connector) -> Result<Self, NetworkFailure> {
+        let stream = TokioIo::new(connector.open().await?);
+        let (sender, connection) = http1::handshake(stream)
+            .await
+            .map_err(|error| broken(&error))?;
+        Ok(Self {
+            sender,
+            connection: Some(connection),
+            since: Instant::now(),
+        })
+    }
+
+    /// Sends `call` and reads the answer. A call of which nothing was sent comes back.
+    async fn exchange(&mut self, call: Call, limit: usize) -> Result<Answer, Box<Call>> {
+        let sender = &mut self.sender;
+        let exchange = pin!(async {
+            match sender.try_send_request(call).await {
+                Ok(response) => Ok(read(response, limit).await),
+                Err(mut failed) => match failed.take_message() {
+                    Some(unsent) => Err(Box::new(unsent)),
+                    None => Ok(Err(broken(failed.error()))),
+                },
+            }
+        });
+        let Some(connection) = &mut self.connection else {
+            return exchange.await;
+        };
+        match select(exchange, connection).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right((_, exchange)) => {
+                self.connection = None;
+                exchange.await
+            }
+        }
+    }
+
+    /// Whether another call may be made: the connection goes on, and is done with the last one.
+    fn is_fit(&mut self) -> bool {
+        let Some(connection) = &mut self.connection else {
+            return false;
+        };
+        connection.now_or_never().is_none() && self.sender.is_ready()
+    }
+}
+
+async fn read(response: Response<Incoming>, limit: usize) -> Answer {
+    let status = response.status().as_u16();
+    let retry_after = failure::announced_delay(response.headers(), SystemTime::now());
+    let body = Limited::new(response.into_body(), limit)
         .collect()
         .await
         .map_err(|error| {

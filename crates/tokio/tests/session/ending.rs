@@ -32,7 +32,7 @@ async fn closing_says_goodbye_and_ends_everything() {
     let refused = attached.session.send(Content::text("late")).await;
     assert!(matches!(refused, Err(CommandError::Ended)));
     assert_eq!(attached.session.close().await, Ok(CloseCause::Requested));
-    assert_eq!(attached.is_done().await, CloseCause::Requested);
+    assert_eq!(attached.finishes().await, CloseCause::Requested);
 }
 
 #[tokio::test]
@@ -48,7 +48,7 @@ async fn a_silent_peer_does_not_hold_up_closing() {
 
     assert_eq!(cause, CloseCause::Requested);
     assert!(started.elapsed() < Duration::from_millis(2500));
-    assert_eq!(attached.is_done().await, CloseCause::Requested);
+    assert_eq!(attached.finishes().await, CloseCause::Requested);
 }
 
 #[tokio::test]
@@ -62,7 +62,7 @@ async fn closing_before_anything_is_open_leaves_nothing_behind() {
         within(attached.session.close()).await,
         Ok(CloseCause::Requested)
     );
-    assert_eq!(attached.is_done().await, CloseCause::Requested);
+    assert_eq!(attached.finishes().await, CloseCause::Requested);
     let nobody = tokio::time::timeout(Duration::from_millis(50), server.peer()).await;
     assert!(nobody.is_err());
 }

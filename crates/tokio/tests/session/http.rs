@@ -7,7 +7,11 @@ use attache_protocol::{
     io::{HttpRequest, HttpResponse, Method, NetworkFailure, Token},
 };
 use attache_tokio::Http;
-use tokio::{io::AsyncWriteExt as _, net::TcpListener};
+use futures_util::future::join;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
 
 use crate::{
     server::{Reserved, Server, within},
@@ -87,15 +91,50 @@ async fn failures_underneath_have_their_names() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let calling = tokio::spawn(get(address));
-        let (mut stream, _) = within(listener.accept()).await.unwrap();
-        let mut head = [0; 1024];
-        within(tokio::io::AsyncReadExt::read(&mut stream, &mut head))
-            .await
-            .unwrap();
-        stream.write_all(answer.as_bytes()).await.unwrap();
+        let mut stream = accept(&listener).await;
+        reply(&mut stream, answer).await;
         drop(stream);
 
         let failure = within(calling).await.unwrap().unwrap_err();
         assert_eq!(failure, expected, "{answer}");
     }
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_until_the_server_closes_it() {
+    const ANSWER: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let http = Http::new(&options(address)).unwrap();
+    let call = || {
+        let http = http.clone();
+        let request = request(Method::Post, Some("{}"));
+        tokio::spawn(async move { http.call(request).await })
+    };
+
+    let first = call();
+    let mut stream = accept(&listener).await;
+    reply(&mut stream, ANSWER).await;
+    assert_eq!(within(first).await.unwrap().unwrap().body, "hi");
+    let second = call();
+    reply(&mut stream, ANSWER).await;
+    assert_eq!(within(second).await.unwrap().unwrap().body, "hi");
+    drop(stream);
+    // A round trip through the runtime's poller, so that it has seen the end of the stream.
+    let (visitor, _) = within(join(TcpStream::connect(address), accept(&listener))).await;
+    drop(visitor);
+    let third = call();
+    reply(&mut accept(&listener).await, ANSWER).await;
+    assert_eq!(within(third).await.unwrap().unwrap().body, "hi");
+}
+
+async fn accept(listener: &TcpListener) -> TcpStream {
+    within(listener.accept()).await.unwrap().0
+}
+
+/// Waits for a request and writes `answer`.
+async fn reply(stream: &mut TcpStream, answer: &str) {
+    let mut request = [0; 1024];
+    assert_ne!(within(stream.read(&mut request)).await.unwrap(), 0);
+    stream.write_all(answer.as_bytes()).await.unwrap();
 }

@@ -113,3 +113,25 @@ async fn waking_up_probes_the_connection() {
 
     let _second = server.peer().await;
 }
+
+#[tokio::test]
+async fn what_a_slow_peer_does_not_take_yet_is_kept_whole_and_in_order() {
+    let mut server = Server::start();
+    let mut attached = attach(server.address());
+    let mut peer = server.peer().await;
+    peer.says("live").await;
+    attached.sees_message().await;
+    // More than all buffers on the way hold.
+    let padding = "x".repeat(1024 * 1024);
+
+    for number in 0..30 {
+        let fields = format!("{{\"number\":{number},\"padding\":\"{padding}\"}}");
+        let fields = Fields::parse(fields).unwrap();
+        attached.session.request("anything", fields).await.unwrap();
+    }
+
+    for number in 0..30 {
+        let asked = peer.hears_json().await;
+        assert_eq!(asked["request"]["number"], number);
+    }
+}

@@ -29,7 +29,7 @@ use crate::{
 /// An authority, what it signed, and the files a client is given.
 struct Authority {
     folder: PathBuf,
-    authority_file: PathBuf,
+    file: PathBuf,
     own: ClientCertificate,
     acceptor: TlsAcceptor,
 }
@@ -71,7 +71,7 @@ impl Authority {
             .with_single_cert(vec![server.0.der().clone()], key)
             .unwrap();
         Self {
-            authority_file: write("authority.pem", authority.pem()),
+            file: write("authority.pem", authority.pem()),
             own: ClientCertificate {
                 certificate_file: write("client.pem", client.0.pem()),
                 key_file: write("client.key", client.1.serialize_pem()),
@@ -86,7 +86,7 @@ impl Authority {
         let base_url = BaseUrl::parse(&url, Plaintext::LoopbackOnly).unwrap();
         let mut options = Options::new(base_url);
         options.proxy = ProxyOptions::Direct;
-        options.tls.extra_ca_file = Some(self.authority_file.clone());
+        options.tls.extra_ca_file = Some(self.file.clone());
         options.tls.client_certificate = Some(self.own.clone());
         options
     }

@@ -95,7 +95,7 @@ impl Attached {
     }
 
     /// What the driver says at its end.
-    pub(crate) async fn is_done(self) -> CloseCause {
+    pub(crate) async fn finishes(self) -> CloseCause {
         within(self.driver).await.unwrap()
     }
 }
