@@ -23,7 +23,8 @@ pub struct RelayOptions {
     pub body_limit_bytes: usize,
     /// The most events in one `POST …/events`. Default: 1000.
     pub batch_limit: usize,
-    /// The largest message a viewer may send on its socket, in bytes. Default: 16 MiB.
+    /// The largest message a viewer may send on its socket, in bytes; a larger one closes it with 1009, one
+    /// of more than twice that size breaks it. Default: 16 MiB.
     pub viewer_message_limit_bytes: usize,
     /// How many frames may wait for one viewer before it is closed as too slow. Default: 1024.
     pub viewer_buffer_frames: usize,

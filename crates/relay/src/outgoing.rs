@@ -18,6 +18,7 @@ pub(crate) enum Ending {
     SessionEnded,
     SessionNotFound,
     Unauthorized,
+    TooLarge,
     Restarting,
     TooSlow,
     Failed,
@@ -27,6 +28,7 @@ impl Ending {
     pub(crate) fn code(self) -> u16 {
         match self {
             Self::SessionEnded => 1000,
+            Self::TooLarge => 1009,
             Self::Failed => 1011,
             Self::Restarting => 1012,
             Self::TooSlow => 1013,
@@ -39,6 +41,7 @@ impl Ending {
         match self {
             Self::SessionEnded => "session ended",
             Self::Failed => "the relay failed; try again",
+            Self::TooLarge => "message too large",
             Self::Restarting => "the relay restarts",
             Self::TooSlow => "too slow; reconnect and backfill",
             Self::SessionNotFound => "session not found",

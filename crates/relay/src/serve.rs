@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Credentials, Relay, http::ConnectionScope};
 
-/// How long a connection may take to send the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a connection may take to send the head of a request, the wait for it included.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 /// How long accepting rests when the system is out of something, descriptors most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -56,6 +56,7 @@ impl Relay {
             let router = relay
                 .router()
                 .layer(Extension(ConnectionScope(scope.clone())));
+            tracing::info!(%address, "the relay listens");
             let mut shutdown = pin!(shutdown);
             loop {
                 let accepted = tokio::select! {
@@ -81,6 +82,7 @@ impl Relay {
             }
             drop(listener);
             relay.shutdown().await;
+            tracing::info!(%address, "the relay has stopped");
             Ok(())
         }
     }

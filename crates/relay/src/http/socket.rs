@@ -52,6 +52,7 @@ pub(super) async fn run(
         session,
         outgoing: &outgoing,
         silence: options.viewer_silence,
+        limit_bytes: options.viewer_message_limit_bytes,
     };
     let mut reading = pin!(reader.run(early));
     let mut writing = pin!(write(sink, &outgoing, options));
@@ -95,6 +96,7 @@ struct Reader<'a> {
     session: SessionHandle,
     outgoing: &'a Outgoing,
     silence: Duration,
+    limit_bytes: usize,
 }
 
 impl Reader<'_> {
@@ -121,6 +123,11 @@ impl Reader<'_> {
                 Message::Binary(bytes) => bytes,
                 Message::Ping(_) | Message::Pong(_) | Message::Close(_) => continue,
             };
+            if text.len() > self.limit_bytes {
+                // Read on: the peer's answer to the close frame is still to come.
+                self.outgoing.end(Ending::TooLarge);
+                continue;
+            }
             let Ok(text) = ByteString::try_from(text) else {
                 tracing::debug!("a binary message that is not text is ignored");
                 continue;

@@ -44,9 +44,11 @@ pub(super) async fn subscribe(
     let scope = scope.map_or_else(CancellationToken::new, |Extension(scope)| scope.0);
     let id = session.ok().map(|Named(id)| id);
     let options = relay.options();
+    // A message that is only somewhat too large is read to its end, so that the close frame gets through.
+    let hard_limit = options.viewer_message_limit_bytes.saturating_mul(2);
     let upgrade = upgrade
-        .max_message_size(options.viewer_message_limit_bytes)
-        .max_frame_size(options.viewer_message_limit_bytes)
+        .max_message_size(hard_limit)
+        .max_frame_size(hard_limit)
         .read_buffer_size(options.read_buffer_bytes);
     Ok(upgrade.on_upgrade(async move |socket| {
         let (tracker, killed) = (relay.tasks().clone(), relay.killed().clone());

@@ -17,7 +17,8 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 /// The relay writes a session's log from one task, so calls to [`append`](Self::append) for one session never
 /// overlap; reads may come at any time. A batch is stored whole or, on error, not at all. What a
 /// method has returned must be visible to every later call, and a durable store must not
-/// return before it is safe. A dropped future may or may not have taken effect.
+/// return before it is safe. A dropped future may or may not have taken effect. Methods that take an `id`, except
+/// [`session`](Self::session), fail with [`StoreError::UnknownSession`] when there is no such session.
 pub trait Store: Send + Sync + 'static {
     /// Adds a session. [`StoreError::SessionExists`] when its id is taken.
     fn create<'a>(&'a self, session: &'a SessionRecord) -> StoreFuture<'a, ()>;

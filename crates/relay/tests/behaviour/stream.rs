@@ -253,3 +253,13 @@ async fn log_and_stream_together_have_no_hole_for_whoever_joins_in_the_middle() 
     }
     soon(speaking).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_message_that_is_too_large_closes_its_socket_with_1009() {
+    let mut options = crate::world::options();
+    options.viewer_message_limit_bytes = 1000;
+    let world = World::with(options).await;
+    let mut viewer = world.viewer().await;
+    viewer.send(&"x".repeat(1500)).await;
+    assert_eq!(viewer.closed().await.0, 1009);
+}
