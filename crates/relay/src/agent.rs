@@ -16,8 +16,8 @@ const PAGE: usize = 64;
 
 /// An agent attached to a session.
 ///
-/// It is attached until this is dropped, another agent attaches, the session is archived or the relay stops.
-/// What viewers say meanwhile waits in the log for the next one.
+/// It is attached until this is dropped, another agent attaches, the session is archived or the
+/// relay stops. What viewers say meanwhile waits in the log for the next one.
 pub struct Agent {
     publisher: Publisher,
     session_id: SessionId,
@@ -57,8 +57,9 @@ impl Agent {
         self.publisher.publish(text).await
     }
 
-    /// Takes the next frame that viewers said to the agent: user messages, answers to prompts, requests. They come in
-    /// the log's order, each once, also across attachments and relays over the same store. `None` when the attachment is over.
+    /// Takes the next frame that viewers said to the agent: user messages, answers to prompts,
+    /// requests. They come in the log's order, each once, also across attachments and relays over
+    /// the same store. `None` when the attachment is over.
     ///
     /// A frame counts as taken when this returns it.
     ///
@@ -148,22 +149,23 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Says one frame: stores it, unless its kind is live only, and hands it to every viewer's queue. Slow viewers are
-    /// not waited for. A frame that is stored and has no `uuid` gets one.
+    /// Says one frame: stores it, unless its kind is live only, and hands it to every viewer's
+    /// queue. Slow viewers are not waited for. A frame that is stored and has no `uuid` gets one.
     ///
-    /// Cancel safe in that a frame is published whole or not at all, but which of both is unknown when the future is dropped.
-    /// Publishing the same `uuid` again changes nothing.
+    /// Cancel safe in that a frame is published whole or not at all, but which of both is unknown
+    /// when the future is dropped. Publishing the same `uuid` again changes nothing.
     ///
     /// # Errors
-    /// [`RelayError::Refused`] when `text` is not one frame on one line, [`RelayError::Superseded`], [`RelayError::Archived`],
-    /// [`RelayError::TooManyOpenRequests`], [`RelayError::Store`] and [`RelayError::Stopped`].
+    /// [`RelayError::Refused`] when `text` is not one frame on one line,
+    /// [`RelayError::Superseded`], [`RelayError::Archived`], [`RelayError::TooManyOpenRequests`],
+    /// [`RelayError::Store`] and [`RelayError::Stopped`].
     pub async fn publish(&self, text: &str) -> Result<Published, RelayError> {
         let outcome = self.publish_all(&[text]).await?;
         Ok(outcome.into_iter().next().unwrap_or(Published::Ignored))
     }
 
-    /// Says several frames as one batch, which is stored whole or not at all, and says for each what became of it. Much cheaper
-    /// than one by one when the store is on a disk.
+    /// Says several frames as one batch, which is stored whole or not at all, and says for each
+    /// what became of it. Much cheaper than one by one when the store is on a disk.
     ///
     /// Cancel safe like [`publish`](Self::publish).
     ///

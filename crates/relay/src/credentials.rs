@@ -7,8 +7,9 @@ use subtle::{Choice, ConstantTimeEq};
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Credentials {
-    /// Any token that is not empty. [`Relay::serve`](crate::Relay::serve) refuses this on an address
-    /// that other machines can reach.
+    /// Any token that is not empty. For one machine: [`Relay::serve`](crate::Relay::serve) refuses
+    /// this on an address that others can reach, and requests for or from another name than
+    /// `localhost` (web pages, that is) get 403.
     #[default]
     Open,
     /// Exactly these. They are compared in constant time.

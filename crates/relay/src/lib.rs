@@ -1,8 +1,9 @@
 //! The relay between agents and the people attached to them, as an axum router.
 //!
-//! An agent says [frames](attache_protocol::frame); the relay stores each one, byte for byte and in one order,
-//! and only then sends it to everybody who is subscribed. What viewers say (messages, answers to permission prompts,
-//! interrupts) goes through the same log to the agent. Whoever was away reads on from the last frame it knows.
+//! An agent says [frames](attache_protocol::frame); the relay stores each one, byte for byte and in
+//! one order, and only then sends it to everybody who is subscribed. What viewers say (messages,
+//! answers to permission prompts, interrupts) goes through the same log to the agent. Whoever was
+//! away reads on from the last frame it knows.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -38,15 +39,17 @@
 //! | `GET`, `PATCH /v1/sessions/{id}` | a session; its title |
 //! | `POST /v1/sessions/{id}/archive` | ends it |
 //!
-//! A socket is closed with 4003 when its credential is bad, 4001 when there is no such session, 1000 and `session ended` when the session is
-//! archived, 1012 when the relay restarts, 1013 when the viewer is too slow: the others never wait for it, and it may come back
-//! and read what it missed.
+//! A socket is closed with 4003 when its credential is bad, 4001 when there is no such session,
+//! 1000 and `session ended` when the session is archived, 1012 when the relay restarts, 1013 when
+//! the viewer is too slow: the others never wait for it, and it may come back and read what it
+//! missed.
 //!
 //! # When the agent is slow or away
 //!
-//! What viewers say waits in the log, so nothing is lost or repeated when an agent comes back, even on another relay over the same store. When
-//! [`agent_backlog`](RelayOptions::agent_backlog) frames wait, `POST …/events` answers 429 with `Retry-After` and a request on a
-//! socket gets an error response. While no agent is attached, the relay answers `initialize` and `interrupt` itself.
+//! What viewers say waits in the log, so nothing is lost or repeated when an agent comes back, even
+//! on another relay over the same store. When [`agent_backlog`](RelayOptions::agent_backlog) frames
+//! wait, `POST …/events` answers 429 with `Retry-After` and a request on a socket gets an error
+//! response. While no agent is attached, the relay answers `initialize` and `interrupt` itself.
 
 mod agent;
 mod credentials;

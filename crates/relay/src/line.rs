@@ -69,7 +69,8 @@ impl Line {
     fn with_new_uuid(text: &str) -> Result<Self, RefusedFrame> {
         let fields = text.strip_suffix('}').unwrap_or(text);
         let uuid = id::uuid().map_err(|_| RefusedFrame::NoRandomness)?;
-        // A `uuid` that was there all along, but as something else than a text, now stands there twice.
+        // A `uuid` that was there all along, but as something else than a text, now stands there
+        // twice.
         Self::build(&[fields, ",\"uuid\":\"", &uuid, "\"}"]).map_err(|_| RefusedFrame::Uuid)
     }
 

@@ -17,21 +17,23 @@ use crate::Credentials;
 pub struct RelayOptions {
     /// Who may come in. Default: [`Credentials::Open`].
     pub credentials: Credentials,
-    /// How long a socket without an `Authorization` header may take to send its `auth` frame. Default: 10 s.
+    /// How long a socket without an `Authorization` header may take to send its `auth` frame.
+    /// Default: 10 s.
     pub auth_timeout: Duration,
     /// The largest request body, in bytes. Default: 32 MiB.
     pub body_limit_bytes: usize,
     /// The most events in one `POST …/events`. Default: 1000.
     pub batch_limit: usize,
-    /// The largest message a viewer may send on its socket, in bytes; a larger one closes it with 1009, one
-    /// of more than twice that size breaks it. Default: 16 MiB.
+    /// The largest message a viewer may send on its socket, in bytes; a larger one closes it with
+    /// 1009, one of more than twice that size breaks it. Default: 16 MiB.
     pub viewer_message_limit_bytes: usize,
     /// How many frames may wait for one viewer before it is closed as too slow. Default: 1024.
     pub viewer_buffer_frames: usize,
-    /// How many bytes may wait for one viewer before it is closed as too slow; a single frame may be
-    /// larger when nothing else waits. Default: 8 MiB.
+    /// How many bytes may wait for one viewer before it is closed as too slow; a single frame may
+    /// be larger when nothing else waits. Default: 8 MiB.
     pub viewer_buffer_bytes: usize,
-    /// Memory a socket reads into, in bytes. More is faster, and costs as much per viewer. Default: 16 KiB.
+    /// Memory a socket reads into, in bytes. More is faster, and costs as much per viewer. Default:
+    /// 16 KiB.
     pub read_buffer_bytes: usize,
     /// A socket with nothing to say gets a ping this often. Default: 15 s.
     pub keep_alive: Duration,
@@ -43,11 +45,11 @@ pub struct RelayOptions {
     pub close_timeout: Duration,
     /// How long a graceful shutdown waits for requests and sockets to end. Default: 5 s.
     pub shutdown_timeout: Duration,
-    /// How many frames may wait for an agent that is slow to take them; beyond, `POST …/events` answers
-    /// 429 and control requests are answered with an error. Default: 1024.
+    /// How many frames may wait for an agent that is slow to take them; beyond, `POST …/events`
+    /// answers 429 and control requests are answered with an error. Default: 1024.
     pub agent_backlog: usize,
-    /// How many may wait while no agent is attached before a viewer's control request is answered with an error.
-    /// Default: 256.
+    /// How many may wait while no agent is attached before a viewer's control request is answered
+    /// with an error. Default: 256.
     pub detached_backlog: usize,
     /// How many of an agent's requests may be open at once. Default: 1024.
     pub open_requests: usize,

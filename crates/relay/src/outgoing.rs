@@ -75,8 +75,8 @@ impl Outgoing {
         }
     }
 
-    /// Queues a frame. When there is no room the viewer is too slow, and what waited is given up: it can be
-    /// read from the log. Returns whether the viewer still takes frames.
+    /// Queues a frame. When there is no room the viewer is too slow, and what waited is given up:
+    /// it can be read from the log. Returns whether the viewer still takes frames.
     pub(crate) fn push(&self, wire: &Utf8Bytes) -> bool {
         let mut queue = self.lock();
         let full = queue.frames.len() >= self.limit_frames
@@ -95,7 +95,8 @@ impl Outgoing {
         self.add(self.lock(), wire);
     }
 
-    /// Ends the socket after what is queued now; later frames are not taken. The first ending stays.
+    /// Ends the socket after what is queued now; later frames are not taken. The first ending
+    /// stays.
     pub(crate) fn end(&self, ending: Ending) {
         self.lock().ending.get_or_insert(ending);
         self.changed.notify_one();
@@ -114,8 +115,8 @@ impl Outgoing {
         self.lock().ending.is_none()
     }
 
-    /// Waits until there is something to send and moves some of it into `batch`, or says that and why nothing more will
-    /// come. Cancel safe.
+    /// Waits until there is something to send and moves some of it into `batch`, or says that and
+    /// why nothing more will come. Cancel safe.
     pub(crate) async fn next(&self, batch: &mut Vec<Utf8Bytes>) -> Option<Ending> {
         loop {
             {

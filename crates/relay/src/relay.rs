@@ -20,8 +20,9 @@ use crate::{
 
 /// Orders, stores and hands on what agents and viewers say to each other.
 ///
-/// All state that matters is in the [`Store`]: a new relay over the same store goes on with the same sessions, logs and open
-/// prompts. Two relays must not use one store at the same time. Cloning is cheap; when the last clone and the last router are gone, the relay is
+/// All state that matters is in the [`Store`]: a new relay over the same store goes on with the
+/// same sessions, logs and open prompts. Two relays must not use one store at the same time.
+/// Cloning is cheap; when the last clone and the last router are gone, the relay is
 /// [killed](Self::kill).
 #[derive(Clone)]
 pub struct Relay {
@@ -83,31 +84,38 @@ impl Relay {
         Ok(self.inner.store.create(&record).await?)
     }
 
-    /// Attaches an agent of this process to a session, which it gets to itself: an agent attached before is detached.
+    /// Attaches an agent of this process to a session, which it gets to itself: an agent attached
+    /// before is detached.
     ///
     /// # Errors
-    /// [`RelayError::SessionNotFound`], [`RelayError::Archived`], [`RelayError::Store`], [`RelayError::Stopped`].
+    /// [`RelayError::SessionNotFound`], [`RelayError::Archived`], [`RelayError::Store`],
+    /// [`RelayError::Stopped`].
     pub async fn attach_agent(&self, id: &SessionId) -> Result<Agent, RelayError> {
         let session = self.session(id).await?;
         Agent::attach(id.clone(), session, self.inner.store.clone()).await
     }
 
-    /// Ends a session: it can still be read, but its sockets are closed once they have got everything.
+    /// Ends a session: it can still be read, but its sockets are closed once they have got
+    /// everything.
     ///
     /// # Errors
-    /// [`RelayError::SessionNotFound`], [`RelayError::Archived`] when it was so already, [`RelayError::Store`], [`RelayError::Stopped`].
+    /// [`RelayError::SessionNotFound`], [`RelayError::Archived`] when it was so already,
+    /// [`RelayError::Store`], [`RelayError::Stopped`].
     pub async fn archive(&self, id: &SessionId) -> Result<(), RelayError> {
         self.session(id).await?.archive().await
     }
 
-    /// The relay as an axum router, to be served on its own or merged into another. Connections that another server
-    /// accepts are that server's to close; sockets follow [`shutdown`](Self::shutdown) and [`kill`](Self::kill) anyway.
+    /// The relay as an axum router, to be served on its own or merged into another. Connections
+    /// that another server accepts are that server's to close; sockets follow
+    /// [`shutdown`](Self::shutdown) and [`kill`](Self::kill) anyway.
     pub fn router(&self) -> axum::Router {
         http::router(self.clone())
     }
 
-    /// Closes every socket with 1012 after what is queued for it, refuses new ones and new events, and returns when sockets and requests
-    /// are gone or [`shutdown_timeout`](RelayOptions::shutdown_timeout) has passed. Afterwards everything that is left is killed.
+    /// Closes every socket with 1012 after what is queued for it, refuses new ones and new events,
+    /// and returns when sockets and requests are gone or
+    /// [`shutdown_timeout`](RelayOptions::shutdown_timeout) has passed. Afterwards everything that
+    /// is left is killed.
     ///
     /// Cancel safe: a dropped call leaves the relay closing.
     pub async fn shutdown(&self) {
@@ -118,8 +126,8 @@ impl Relay {
         self.kill();
     }
 
-    /// Stops at once, as a crash would: sockets break without a close frame, calls under way end with [`RelayError::Stopped`], agents are
-    /// detached. Only what is stored remains.
+    /// Stops at once, as a crash would: sockets break without a close frame, calls under way end
+    /// with [`RelayError::Stopped`], agents are detached. Only what is stored remains.
     pub fn kill(&self) {
         self.inner.killed.cancel();
     }

@@ -32,12 +32,15 @@ pub enum ServeError {
 }
 
 impl Relay {
-    /// Serves the relay on `listener` until `shutdown` is ready, then [shuts it down](Self::shutdown) and returns.
+    /// Serves the relay on `listener` until `shutdown` is ready, then [shuts it
+    /// down](Self::shutdown) and returns.
     ///
-    /// Dropping the future kills every connection it has accepted at once, as a crash would; the relay itself stays usable.
+    /// Dropping the future kills every connection it has accepted at once, as a crash would; the
+    /// relay itself stays usable.
     ///
     /// # Errors
-    /// [`ServeError::OpenToOthers`] when every token is accepted and the address is not a loopback one, [`ServeError::Listener`].
+    /// [`ServeError::OpenToOthers`] when every token is accepted and the address is not a loopback
+    /// one, [`ServeError::Listener`].
     pub fn serve(
         &self,
         listener: TcpListener,

@@ -13,6 +13,7 @@ use crate::{RelayError, StoreError};
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum ErrorKind {
     Authentication,
+    Permission,
     NotFound,
     InvalidRequest,
     Conflict,
@@ -24,6 +25,7 @@ impl ErrorKind {
     fn name(self) -> &'static str {
         match self {
             Self::Authentication => "authentication_error",
+            Self::Permission => "permission_error",
             Self::NotFound => "not_found_error",
             Self::InvalidRequest => "invalid_request_error",
             Self::Conflict => "conflict_error",
@@ -35,6 +37,7 @@ impl ErrorKind {
     fn status(self) -> StatusCode {
         match self {
             Self::Authentication => StatusCode::UNAUTHORIZED,
+            Self::Permission => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::InvalidRequest => StatusCode::BAD_REQUEST,
             Self::Conflict => StatusCode::CONFLICT,
@@ -48,7 +51,11 @@ impl ErrorKind {
         match self {
             Self::RateLimit => Some(HeaderValue::from_static("2")),
             Self::Api => Some(HeaderValue::from_static("1")),
-            Self::Authentication | Self::NotFound | Self::InvalidRequest | Self::Conflict => None,
+            Self::Authentication
+            | Self::Permission
+            | Self::NotFound
+            | Self::InvalidRequest
+            | Self::Conflict => None,
         }
     }
 }

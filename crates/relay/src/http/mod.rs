@@ -3,6 +3,7 @@
 mod access;
 mod error;
 mod events;
+mod local;
 mod sessions;
 mod socket;
 mod subscribe;
@@ -11,6 +12,7 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     http::{Method, StatusCode, Uri},
+    middleware,
     routing::{get, post},
 };
 
@@ -38,6 +40,7 @@ pub(crate) fn router(relay: Relay) -> Router {
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(body_limit)
+        .layer(middleware::from_fn_with_state(relay.clone(), local::only))
         .with_state(relay)
 }
 

@@ -1,7 +1,7 @@
 //! One viewer's socket.
 //!
-//! Reading and writing are two futures of one task, so that neither ever waits for the other, and neither is dropped
-//! before the socket is.
+//! Reading and writing are two futures of one task, so that neither ever waits for the other, and
+//! neither is dropped before the socket is.
 
 use core::{pin::pin, time::Duration};
 use std::sync::Arc;
@@ -155,7 +155,8 @@ impl Reader<'_> {
     }
 }
 
-/// Sends what is queued until nothing more will come, and last the close frame; or until the peer takes nothing any more.
+/// Sends what is queued until nothing more will come, and last the close frame; or until the peer
+/// takes nothing any more.
 async fn write(
     mut sink: SplitSink<Box<WebSocket>, Message>,
     outgoing: &Outgoing,

@@ -44,7 +44,8 @@ pub(super) async fn subscribe(
     let scope = scope.map_or_else(CancellationToken::new, |Extension(scope)| scope.0);
     let id = session.ok().map(|Named(id)| id);
     let options = relay.options();
-    // A message that is only somewhat too large is read to its end, so that the close frame gets through.
+    // A message that is only somewhat too large is read to its end, so that the close frame gets
+    // through.
     let hard_limit = options.viewer_message_limit_bytes.saturating_mul(2);
     let upgrade = upgrade
         .max_message_size(hard_limit)
@@ -116,8 +117,8 @@ async fn serve(
     }
 }
 
-/// Waits for the `auth` frame. `None` when it does not come, or is not good enough; else the frames that
-/// came in the same message behind it.
+/// Waits for the `auth` frame. `None` when it does not come, or is not good enough; else the frames
+/// that came in the same message behind it.
 async fn authenticate(
     socket: &mut WebSocket,
     credentials: &Credentials,

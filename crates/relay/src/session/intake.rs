@@ -19,7 +19,8 @@ use crate::{
 };
 
 impl Session {
-    /// Stores what is to be stored, then hands everything to the viewers (but not `sender`) and the agent.
+    /// Stores what is to be stored, then hands everything to the viewers (but not `sender`) and the
+    /// agent.
     pub(super) async fn take_in(
         &mut self,
         origin: Origin,
@@ -110,7 +111,8 @@ impl Session {
         Ok(outcome?)
     }
 
-    /// What to do with a viewer's frame. `answers` holds the requests that this batch has answered so far.
+    /// What to do with a viewer's frame. `answers` holds the requests that this batch has answered
+    /// so far.
     fn admission_of_viewer(
         &self,
         line: &Line,
@@ -188,7 +190,8 @@ impl Session {
         }
     }
 
-    /// The stored status is for lists only; a session that starts derives its own. So trouble here can wait.
+    /// The stored status is for lists only; a session that starts derives its own. So trouble here
+    /// can wait.
     pub(super) async fn save_status(&mut self) {
         let status = self.conversation.status();
         if status == self.status || self.status == SessionStatus::Archived {

@@ -1,7 +1,7 @@
 //! A live session: one task that orders everything said in it.
 //!
-//! Every frame goes through the session's task: stored first, then handed to the viewers' queues and the
-//! agent. That is why every socket sees the log's order, and why a caller that goes away
+//! Every frame goes through the session's task: stored first, then handed to the viewers' queues
+//! and the agent. That is why every socket sees the log's order, and why a caller that goes away
 //! halfway leaves nothing half done.
 
 mod actor;
@@ -32,7 +32,8 @@ pub enum Published {
     Duplicate(ByteString),
     /// It is on its way to whoever is attached, and is not kept.
     Live,
-    /// It says nothing to anybody: a keep-alive, a credential, or an answer that nobody waits for any more.
+    /// It says nothing to anybody: a keep-alive, a credential, or an answer that nobody waits for
+    /// any more.
     Ignored,
 }
 

@@ -14,11 +14,12 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 
 /// Keeps sessions, and for each a log of frames in one order, dense from sequence number 1.
 ///
-/// The relay writes a session's log from one task, so calls to [`append`](Self::append) for one session never
-/// overlap; reads may come at any time. A batch is stored whole or, on error, not at all. What a
-/// method has returned must be visible to every later call, and a durable store must not
-/// return before it is safe. A dropped future may or may not have taken effect. Methods that take an `id`, except
-/// [`session`](Self::session), fail with [`StoreError::UnknownSession`] when there is no such session.
+/// The relay writes a session's log from one task, so calls to [`append`](Self::append) for one
+/// session never overlap; reads may come at any time. A batch is stored whole or, on error, not at
+/// all. What a method has returned must be visible to every later call, and a durable store must
+/// not return before it is safe. A dropped future may or may not have taken effect. Methods that
+/// take an `id`, except [`session`](Self::session), fail with [`StoreError::UnknownSession`] when
+/// there is no such session.
 pub trait Store: Send + Sync + 'static {
     /// Adds a session. [`StoreError::SessionExists`] when its id is taken.
     fn create<'a>(&'a self, session: &'a SessionRecord) -> StoreFuture<'a, ()>;
@@ -34,7 +35,8 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> StoreFuture<'a, Page<SessionRecord>>;
 
-    /// Changes a session and says what it is now. [`StoreError::UnknownSession`] when it is not there.
+    /// Changes a session and says what it is now. [`StoreError::UnknownSession`] when it is not
+    /// there.
     fn update<'a>(
         &'a self,
         id: &'a SessionId,
@@ -43,7 +45,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> StoreFuture<'a, SessionRecord>;
 
     /// Adds frames to the end of a session's log, in their order, and says for each what became of
-    /// it. A frame whose `uuid` the log holds already (or that stands earlier in the batch) is skipped.
+    /// it. A frame whose `uuid` the log holds already (or that stands earlier in the batch) is
+    /// skipped.
     fn append<'a>(
         &'a self,
         id: &'a SessionId,
@@ -51,8 +54,8 @@ pub trait Store: Send + Sync + 'static {
         at: SystemTime,
     ) -> StoreFuture<'a, Vec<Appended>>;
 
-    /// Frames of a session's log in their order, from the one after `after`; with `only`, those of one
-    /// origin. [`StoreError::UnknownCursor`] when `after` names a frame that is not there.
+    /// Frames of a session's log in their order, from the one after `after`; with `only`, those of
+    /// one origin. [`StoreError::UnknownCursor`] when `after` names a frame that is not there.
     fn frames<'a>(
         &'a self,
         id: &'a SessionId,

@@ -127,6 +127,26 @@ async fn http_without_a_good_token_is_401() {
 }
 
 #[tokio::test]
+async fn an_open_relay_takes_any_token_but_no_web_page() {
+    let mut options = options();
+    options.credentials = Credentials::Open;
+    let world = World::with(options).await;
+    let viewer = Viewer::connect(&world.subscribe_url(&world.session.v1()), Some("any")).await;
+    sees_frames(&world, viewer).await;
+    for (name, value, status) in [
+        ("origin", "http://localhost:3000", 200),
+        ("origin", "https://example.com", 403),
+        ("host", "example.com", 403),
+    ] {
+        let request = Request::get("/v1/sessions")
+            .header("authorization", "Bearer any")
+            .header(name, value);
+        let response = world.raw(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(response.status(), status, "{name}: {value}");
+    }
+}
+
+#[tokio::test]
 async fn an_open_relay_listens_on_loopback_only() {
     let mut options = RelayOptions::default();
     options.credentials = Credentials::Open;
