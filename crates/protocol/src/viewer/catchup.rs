@@ -19,7 +19,7 @@ use tail::Tail;
 use super::{GapCause, History, Limits, Source};
 use crate::{
     frame::{Frame, FrameKind},
-    io::{HttpRequestId, HttpResponse, Token},
+    io::{HttpRequestId, HttpResponse, NetworkFailure, Token},
     policy::Profile,
     rng::Rng,
 };
@@ -48,6 +48,8 @@ enum Opened {
 struct Run {
     source: Source,
     after: Option<ByteString>,
+    /// How many entries to ask for; fewer once a page was too large.
+    entries: usize,
     page: Page,
     tail: Option<Tail>,
     failures: u32,
@@ -113,6 +115,8 @@ pub(super) enum Start {
 pub(super) struct NextPage<'a> {
     /// The id it starts after; none for the beginning of the log.
     pub(super) after: Option<&'a ByteString>,
+    /// How many entries to ask for.
+    pub(super) entries: usize,
 }
 
 /// What a page brought.
@@ -161,6 +165,7 @@ impl CatchUp {
         self.run = Some(Run {
             source,
             after,
+            entries: limits.page.max(1),
             page: Page::Wanted,
             tail,
             failures: 0,
@@ -191,6 +196,7 @@ impl CatchUp {
         }
         Some(NextPage {
             after: run.after.as_ref(),
+            entries: run.entries,
         })
     }
 
@@ -217,10 +223,10 @@ impl CatchUp {
         }
     }
 
-    /// The page in flight was answered, or (`None`) there is no answer.
+    /// The page in flight was answered, or not.
     pub(super) fn answered(
         &mut self,
-        response: Option<&HttpResponse>,
+        answer: Result<&HttpResponse, NetworkFailure>,
         profile: &Profile,
         limits: &Limits,
         rng: &mut Rng,
@@ -229,8 +235,8 @@ impl CatchUp {
         let Page::InFlight { token, .. } = core::mem::replace(&mut run.page, Page::Pausing) else {
             return None;
         };
-        let status = response.map(|response| response.status);
-        if matches!(status, Some(400 | 404))
+        let status = answer.map(|response| response.status);
+        if matches!(status, Ok(400 | 404))
             && let Some(after) = &run.after
             && let Some(anchor) = self.position.fall_back(after, limits.remembered)
         {
@@ -238,39 +244,46 @@ impl CatchUp {
             run.page = Page::Wanted;
             return Some(PageOutcome::Frames(Vec::new()));
         }
-        Some(match (status, response) {
-            (Some(200..=299), Some(response)) => match read_page(response) {
+        Some(match (status, answer) {
+            (Ok(200..=299), Ok(response)) => match read_page(response) {
                 Some(page) => self.take_page(page),
                 None => self.give_up(GapCause::Unreadable),
             },
-            (Some(401 | 403), _) if run.refused_with.is_none() => {
+            (Ok(401 | 403), _) if run.refused_with.is_none() => {
                 run.refused_with = Some(token.clone());
                 run.page = Page::NeedsToken { refused: token };
                 PageOutcome::NeedsToken
             }
-            (Some(404 | 405), _) => {
+            (Ok(404 | 405), _) => {
                 let cause = match (self.listed, &run.after) {
                     (Listed::Once, Some(_)) => GapCause::NotRetained,
                     (Listed::Once, None) | (Listed::Never, _) => GapCause::NoHistory,
                 };
                 self.give_up(cause)
             }
-            (Some(410), _) if run.after.is_some() => {
+            (Ok(410), _) if run.after.is_some() && run.filled == Filled::Completely => {
                 let outcome = self.tell(GapCause::NotRetained);
                 self.start_over();
                 outcome
             }
-            (Some(410), _) => self.give_up(GapCause::NotRetained),
-            (None | Some(408 | 425 | 429 | 500..=599), response) => {
+            (Ok(410), _) => self.give_up(GapCause::NotRetained),
+            (Err(NetworkFailure::TooLarge), _) if run.entries > 1 => {
+                run.entries = (run.entries / 4).max(1);
+                run.page = Page::Wanted;
+                PageOutcome::Frames(Vec::new())
+            }
+            (Err(NetworkFailure::TooLarge), _) => self.give_up(GapCause::Unreadable),
+            (Err(_) | Ok(408 | 425 | 429 | 500..=599), answer) => {
                 run.failures = run.failures.saturating_add(1);
-                let asked = response
+                let asked = answer
+                    .ok()
                     .and_then(|response| response.retry_after)
                     .unwrap_or_default()
                     .min(profile.retry_after_cap);
                 let delay = profile.drops.delays.draw(run.failures, rng);
                 PageOutcome::Again(delay.max(asked))
             }
-            (Some(status), _) => self.give_up(GapCause::Refused { status }),
+            (Ok(status), _) => self.give_up(GapCause::Refused { status }),
         })
     }
 

@@ -3,9 +3,8 @@
 use alloc::{format, string::String, vec, vec::Vec};
 
 use bytes::Bytes;
-use bytestring::ByteString;
 
-use super::{Content, CredentialPlacement, MessageId, ViewerConfig};
+use super::{Content, CredentialPlacement, MessageId, ViewerConfig, catchup::NextPage};
 use crate::io::{Header, HttpRequest, Method, SocketRequest, Token};
 
 /// `anthropic-version`, sent with everything.
@@ -34,18 +33,18 @@ pub(super) fn subscribe(config: &ViewerConfig, token: &Token) -> SocketRequest {
     }
 }
 
-/// A page of the stored events after `after`.
+/// A page of the stored events.
 pub(super) fn list_events(
     config: &ViewerConfig,
     token: &Token,
-    after: Option<&ByteString>,
+    page: &NextPage<'_>,
 ) -> HttpRequest {
     let mut path = format!(
         "/v1/sessions/{}/events?limit={}",
         config.session.v1(),
-        config.limits.page.max(1)
+        page.entries
     );
-    if let Some(after) = after {
+    if let Some(after) = page.after {
         path.push_str("&after_id=");
         push_encoded(&mut path, after);
     }
@@ -125,6 +124,8 @@ fn hex(digit: u8) -> char {
 
 #[cfg(test)]
 mod tests {
+    use bytestring::ByteString;
+
     use super::*;
     use crate::{OrganizationId, SessionId};
 
@@ -153,7 +154,14 @@ mod tests {
     #[test]
     fn a_server_made_id_cannot_break_out_of_its_query_parameter() {
         let after = ByteString::from("a&limit=9#ä/");
-        let request = list_events(&config(), &Token::new("t"), Some(&after));
+        let request = list_events(
+            &config(),
+            &Token::new("t"),
+            &NextPage {
+                after: Some(&after),
+                entries: 100,
+            },
+        );
         assert_eq!(
             request.path,
             "/v1/sessions/session_x/events?limit=100&after_id=a%26limit%3D9%23%C3%A4%2F"

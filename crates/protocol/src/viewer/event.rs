@@ -272,13 +272,22 @@ pub enum Standing {
     EvenIfUnverified,
 }
 
-/// A refusal.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A refusal. `Debug` does not show what the agent is told.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Deny {
     /// What the agent is told.
     pub message: String,
     /// Whether the agent may try something else.
     pub then: AfterDeny,
+}
+
+impl fmt::Debug for Deny {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deny")
+            .field("bytes", &self.message.len())
+            .field("then", &self.then)
+            .finish()
+    }
 }
 
 /// What a denied agent does next.

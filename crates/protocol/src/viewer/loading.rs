@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     frame::Frame,
-    io::{Effect, HttpResponse},
+    io::{Effect, HttpResponse, NetworkFailure},
 };
 
 impl Viewer {
@@ -34,7 +34,7 @@ impl Viewer {
             self.timers.arm(Timer::Page, self.now, RECHECK);
             return;
         }
-        let request = endpoint::list_events(&self.config, token, page.after);
+        let request = endpoint::list_events(&self.config, token, &page);
         let id = self.ids.http();
         self.catch_up.page_sent(id, token.clone());
         self.timers
@@ -43,12 +43,12 @@ impl Viewer {
     }
 
     /// The page in flight was answered, or there is no answer.
-    pub(super) fn page_answered(&mut self, response: Option<&HttpResponse>) {
+    pub(super) fn page_answered(&mut self, answer: Result<&HttpResponse, NetworkFailure>) {
         self.timers.disarm(Timer::Page);
         let (profile, limits) = (&self.config.profile, &self.config.limits);
         let outcome = self
             .catch_up
-            .answered(response, profile, limits, &mut self.rng);
+            .answered(answer, profile, limits, &mut self.rng);
         if let Some(outcome) = outcome {
             self.page(outcome);
         }

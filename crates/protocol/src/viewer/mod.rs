@@ -35,12 +35,16 @@ mod timer;
 mod watchdog;
 
 use alloc::collections::VecDeque;
+use core::fmt;
 
 use bytestring::ByteString;
 
 use crate::{
     frame::{FrameError, RequestId, control::Fields},
-    io::{Effect, HttpRequestId, HttpResponse, IdCounter, Input, SocketId, Token, TokenReason},
+    io::{
+        Effect, HttpRequestId, HttpResponse, IdCounter, Input, NetworkFailure, SocketId, Token,
+        TokenReason,
+    },
     policy::Episode,
     rng::Rng,
     time::{TimerIndex, TimerTable, Timestamp},
@@ -82,7 +86,7 @@ pub use timer::Timer;
 ///
 /// Every method that takes a time accepts any; an earlier one than the last counts as the last. None
 /// of them panics, on any input.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Viewer {
     config: ViewerConfig,
     rng: Rng,
@@ -337,8 +341,8 @@ impl Viewer {
                 }
             }
             Input::SocketClosed { id, ending } => self.socket_closed(id, &ending),
-            Input::HttpAnswered { id, response } => self.http_over(id, Some(&response)),
-            Input::HttpFailed { id, .. } => self.http_over(id, None),
+            Input::HttpAnswered { id, response } => self.http_over(id, Ok(&response)),
+            Input::HttpFailed { id, failure } => self.http_over(id, Err(failure)),
             Input::Woke => self.woke(),
         }
         self.advance();
@@ -436,12 +440,12 @@ impl Viewer {
         }
     }
 
-    fn http_over(&mut self, id: HttpRequestId, response: Option<&HttpResponse>) {
+    fn http_over(&mut self, id: HttpRequestId, answer: Result<&HttpResponse, NetworkFailure>) {
         if self.outbox.in_flight() == Some(id) {
-            self.post_over(response);
+            self.post_over(answer.ok());
             self.close_if_done();
         } else if self.catch_up.in_flight() == Some(id) {
-            self.page_answered(response);
+            self.page_answered(answer);
         }
     }
 
@@ -450,5 +454,17 @@ impl Viewer {
         if let Some(posted) = self.outbox.answered(response, profile, &mut self.rng) {
             self.posted(posted);
         }
+    }
+}
+
+impl fmt::Debug for Viewer {
+    /// Where it stands; never what passes through it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Viewer")
+            .field("session", &self.config.session)
+            .field("status", &self.status)
+            .field("now", &self.now)
+            .field("deadline", &self.poll_timeout())
+            .finish_non_exhaustive()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Event, GapCause, Viewer};
 use crate::{
-    io::{Effect, TokenReason, TokenRefusal},
+    io::{Effect, NetworkFailure, TokenReason, TokenRefusal},
     policy::{CloseCause, Outcome},
     time::TimerIndex,
 };
@@ -86,7 +86,7 @@ impl Viewer {
             Timer::Page => match self.catch_up.in_flight() {
                 Some(id) => {
                     self.effects.push_back(Effect::CancelHttp { id });
-                    self.page_answered(None);
+                    self.page_answered(Err(NetworkFailure::TimedOut));
                 }
                 None => self.catch_up.resume(),
             },

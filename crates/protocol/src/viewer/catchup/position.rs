@@ -87,6 +87,7 @@ impl Position {
     /// more than `remembered` frames came since.
     pub(super) fn fall_back(&self, after: &ByteString, remembered: usize) -> Option<&ByteString> {
         let anchor = self.anchor.id.as_ref()?;
-        (anchor != after && self.anchor.passed < remembered).then_some(anchor)
+        let helps = self.last() == Some(after) && anchor != after;
+        (helps && self.anchor.passed < remembered).then_some(anchor)
     }
 }

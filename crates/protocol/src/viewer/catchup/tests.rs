@@ -44,7 +44,7 @@ impl Desk {
         };
         self.catch_up
             .answered(
-                Some(&response),
+                Ok(&response),
                 &Profile::resilient(),
                 &Limits::default(),
                 &mut self.rng,
@@ -234,4 +234,41 @@ fn a_frame_the_server_did_not_store_is_no_dead_end() {
     assert!(matches!(desk.answer(404, ""), PageOutcome::Frames(frames) if frames.is_empty()));
     assert_eq!(desk.ask().unwrap(), "kept");
     assert!(matches!(desk.answer(404, ""), PageOutcome::Gap(..)));
+}
+
+#[test]
+fn a_page_that_is_too_large_is_asked_for_in_smaller_pieces() {
+    let mut desk = Desk::new();
+    desk.open(History::All);
+    let mut asked = Vec::new();
+    loop {
+        asked.push(desk.catch_up.next_page(&Token::new("t")).unwrap().entries);
+        desk.ask();
+        let outcome = desk.catch_up.answered(
+            Err(NetworkFailure::TooLarge),
+            &Profile::resilient(),
+            &Limits::default(),
+            &mut desk.rng,
+        );
+        if matches!(outcome, Some(PageOutcome::Gap(None, GapCause::Unreadable))) {
+            break;
+        }
+    }
+    assert_eq!(asked, [100, 25, 6, 1]);
+}
+
+#[test]
+fn a_server_that_forgets_every_position_is_not_asked_for_ever() {
+    let mut desk = Desk::new();
+    desk.open(History::All);
+    let mut asked = 0;
+    while desk.ask().is_some() {
+        asked += 1;
+        match asked % 2 {
+            1 => desk.page(&["a"], true),
+            _ => desk.answer(410, ""),
+        };
+    }
+    assert!(desk.catch_up.is_done());
+    assert!(asked < 10);
 }
