@@ -202,6 +202,9 @@ impl World {
     #[track_caller]
     pub fn read_events(&mut self, reading: Reading) {
         self.reading = reading;
+        if reading == Reading::NotAtAll {
+            self.checks.slow_reader();
+        }
         self.settle();
     }
 

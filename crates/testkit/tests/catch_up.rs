@@ -1,0 +1,487 @@
+//! Nothing is lost on the read side, nothing comes twice, and what is missing is said.
+
+use attache_protocol::{
+    io::{Effect, NetworkFailure, Refusal},
+    viewer::{GapCause, History, Source, Status, ViewerConfig},
+};
+use attache_testkit::{HttpPlan, TokenPlan, Upgrade, World, config, millis, secs};
+
+fn with_history(history: History) -> ViewerConfig {
+    let mut config = config();
+    config.history = history;
+    config
+}
+
+fn ids(range: std::ops::Range<usize>) -> Vec<String> {
+    range.map(|number| format!("u{number}")).collect()
+}
+
+fn say_all(world: &mut World, ids: &[String]) {
+    for id in ids {
+        world.server().say("assistant", id);
+    }
+}
+
+/// A live world in which `u0` has been delivered.
+fn live() -> World {
+    let mut world = World::new(config());
+    world.connect();
+    world.run_until_live();
+    world.server().say("assistant", "u0");
+    world.run_for(secs(1));
+    world
+}
+
+#[test]
+fn a_gap_of_2_s_at_100_messages_a_second_loses_none() {
+    let mut world = World::new(config());
+    world.connect();
+    world.run_until_live();
+    let all = ids(0..600);
+    for (number, id) in all.iter().enumerate() {
+        if number == 200 {
+            world.server().go_down();
+        }
+        if number == 400 {
+            world.server().come_up();
+        }
+        world.server().say("assistant", id);
+        world.run_for(millis(10));
+    }
+    world.run_until_live();
+    world.run_for(secs(1));
+    assert_eq!(world.messages(), all);
+    assert!(world.gaps().is_empty());
+    assert_eq!(world.catch_ups(), 2);
+}
+
+#[test]
+fn messages_lost_on_the_wire_at_the_moment_of_the_cut_are_loaded() {
+    let mut world = live();
+    say_all(&mut world, &ids(1..4));
+    world.cut();
+    world.run_for(secs(10));
+    assert_eq!(world.messages(), ids(0..4));
+    assert_eq!(
+        world.sources(),
+        [
+            Source::Live,
+            Source::Backfill,
+            Source::Backfill,
+            Source::Backfill
+        ]
+    );
+}
+
+#[test]
+fn the_first_open_loads_as_much_of_the_past_as_was_asked_for() {
+    for (history, expected) in [
+        (History::None, 0..0),
+        (History::Latest(30), 320..350),
+        (History::All, 0..350),
+    ] {
+        let mut world = World::new(with_history(history));
+        say_all(&mut world, &ids(0..350));
+        world.connect();
+        world.run_until_live();
+        assert_eq!(world.messages(), ids(expected), "{history:?}");
+        assert!(
+            world
+                .sources()
+                .iter()
+                .all(|source| *source == Source::History)
+        );
+        assert!(world.gaps().is_empty());
+        let pages = if history == History::None { 0 } else { 4 };
+        assert_eq!(world.pages().len(), pages, "{history:?}");
+        assert_eq!(world.catch_ups(), 1);
+    }
+}
+
+#[test]
+fn pages_are_read_one_after_the_other() {
+    let mut world = World::new(with_history(History::All));
+    say_all(&mut world, &ids(0..250));
+    world.connect();
+    world.run_until_live();
+    let paths: Vec<String> = world
+        .effects()
+        .filter_map(|effect| match effect {
+            Effect::SendHttp { request, .. } => Some(request.path.clone()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        paths,
+        [
+            "/v1/sessions/session_story/events?limit=100",
+            "/v1/sessions/session_story/events?limit=100&after_id=u99",
+            "/v1/sessions/session_story/events?limit=100&after_id=u199",
+        ]
+    );
+}
+
+#[test]
+fn live_frames_wait_for_the_past_and_come_once() {
+    let mut world = World::new(with_history(History::All));
+    say_all(&mut world, &ids(0..3));
+    world.server().http_delay = secs(1);
+    world.connect();
+    world.run_until(secs(5), |world| *world.status() == Status::CatchingUp);
+    world.run_for(millis(500));
+    // The page was written before these two were said; the server tells them live as well.
+    say_all(&mut world, &ids(3..5));
+    world.run_for(millis(100));
+    assert!(world.messages().is_empty());
+    world.run_until_live();
+    assert_eq!(world.messages(), ids(0..5));
+    assert_eq!(
+        world.sources(),
+        [
+            Source::History,
+            Source::History,
+            Source::History,
+            Source::Live,
+            Source::Live
+        ]
+    );
+}
+
+#[test]
+fn what_comes_live_and_in_the_list_is_delivered_once() {
+    let mut world = live();
+    world.cut();
+    world.server().next_list(HttpPlan::Status(503, None));
+    world.run_until(secs(10), |world| *world.status() == Status::CatchingUp);
+    // The first page fails; by the time the second is read these stand in it, and came live too.
+    say_all(&mut world, &ids(1..6));
+    world.run_until_live();
+    world.run_for(secs(1));
+    assert_eq!(world.messages(), ids(0..6));
+}
+
+#[test]
+fn deltas_are_live_only() {
+    let mut world = live();
+    let delta = r#"{"type":"stream_event","event":{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"x"}}}"#;
+    world.server().emit(delta);
+    world.server().emit(delta);
+    world.run_for(secs(1));
+    assert_eq!(world.messages(), ["u0", "-", "-"]);
+    world.cut();
+    world.server().emit(delta);
+    world.run_for(secs(5));
+    assert_eq!(world.messages(), ["u0", "-", "-"]);
+    assert!(world.gaps().is_empty());
+}
+
+#[test]
+fn frames_keep_their_bytes() {
+    let mut world = live();
+    let odd = r#"{ "type" : "novelty","uuid":"odd", "n":1.0,"a":{"b" : [ ]}}"#;
+    world.server().emit(odd);
+    world.run_for(secs(1));
+    world.cut();
+    let odder = r#"{"type":"novelty" ,"uuid":"odder","x":1e2}"#;
+    world.server().emit(odder);
+    world.run_for(secs(10));
+    let texts: Vec<String> = world
+        .events()
+        .filter_map(|event| match event {
+            attache_protocol::viewer::Event::Message(message) => {
+                Some(message.frame.as_str().to_owned())
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(texts[1..], [odd, odder]);
+}
+
+#[test]
+fn a_drop_before_any_position_is_known_is_one_gap() {
+    let mut world = World::new(with_history(History::None));
+    world.connect();
+    world.run_until_live();
+    world.cut();
+    world.server().say("assistant", "lost");
+    world.run_for(secs(10));
+    assert_eq!(world.gaps(), [(None, GapCause::NoPosition)]);
+    world.server().say("assistant", "u1");
+    world.run_for(secs(1));
+    assert_eq!(world.messages(), ["u1"]);
+    assert_eq!(*world.status(), Status::Live);
+}
+
+#[test]
+fn a_session_that_was_empty_at_first_loses_nothing() {
+    for history in [History::All, History::Latest(10)] {
+        let mut world = World::new(with_history(history));
+        world.connect();
+        world.run_until_live();
+        world.server().go_down();
+        say_all(&mut world, &ids(0..3));
+        world.run_for(secs(3));
+        world.server().come_up();
+        world.run_for(secs(60));
+        assert_eq!(world.messages(), ids(0..3), "{history:?}");
+        assert!(world.gaps().is_empty(), "{history:?}");
+    }
+}
+
+#[test]
+fn a_server_without_a_list_is_one_gap_an_open() {
+    for status in [404, 405] {
+        let mut world = World::new(config());
+        world.server().every_list(HttpPlan::Status(status, None));
+        world.connect();
+        world.run_until_live();
+        assert_eq!(world.gaps(), [(None, GapCause::NoHistory)]);
+        world.server().say("assistant", "u0");
+        world.run_for(secs(1));
+        world.cut();
+        world.server().say("assistant", "lost");
+        world.run_for(secs(10));
+        assert_eq!(world.gaps()[1..], [(Some("u0"), GapCause::NoHistory)]);
+        assert_eq!(*world.status(), Status::Live);
+        world.server().say("assistant", "u1");
+        world.run_for(secs(1));
+        assert_eq!(world.messages(), ["u0", "u1"]);
+    }
+}
+
+#[test]
+fn a_list_that_disappears_is_one_gap() {
+    let mut world = live();
+    world.server().every_list(HttpPlan::Status(404, None));
+    world.cut();
+    world.server().say("assistant", "lost");
+    world.run_for(secs(10));
+    assert_eq!(world.gaps().len(), 1);
+    assert_eq!(*world.status(), Status::Live);
+    world.server().say("assistant", "u1");
+    world.run_for(secs(1));
+    assert_eq!(world.messages(), ["u0", "u1"]);
+}
+
+#[test]
+fn what_is_no_longer_retained_is_a_gap_and_the_rest_is_loaded() {
+    let mut world = live();
+    world.cut();
+    world.server().forget_everything();
+    say_all(&mut world, &ids(1..4));
+    world.run_for(secs(10));
+    assert_eq!(world.gaps(), [(Some("u0"), GapCause::NotRetained)]);
+    assert_eq!(world.messages(), ids(0..4));
+}
+
+#[test]
+fn a_refused_list_is_a_gap() {
+    let mut world = live();
+    world.cut();
+    world.server().every_list(HttpPlan::Status(422, None));
+    world.run_for(secs(10));
+    assert_eq!(
+        world.gaps(),
+        [(Some("u0"), GapCause::Refused { status: 422 })]
+    );
+    assert_eq!(*world.status(), Status::Live);
+}
+
+#[test]
+fn a_list_that_fails_is_tried_again() {
+    for plan in [
+        HttpPlan::Status(500, None),
+        HttpPlan::Status(429, Some(secs(3))),
+        HttpPlan::Fail(NetworkFailure::Reset),
+        HttpPlan::LoseAnswer,
+        HttpPlan::Never,
+    ] {
+        let mut world = live();
+        world.cut();
+        world.server().say("assistant", "u1");
+        world.server().next_list(plan.clone());
+        world.run_for(secs(30));
+        assert_eq!(world.messages(), ["u0", "u1"], "{plan:?}");
+        assert!(world.gaps().is_empty(), "{plan:?}");
+        assert_eq!(*world.status(), Status::Live, "{plan:?}");
+    }
+}
+
+#[test]
+fn a_list_that_fails_for_two_minutes_is_a_gap() {
+    let mut world = live();
+    world.cut();
+    world.server().say("assistant", "lost");
+    world.server().every_list(HttpPlan::Status(500, None));
+    world.run_for(secs(110));
+    assert_eq!(*world.status(), Status::CatchingUp);
+    world.run_for(secs(30));
+    assert_eq!(world.gaps(), [(Some("u0"), GapCause::Unreachable)]);
+    assert_eq!(*world.status(), Status::Live);
+    world.server().say("assistant", "u1");
+    world.run_for(secs(1));
+    assert_eq!(world.messages(), ["u0", "u1"]);
+}
+
+#[test]
+fn a_list_that_cannot_be_read_is_a_gap() {
+    for body in ["", "not JSON", "[]", r#"{"data":7}"#, "{}"] {
+        let mut world = live();
+        world.cut();
+        world.server().every_list(HttpPlan::Garbage(body));
+        world.run_for(secs(150));
+        assert_eq!(world.gaps(), [(Some("u0"), GapCause::Unreadable)], "{body}");
+        assert_eq!(*world.status(), Status::Live, "{body}");
+    }
+}
+
+#[test]
+fn a_page_over_the_limit_is_a_gap() {
+    let mut world = live();
+    world.cut();
+    world
+        .server()
+        .every_list(HttpPlan::Fail(NetworkFailure::TooLarge));
+    world.run_for(secs(150));
+    assert_eq!(world.gaps(), [(Some("u0"), GapCause::Unreadable)]);
+}
+
+#[test]
+fn a_list_that_never_ends_is_left() {
+    let mut world = live();
+    world.cut();
+    world.server().every_list(HttpPlan::Garbage(
+        r#"{"data":[],"has_more":true,"first_id":null,"last_id":null}"#,
+    ));
+    world.run_for(secs(300));
+    assert_eq!(*world.status(), Status::Live);
+    assert_eq!(world.gaps().len(), 1);
+    assert!(world.pages().len() < 100, "{} pages", world.pages().len());
+}
+
+#[test]
+fn a_list_with_unusable_entries_loses_only_those() {
+    let mut world = live();
+    world.cut();
+    world.server().next_list(HttpPlan::Garbage(
+        r#"{"data":[{"type":"assistant","uuid":"u1"},7,{"uuid":"x"},{"type":"assistant","uuid":"u2"}],"has_more":false,"first_id":"u1","last_id":"u2"}"#,
+    ));
+    world.run_for(secs(10));
+    assert_eq!(world.messages(), ["u0", "u1", "u2"]);
+    assert_eq!(world.malformed().len(), 2);
+}
+
+#[test]
+fn a_list_that_wants_another_token_gets_one_once() {
+    let mut world = live();
+    world.cut();
+    world.server().say("assistant", "u1");
+    world.run_until(secs(10), |world| {
+        matches!(world.status(), Status::Connecting { .. })
+    });
+    world.tokens().always(TokenPlan::Give("second"));
+    world.server().next_list(HttpPlan::Status(401, None));
+    world.run_for(secs(20));
+    assert_eq!(world.messages(), ["u0", "u1"]);
+    assert!(world.gaps().is_empty());
+}
+
+#[test]
+fn a_list_that_refuses_every_token_is_a_gap() {
+    let mut world = live();
+    world.server().every_list(HttpPlan::Status(401, None));
+    world.cut();
+    world.run_for(secs(150));
+    assert_eq!(
+        world.gaps(),
+        [(Some("u0"), GapCause::Refused { status: 401 })]
+    );
+    assert_eq!(*world.status(), Status::Live);
+    assert!(world.tokens().asked() < 6);
+}
+
+#[test]
+fn a_drop_during_the_catch_up_starts_it_again_and_repeats_nothing() {
+    let mut world = World::new(with_history(History::All));
+    say_all(&mut world, &ids(0..500));
+    world.server().http_delay = millis(200);
+    world.connect();
+    world.run_for(millis(500));
+    assert_eq!(*world.status(), Status::CatchingUp);
+    world.cut();
+    world.run_for(secs(5));
+    say_all(&mut world, &ids(500..505));
+    world.run_until_live();
+    world.run_for(secs(1));
+    assert_eq!(world.messages(), ids(0..505));
+    assert!(world.gaps().is_empty());
+}
+
+#[test]
+fn a_drop_during_the_catch_up_of_the_latest_loses_nothing() {
+    for cut_after in [300, 500, 700, 1100] {
+        let mut world = World::new(with_history(History::Latest(20)));
+        say_all(&mut world, &ids(0..450));
+        world.server().http_delay = millis(200);
+        world.connect();
+        world.run_for(millis(cut_after));
+        world.cut();
+        say_all(&mut world, &ids(450..455));
+        world.run_for(secs(20));
+        let messages = world.messages();
+        assert_eq!(messages.last(), Some(&"u454"), "{cut_after}");
+        assert!(messages.len() >= 20, "{cut_after}: {}", messages.len());
+        let tail = ids(455 - messages.len()..455);
+        assert_eq!(messages, tail, "{cut_after}");
+    }
+}
+
+#[test]
+fn many_drops_in_a_row_lose_nothing() {
+    let mut world = World::new(with_history(History::All));
+    world.connect();
+    world.run_until_live();
+    let all = ids(0..400);
+    for (number, id) in all.iter().enumerate() {
+        world.server().say("assistant", id);
+        if number % 7 == 3 {
+            world.cut();
+        }
+        world.run_for(millis(number as u64 % 13 * 50));
+    }
+    world.run_for(secs(120));
+    assert_eq!(world.messages(), all);
+    assert!(world.gaps().is_empty());
+}
+
+#[test]
+fn a_flood_during_the_catch_up_stays_in_bounds_and_loses_nothing() {
+    let mut config = config();
+    config.limits.held = 16;
+    let mut world = World::new(config);
+    world.connect();
+    world.run_until_live();
+    world.server().say("assistant", "u0");
+    world.run_for(secs(1));
+    world.cut();
+    world.server().http_delay = secs(3);
+    world.run_until(secs(10), |world| *world.status() == Status::CatchingUp);
+    say_all(&mut world, &ids(1..300));
+    world.run_for(secs(120));
+    assert_eq!(world.messages(), ids(0..300));
+    assert!(world.gaps().is_empty());
+}
+
+#[test]
+fn a_link_that_cannot_be_reopened_loses_nothing_once_it_can() {
+    let mut world = live();
+    let refused = Refusal::Network(NetworkFailure::Dns);
+    world.server().every_upgrade(Upgrade::Refuse(refused));
+    world.cut();
+    say_all(&mut world, &ids(1..400));
+    world.run_for(secs(6 * 3600));
+    world.server().come_up();
+    world.run_for(secs(120));
+    assert_eq!(world.messages(), ids(0..400));
+    assert!(world.gaps().is_empty());
+}

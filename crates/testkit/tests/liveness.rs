@@ -1,0 +1,253 @@
+//! Dead links, slow readers, forced reconnects, silent agents.
+
+use attache_protocol::{
+    io::{Effect, Input, NetworkFailure, SocketEnding},
+    viewer::{Event, ReconnectError, Status},
+};
+use attache_testkit::{Reading, World, config, millis, secs};
+
+fn live() -> World {
+    let mut world = World::new(config());
+    world.connect();
+    world.run_until_live();
+    world
+}
+
+fn pings(world: &World) -> usize {
+    world
+        .effects()
+        .filter(|effect| matches!(effect, Effect::SendPing { .. }))
+        .count()
+}
+
+#[test]
+fn an_idle_link_is_pinged_and_stays() {
+    let mut world = live();
+    world.run_for(secs(600));
+    assert_eq!(world.opens().len(), 1);
+    assert!((18..=21).contains(&pings(&world)), "{}", pings(&world));
+}
+
+#[test]
+fn without_a_pong_the_link_is_dead_within_40_s() {
+    let mut world = live();
+    world.run_for(secs(7));
+    let before = world.elapsed();
+    world.server().freeze();
+    world.run_until(secs(60), |world| {
+        matches!(world.status(), Status::Waiting { .. })
+    });
+    assert!(world.elapsed() - before <= secs(40));
+    assert!(world.elapsed() - before >= secs(30));
+    world.run_until_live();
+    assert_eq!(world.opens().len(), 2);
+}
+
+#[test]
+fn any_byte_is_life() {
+    let mut world = live();
+    world.server().answers_pings = false;
+    let id = world.socket().unwrap();
+    for _ in 0..20 {
+        world.run_for(secs(39));
+        world.feed(Input::SocketBytes { id });
+    }
+    assert_eq!(world.opens().len(), 1);
+}
+
+#[test]
+fn after_a_wake_up_a_dead_link_is_noticed_within_5_s() {
+    let mut world = live();
+    world.run_for(secs(2));
+    world.server().freeze();
+    world.wake();
+    let before = world.elapsed();
+    world.run_until(secs(60), |world| {
+        matches!(world.status(), Status::Waiting { .. })
+    });
+    assert_eq!(world.elapsed() - before, secs(5));
+}
+
+#[test]
+fn after_a_wake_up_a_healthy_link_stays() {
+    let mut world = live();
+    world.wake();
+    assert_eq!(pings(&world), 1);
+    world.run_for(secs(60));
+    assert_eq!(world.opens().len(), 1);
+}
+
+#[test]
+fn while_events_pile_up_nothing_is_read_and_silence_is_not_held_against_the_peer() {
+    let mut config = config();
+    config.limits.events = 8;
+    let mut world = World::new(config);
+    world.connect();
+    world.run_until_live();
+    world.read_events(Reading::NotAtAll);
+    let ids: Vec<String> = (0..50).map(|number| format!("u{number}")).collect();
+    for id in &ids {
+        world.server().say("assistant", id);
+    }
+    world.run_for(secs(300));
+    assert!(!world.viewer().wants_read());
+    assert_eq!(world.opens().len(), 1);
+
+    world.read_events(Reading::Eagerly);
+    world.run_for(secs(1));
+    assert!(world.viewer().wants_read());
+    assert_eq!(world.messages(), ids);
+    world.run_for(secs(120));
+    assert_eq!(world.opens().len(), 1);
+}
+
+#[test]
+fn one_message_of_many_frames_does_not_break_the_bound_on_events() {
+    let mut config = config();
+    config.limits.events = 8;
+    let mut world = World::new(config);
+    world.connect();
+    world.run_until_live();
+    world.read_events(Reading::NotAtAll);
+    let ids: Vec<String> = (0..500).map(|number| format!("u{number}")).collect();
+    let lines: Vec<String> = ids
+        .iter()
+        .map(|id| format!(r#"{{"type":"assistant","uuid":"{id}"}}"#))
+        .collect();
+    world.server().blurt(lines.join("\n"));
+    world.run_for(secs(1));
+    assert!(!world.viewer().wants_read());
+    world.read_events(Reading::Eagerly);
+    world.run_for(secs(10));
+    assert_eq!(world.messages(), ids);
+}
+
+#[test]
+fn a_forced_reconnect_with_a_half_open_old_socket_never_hurts_its_successor() {
+    let mut world = live();
+    let old = world.socket().unwrap();
+    world.server().freeze();
+    world.run_for(secs(1));
+    world.reconnect().unwrap();
+    let before = world.elapsed();
+    world.run_until_live();
+    let reopened = *world.opens().last().unwrap();
+    assert_eq!(reopened - before, millis(505), "500 ms and the token");
+
+    // The old socket's last words arrive late, as threads and queues make them.
+    world.feed(Input::SocketText {
+        id: old,
+        text: r#"{"type":"assistant","uuid":"ghost"}"#.into(),
+    });
+    world.feed(Input::SocketPong {
+        id: old,
+        payload: Some(1),
+    });
+    world.feed(Input::SocketClosed {
+        id: old,
+        ending: SocketEnding::Lost(NetworkFailure::Reset),
+    });
+    assert_eq!(*world.status(), Status::Live);
+    world.server().say("assistant", "u1");
+    world.run_for(secs(100));
+    assert_eq!(world.messages(), ["u1"]);
+    assert_eq!(world.opens().len(), 2);
+}
+
+#[test]
+fn forced_reconnects_keep_their_distance() {
+    let mut world = live();
+    world.reconnect().unwrap();
+    world.run_for(secs(4));
+    let Err(ReconnectError::TooSoon { retry_after }) = world.reconnect() else {
+        panic!("too soon");
+    };
+    world.run_for(retry_after);
+    world.reconnect().unwrap();
+    world.run_for(secs(1));
+    world.run_until_live();
+    assert_eq!(world.opens().len(), 3);
+}
+
+#[test]
+fn a_forced_reconnect_needs_a_connection() {
+    let mut world = World::new(config());
+    assert_eq!(world.reconnect(), Err(ReconnectError::NotConnected));
+}
+
+#[test]
+fn an_agent_that_says_nothing_after_a_send_is_suspected_after_60_s() {
+    let mut world = live();
+    world.server().echoes = 0;
+    world.send("hello");
+    world.run_for(secs(55));
+    assert_eq!(world.opens().len(), 1);
+    world.run_for(secs(10));
+    assert_eq!(world.opens().len(), 2);
+    let unresponsive = world
+        .events()
+        .filter(|event| matches!(event, Event::Unresponsive { .. }))
+        .count();
+    assert_eq!(unresponsive, 1);
+}
+
+#[test]
+fn an_agent_that_answers_is_not_suspected() {
+    let mut world = live();
+    world.send("hello");
+    world.run_for(secs(5));
+    world.server().say("assistant", "u1");
+    world
+        .server()
+        .emit(r#"{"type":"result","uuid":"u2","subtype":"success","is_error":false}"#);
+    world.run_for(secs(600));
+    assert_eq!(world.opens().len(), 1);
+}
+
+#[test]
+fn an_agent_that_compacts_is_given_180_s() {
+    let mut world = live();
+    world.server().echoes = 0;
+    world
+        .server()
+        .emit(r#"{"type":"system","subtype":"status","status":"compacting","uuid":"s1"}"#);
+    world.run_for(secs(1));
+    world.send("hello");
+    world.run_for(secs(175));
+    assert_eq!(world.opens().len(), 1);
+    world.run_for(secs(10));
+    assert_eq!(world.opens().len(), 2);
+}
+
+#[test]
+fn any_frame_after_a_send_is_a_sign_that_the_agent_is_reached() {
+    // The echo of the message counts, whether it comes before the server's answer or after it.
+    for delay in [secs(0), secs(1)] {
+        let mut world = live();
+        world.server().http_delay = delay;
+        world.send("hello");
+        world.run_for(secs(100));
+        assert_eq!(world.opens().len(), 1, "{delay:?}");
+    }
+}
+
+#[test]
+fn a_watching_viewer_suspects_nobody() {
+    let mut config = config();
+    config.viewer_only = true;
+    config.has_initial_prompt = true;
+    let mut world = World::new(config);
+    world.connect();
+    world.run_for(secs(600));
+    assert_eq!(world.opens().len(), 1);
+}
+
+#[test]
+fn a_session_started_with_a_prompt_owes_an_answer_from_the_start() {
+    let mut config = config();
+    config.has_initial_prompt = true;
+    let mut world = World::new(config);
+    world.connect();
+    world.run_for(secs(65));
+    assert_eq!(world.opens().len(), 2);
+}
