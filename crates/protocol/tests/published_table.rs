@@ -1,0 +1,20 @@
+//! The table of outcomes and verdicts stands in the documentation as it stands in the code.
+
+use attache_protocol::policy::TABLE;
+
+const README: &str = include_str!("../../../README.md");
+
+#[test]
+fn the_readme_shows_the_table_row_by_row() {
+    let shown: Vec<&str> = README
+        .lines()
+        .skip_while(|line| *line != "| outcome | verdict |")
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .collect();
+    let published: Vec<String> = TABLE
+        .iter()
+        .map(|row| format!("| {} | {} |", row.outcome, row.verdict))
+        .collect();
+    assert_eq!(shown, published);
+}
