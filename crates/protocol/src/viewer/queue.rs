@@ -27,18 +27,51 @@ impl EventQueue {
     }
 
     pub(super) fn push(&mut self, event: Event) {
-        if self.is_full() && is_passing(&event) {
-            match (&event, self.events.back_mut()) {
-                (Event::Status(_), Some(last @ Event::Status(_))) => {
-                    *last = event;
-                    return;
-                }
-                (Event::Status(_), _) => {}
-                _ => return,
-            }
+        if self.is_full() && self.supersedes(&event) {
+            return;
         }
         self.bytes = self.bytes.saturating_add(weight(&event));
         self.events.push_back(event);
+    }
+
+    /// Whether `event` only brings a waiting one up to date, or can be left out altogether.
+    fn supersedes(&mut self, event: &Event) -> bool {
+        match event {
+            Event::Status(_) => {
+                if let Some(last @ Event::Status(_)) = self.events.back_mut() {
+                    *last = event.clone();
+                    return true;
+                }
+                false
+            }
+            Event::PermissionChanged { request_id, .. } => {
+                let same = |waiting: &&mut Event| {
+                    matches!(waiting, Event::PermissionChanged { request_id: waiting, .. }
+                        if waiting == request_id)
+                };
+                match self.events.iter_mut().rev().find(same) {
+                    Some(waiting) => {
+                        *waiting = event.clone();
+                        true
+                    }
+                    None => false,
+                }
+            }
+            Event::Send { state, .. } => match state {
+                SendState::Queued | SendState::InFlight | SendState::Unknown => true,
+                SendState::Accepted | SendState::Rejected(_) => false,
+            },
+            Event::Message(_)
+            | Event::PermissionRequested(_)
+            | Event::PermissionWithdrawn { .. }
+            | Event::PermissionSettled { .. }
+            | Event::Request { .. }
+            | Event::Gap { .. }
+            | Event::CaughtUp
+            | Event::Malformed(_)
+            | Event::Unresponsive { .. }
+            | Event::Closed(_) => false,
+        }
     }
 
     pub(super) fn pop(&mut self) -> Option<Event> {
@@ -53,27 +86,6 @@ impl EventQueue {
 
     pub(super) fn is_empty(&self) -> bool {
         self.events.is_empty()
-    }
-}
-
-/// Whether a later event makes this one superfluous.
-fn is_passing(event: &Event) -> bool {
-    match event {
-        Event::Status(_) | Event::PermissionChanged { .. } => true,
-        Event::Send { state, .. } => match state {
-            SendState::Queued | SendState::InFlight | SendState::Unknown => true,
-            SendState::Accepted | SendState::Rejected(_) => false,
-        },
-        Event::Message(_)
-        | Event::PermissionRequested(_)
-        | Event::PermissionWithdrawn { .. }
-        | Event::PermissionSettled { .. }
-        | Event::Request { .. }
-        | Event::Gap { .. }
-        | Event::CaughtUp
-        | Event::Malformed(_)
-        | Event::Unresponsive { .. }
-        | Event::Closed(_) => false,
     }
 }
 
@@ -99,7 +111,7 @@ fn weight(event: &Event) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::viewer::Status;
+    use crate::viewer::{PromptState, Status};
 
     fn queue(limit: usize) -> EventQueue {
         EventQueue::new(&Limits {
@@ -120,6 +132,28 @@ mod tests {
         assert!(matches!(
             queue.events.back(),
             Some(Event::Status(Status::Connecting { attempt: 99 }))
+        ));
+    }
+
+    #[test]
+    fn the_last_state_of_a_prompt_survives_a_full_queue() {
+        let changed = |state| Event::PermissionChanged {
+            request_id: crate::frame::RequestId::new("r").unwrap(),
+            state,
+        };
+        let mut queue = queue(1);
+        queue.push(Event::CaughtUp);
+        for _ in 0..100 {
+            queue.push(changed(PromptState::Unverified));
+            queue.push(changed(PromptState::Pending));
+        }
+        assert_eq!(queue.events.len(), 2);
+        assert!(matches!(
+            queue.events.back(),
+            Some(Event::PermissionChanged {
+                state: PromptState::Pending,
+                ..
+            })
         ));
     }
 
