@@ -75,3 +75,43 @@ impl Options {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Plaintext, proxy::ProxyRules};
+
+    fn options(url: &str) -> Options {
+        let mut options = Options::new(BaseUrl::parse(url, Plaintext::LoopbackOnly).unwrap());
+        options.proxy = ProxyOptions::Direct;
+        options
+    }
+
+    fn has_tls(options: &Options) -> bool {
+        let route = options.route().unwrap();
+        options.tls_config(&route).unwrap().is_some()
+    }
+
+    #[test]
+    fn tls_is_set_up_where_somebody_speaks_it() {
+        let mut proxied = options("http://127.0.0.1");
+        proxied.proxy = ProxyOptions::Explicit(ProxyRules {
+            http: "https://proxy.example".into(),
+            ..ProxyRules::default()
+        });
+
+        assert!(!has_tls(&options("http://127.0.0.1")));
+        assert!(has_tls(&options("https://127.0.0.1")));
+        assert!(has_tls(&proxied));
+    }
+
+    #[test]
+    fn a_file_that_is_missing_is_reported_even_where_nobody_speaks_tls() {
+        let mut options = options("http://127.0.0.1");
+        options.tls.extra_ca_file = Some("/does/not/exist.pem".into());
+
+        let error = options.tls_config(&Route::Direct).unwrap_err();
+
+        assert!(error.to_string().contains("/does/not/exist.pem"), "{error}");
+    }
+}

@@ -30,8 +30,8 @@
 //!   *and* [`Events`] closes it in an orderly way.
 //! - Dropping only [`Events`] throws events away from then on. Dropping every [`Session`] leaves a
 //!   session that is only watched.
-//! - Dropping the [`Driver`] aborts sockets, calls and token fetches at once: nothing runs outside it.
-//!   Commands then fail with [`CommandError::Ended`] and the events end.
+//! - Dropping the [`Driver`] aborts sockets, calls and token fetches at once: nothing runs outside it
+//!   (a name lookup that the operating system is in the middle of ends unheard). Commands then fail with [`CommandError::Ended`] and the events end.
 //!
 //! # Back-pressure
 //!
@@ -44,6 +44,7 @@ mod driver;
 mod events;
 mod http;
 mod in_flight;
+mod noticed;
 mod session;
 mod socket;
 mod token;
@@ -62,7 +63,7 @@ pub use session::{CommandError, Ended, Session};
 pub use token::{StaticToken, TokenSource};
 
 /// Prepares a session. Nothing happens before the [`Driver`] is polled, on a tokio runtime with I/O and
-/// time enabled; its first poll starts to connect.
+/// time enabled; its first poll starts to connect. Reads the TLS files.
 ///
 /// # Errors
 /// [`OptionsError`] when the TLS files or the proxy can't be used.

@@ -2,7 +2,6 @@
 
 use std::{
     collections::VecDeque,
-    io,
     pin::Pin,
     task::{Context, Poll},
     time::SystemTime,
@@ -14,7 +13,7 @@ use attache_protocol::{
     io::{Input, NetworkFailure, Refusal, SocketEnding, SocketId, SocketRequest},
 };
 use futures_util::{SinkExt as _, StreamExt as _, future::BoxFuture};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncWrite as _;
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
     tungstenite::{
@@ -24,7 +23,7 @@ use tokio_tungstenite::{
 };
 use tracing::Instrument as _;
 
-use crate::{dial::Connection, http::Http};
+use crate::{http::Http, noticed::Noticed};
 
 /// While this many messages wait to be written, nothing is read: a peer that asks and never listens
 /// can't fill the memory.
@@ -89,13 +88,17 @@ impl Socket {
         let (stream, _) = client_async_with_config(upgrade, Noticed::new(stream), Some(config))
             .await
             .map_err(|error| failure::refusal(&error, SystemTime::now()))?;
-        Ok(Self {
-            reported: stream.get_ref().received,
+        Ok(Self::new(stream))
+    }
+
+    fn new(stream: WebSocketStream<Noticed>) -> Self {
+        Self {
+            reported: stream.get_ref().received(),
             stream,
             outgoing: VecDeque::new(),
             flush: Flush::Done,
             unwritable: None,
-        })
+        }
     }
 
     /// Queues a text message.
@@ -144,7 +147,7 @@ impl Socket {
             }
             Poll::Pending => return self.poll_nothing_read(id),
         };
-        self.reported = self.stream.get_ref().received;
+        self.reported = self.stream.get_ref().received();
         Poll::Ready(match message {
             Message::Text(text) => match ByteString::try_from(Bytes::from(text)) {
                 Ok(text) => Input::SocketText { id, text },
@@ -223,7 +226,7 @@ impl Socket {
 
     /// There is no whole message. Part of one is a sign of life; a broken line is the end.
     fn poll_nothing_read(&mut self, id: SocketId) -> Poll<Input> {
-        let received = self.stream.get_ref().received;
+        let received = self.stream.get_ref().received();
         if received != self.reported {
             self.reported = received;
             return Poll::Ready(Input::SocketBytes { id });
@@ -255,49 +258,114 @@ impl Socket {
     }
 }
 
-/// A stream that counts what it receives.
-pub(crate) struct Noticed {
-    stream: Connection,
-    received: u64,
-}
+#[cfg(test)]
+mod tests {
+    use attache_protocol::{
+        SessionId,
+        io::{Effect, Token},
+        time::Timestamp,
+        viewer::{Viewer, ViewerConfig},
+    };
+    use futures_util::FutureExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+    use tokio_tungstenite::tungstenite::protocol::Role;
 
-impl Noticed {
-    fn new(stream: Connection) -> Self {
-        Self {
-            stream,
-            received: 0,
+    use super::*;
+
+    /// A socket, its id, and the bare stream of its peer.
+    fn pair(buffer: usize) -> (Socket, SocketId, DuplexStream) {
+        let (ours, theirs) = duplex(buffer);
+        let stream = Noticed::new(Box::new(ours));
+        let stream = WebSocketStream::from_raw_socket(stream, Role::Client, None);
+        let socket = Socket::new(stream.now_or_never().unwrap());
+        (socket, some_id(), theirs)
+    }
+
+    /// Only a machine mints ids.
+    fn some_id() -> SocketId {
+        let config = ViewerConfig::new(SessionId::parse("x").unwrap());
+        let mut viewer = Viewer::new(config, [0; 32], Timestamp::ORIGIN);
+        viewer.connect(Timestamp::ORIGIN).unwrap();
+        let Some(Effect::FetchToken { id, .. }) = viewer.poll_effect() else {
+            panic!("no token is wanted");
+        };
+        let token = Token::new("t");
+        let fetched = Input::TokenFetched { id, token };
+        viewer.handle_input(Timestamp::ORIGIN, fetched);
+        let Some(Effect::OpenSocket { id, .. }) = viewer.poll_effect() else {
+            panic!("no socket is wanted");
+        };
+        id
+    }
+
+    fn now<T>(future: impl Future<Output = T>) -> T {
+        future.now_or_never().expect("nothing to wait for")
+    }
+
+    fn context() -> Context<'static> {
+        Context::from_waker(std::task::Waker::noop())
+    }
+
+    #[test]
+    fn a_close_frame_is_read_even_when_nothing_can_be_written_any_more() {
+        let (mut socket, id, mut peer) = pair(1024);
+        // A text "a", then a close frame with code 4003; then the peer is gone.
+        let sent = [0x81, 1, b'a', 0x88, 2, 0x0f, 0xa3];
+        now(peer.write_all(&sent)).unwrap();
+        drop(peer);
+        socket.send_ping(1);
+        socket.write(&mut context());
+        assert!(socket.unwritable.is_some());
+
+        let first = socket.poll_read(id, &mut context());
+        let second = socket.poll_read(id, &mut context());
+
+        let text = "a".into();
+        assert_eq!(first, Poll::Ready(Input::SocketText { id, text }));
+        let ending = SocketEnding::CloseFrame {
+            code: 4003,
+            reason: ByteString::new(),
+        };
+        assert_eq!(second, Poll::Ready(Input::SocketClosed { id, ending }));
+    }
+
+    #[test]
+    fn a_pong_goes_out_although_nothing_more_is_read() {
+        let (mut socket, id, mut peer) = pair(1024);
+        now(peer.write_all(&[0x89, 2, b'h', b'i'])).unwrap();
+
+        let read = socket.poll_read(id, &mut context());
+        assert_eq!(read, Poll::Ready(Input::SocketPing { id }));
+        socket.write(&mut context());
+
+        let mut pong = [0; 8];
+        now(peer.read_exact(&mut pong)).unwrap();
+        assert_eq!(pong[..2], [0x8a, 0x80 | 2], "a masked pong of two bytes");
+    }
+
+    #[test]
+    fn part_of_a_message_is_reported_once() {
+        let (mut socket, id, mut peer) = pair(1024);
+        now(peer.write_all(&[0x81, 5, b'a'])).unwrap();
+
+        let first = socket.poll_read(id, &mut context());
+        let second = socket.poll_read(id, &mut context());
+
+        assert_eq!(first, Poll::Ready(Input::SocketBytes { id }));
+        assert_eq!(second, Poll::Pending);
+    }
+
+    #[test]
+    fn a_peer_that_does_not_listen_is_not_heard_either() {
+        let (mut socket, id, mut peer) = pair(16);
+        now(peer.write_all(&[0x81, 1, b'a'])).unwrap();
+        let text = ByteString::from("x".repeat(256 * 1024));
+        for _ in 0..2 * OUTGOING_LIMIT {
+            socket.send_text(&text);
         }
-    }
-}
+        socket.write(&mut context());
 
-impl AsyncRead for Noticed {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        let count = buffer.filled().len().saturating_sub(before);
-        self.received = self.received.wrapping_add(count as u64);
-        read
-    }
-}
-
-impl AsyncWrite for Noticed {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        assert!(socket.outgoing.len() > OUTGOING_LIMIT);
+        assert_eq!(socket.poll_read(id, &mut context()), Poll::Pending);
     }
 }

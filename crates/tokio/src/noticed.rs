@@ -1,0 +1,63 @@
+//! A stream that counts what it receives.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::dial::Connection;
+
+/// Counts the bytes that arrive, whether or not they make a message yet.
+pub(crate) struct Noticed {
+    stream: Connection,
+    received: u64,
+}
+
+impl Noticed {
+    pub(crate) fn new(stream: Connection) -> Self {
+        Self {
+            stream,
+            received: 0,
+        }
+    }
+
+    /// How many bytes have arrived so far.
+    pub(crate) fn received(&self) -> u64 {
+        self.received
+    }
+}
+
+impl AsyncRead for Noticed {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let count = buffer.filled().len().saturating_sub(before);
+        self.received = self.received.wrapping_add(count as u64);
+        read
+    }
+}
+
+impl AsyncWrite for Noticed {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
