@@ -1,5 +1,10 @@
 //! Attach to a remote AI agent from the command line.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "events and causes are open enums, and each part of an application minds a few of them"
+)]
+
 mod api;
 mod arguments;
 mod attach;

@@ -238,17 +238,16 @@ impl Attached {
             .map(|open| &open.request)
             .collect();
         if let Some(wanted) = request_id {
-            return match open.iter().any(|request| *request.request_id() == wanted) {
-                true => Ok(wanted),
-                false => Err(Failure::new(
-                    Exit::Failure,
-                    format!(
-                        "session {}: no prompt {} is open; leave the id out to answer the only one",
-                        self.id,
-                        shown(&wanted)
-                    ),
-                )),
-            };
+            if open.iter().any(|request| *request.request_id() == wanted) {
+                return Ok(wanted);
+            }
+            let (session, id) = (&self.id, shown(&wanted));
+            return Err(Failure::new(
+                Exit::Failure,
+                format!(
+                    "session {session}: no prompt {id} is open; leave the id out to answer the only one"
+                ),
+            ));
         }
         match open.as_slice() {
             [] => Err(Failure::new(

@@ -262,12 +262,11 @@ fn ended(name: &str) -> Failure {
 /// What the end of a session means to whoever is attached to it.
 fn closed(name: &str, cause: CloseCause, activity: Activity) -> Result<(), Failure> {
     match cause {
-        CloseCause::Requested => Ok(()),
         CloseCause::SessionEnded if activity.last_turn == LastTurn::Failed => Err(Failure::new(
             Exit::AgentError,
             format!("session {name} has ended, and its last turn failed; see `attache log`"),
         )),
-        CloseCause::SessionEnded => Ok(()),
+        CloseCause::Requested | CloseCause::SessionEnded => Ok(()),
         other => Err(Failure::closed(&name, other)),
     }
 }

@@ -241,10 +241,8 @@ impl<'a> Line<'a> {
                 cause: close_cause(*cause),
                 reason: cause.to_string(),
             },
-            // `live` says that everything has been delivered, and the other two prompt events say
-            // what became of a prompt.
-            Event::CaughtUp | Event::PermissionChanged { .. } => return Ok(None),
-            // A newer core may tell more than this version has words for.
+            // `live` says that everything has been delivered, and the other prompt events say what
+            // became of a prompt. A newer core may tell more than this version has words for.
             _ => return Ok(None),
         }))
     }

@@ -337,11 +337,12 @@ impl<O: Write, N: Write> Face for Terminal<O, N> {
                 }
                 self.prompt_gone(request_id, now);
             }
-            Event::PermissionSettled { request_id, by } => {
-                if *by == SettledBy::AnotherViewer && self.shown.as_ref() == Some(request_id) {
-                    self.note("answered by another viewer")?;
-                    self.prompt_gone(request_id, now);
-                }
+            Event::PermissionSettled {
+                request_id,
+                by: SettledBy::AnotherViewer,
+            } if self.shown.as_ref() == Some(request_id) => {
+                self.note("answered by another viewer")?;
+                self.prompt_gone(request_id, now);
             }
             Event::Send { state, .. } => self.send_state(state)?,
             Event::Request { outcome, .. } => self.request_outcome(outcome)?,
@@ -359,11 +360,7 @@ impl<O: Write, N: Write> Face for Terminal<O, N> {
                     "no word from the agent for {seconds} s; reconnecting"
                 ))?;
             }
-            // The end is told by whoever ends the program.
-            Event::PermissionRequested(_)
-            | Event::PermissionChanged { .. }
-            | Event::CaughtUp
-            | Event::Closed(_) => {}
+            // Prompts are shown below, and the end is told by whoever ends the program.
             _ => {}
         }
         self.show_prompt()

@@ -81,12 +81,12 @@ struct Asked {
 
 impl Actor {
     pub(super) fn new(
-        seed: [u8; 32],
+        random: u128,
         pace: Duration,
         cues: mpsc::UnboundedReceiver<String>,
         record: mpsc::UnboundedSender<Heard>,
     ) -> Self {
-        let mut ids = Ids::new(seed);
+        let mut ids = Ids::new(random);
         let greeting = Line::ordinary(frames::said(&mut ids, GREETING));
         Self {
             ids,
@@ -326,7 +326,7 @@ mod tests {
     fn actor() -> Actor {
         let (_, cues) = mpsc::unbounded_channel();
         let (record, _) = mpsc::unbounded_channel();
-        let mut actor = Actor::new([1; 32], Duration::ZERO, cues, record);
+        let mut actor = Actor::new(1, Duration::ZERO, cues, record);
         actor.urgent.clear();
         actor
     }

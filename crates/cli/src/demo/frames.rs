@@ -5,27 +5,29 @@ use serde_json::{Value, json};
 /// Mints ids that don't repeat.
 #[derive(Debug)]
 pub(super) struct Ids {
-    seed: [u8; 32],
+    random: u128,
     count: u32,
 }
 
 impl Ids {
-    pub(super) fn new(seed: [u8; 32]) -> Self {
-        Self { seed, count: 0 }
+    pub(super) fn new(random: u128) -> Self {
+        Self { random, count: 0 }
     }
 
     /// A version 4 UUID: random, but for a counter at its end.
     pub(super) fn uuid(&mut self) -> String {
         self.count = self.count.wrapping_add(1);
-        let [a, b, c, d, e, f, g, h, i, j, k, l, ..] = self.seed;
+        let version = 4 << 76;
+        let variant = 2 << 62;
+        let fixed = (0xf << 76) | (3 << 62) | u128::from(u32::MAX);
+        let id = (self.random & !fixed) | version | variant | u128::from(self.count);
         format!(
-            "{:08x}-{:04x}-4{:03x}-{:04x}-{:04x}{:08x}",
-            u32::from_be_bytes([a, b, c, d]),
-            u16::from_be_bytes([e, f]),
-            u16::from_be_bytes([g, h]) & 0x0fff,
-            (u16::from_be_bytes([i, j]) & 0x3fff) | 0x8000,
-            u16::from_be_bytes([k, l]),
-            self.count
+            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+            id >> 96,
+            (id >> 80) & 0xffff,
+            (id >> 64) & 0xffff,
+            (id >> 48) & 0xffff,
+            id & 0xffff_ffff_ffff
         )
     }
 }
@@ -36,7 +38,9 @@ pub(super) fn spoken(ids: &mut Ids, text: &str) -> Vec<String> {
     let mut frames = vec![
         live(
             ids,
-            &json!({"type": "message_start", "message": {"id": message, "role": "assistant"}}),
+            &json!({"type": "message_start", "message": {
+                "id": message, "type": "message", "role": "assistant", "content": [],
+            }}),
         ),
         live(
             ids,
@@ -148,8 +152,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_id_has_the_shape_of_a_uuid() {
+        let id = Ids::new(u128::MAX).uuid();
+        assert_eq!(id, "ffffffff-ffff-4fff-bfff-ffff00000001");
+    }
+
+    #[test]
     fn every_frame_is_understood_whole() {
-        let mut ids = Ids::new([7; 32]);
+        let mut ids = Ids::new(u128::MAX);
         let input = json!({"sides": 6});
         let mut frames = spoken(&mut ids, "one two");
         frames.extend([

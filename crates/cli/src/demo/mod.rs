@@ -57,7 +57,7 @@ impl Performance {
         let session = relay.create_session(title).await?;
         let mut agent = relay.attach_agent(&session).await?;
         let (cues, record) = (mpsc::unbounded_channel().1, mpsc::unbounded_channel().0);
-        let mut actor = Actor::new(seed()?, PACE, cues, record);
+        let mut actor = Actor::new(random()?, PACE, cues, record);
         let task = tokio::spawn(async move {
             // An agent whose relay is gone has nobody to play to.
             let _ = actor.perform(&mut agent).await;
@@ -72,11 +72,15 @@ impl Drop for Performance {
     }
 }
 
-fn seed() -> Result<[u8; 32], Failure> {
-    attache_driver::seed().map_err(|error| {
+/// Something that nobody can guess.
+fn random() -> Result<u128, Failure> {
+    let seed = attache_driver::seed().map_err(|error| {
         Failure::new(
             Exit::Failure,
             format!("the system gave no randomness: {error}; try again"),
         )
-    })
+    })?;
+    Ok(seed.iter().fold(0, |number: u128, &byte| {
+        number.rotate_left(8) ^ u128::from(byte)
+    }))
 }

@@ -18,8 +18,8 @@ use tokio::sync::mpsc;
 
 use super::{
     agent::{Actor, Heard},
+    random,
     record::{Record, verify},
-    seed,
     stage::Stage,
 };
 use crate::{
@@ -57,10 +57,10 @@ async fn play() -> Result<(), Failure> {
     let store = Arc::new(MemoryStore::new());
     let mut stage = Stage::open(store.clone()).await?;
     let session_id = stage.relay.create_session("demo").await?;
-    let (cues, cued) = mpsc::unbounded_channel();
+    let (prompter, cues) = mpsc::unbounded_channel();
     let (recorder, record) = mpsc::unbounded_channel();
     let (attachments, mut attached) = mpsc::unbounded_channel();
-    let mut actor = Actor::new(seed()?, PACE, cued, recorder);
+    let mut actor = Actor::new(random()?, PACE, cues, recorder);
     let acting = tokio::spawn(async move {
         while let Some(mut agent) = attached.recv().await {
             // The attachment ends with its relay; the next one goes on.
@@ -84,7 +84,7 @@ async fn play() -> Result<(), Failure> {
         record: Record::default(),
     };
 
-    player.until(|record| record.is_live()).await?;
+    player.until(Record::is_live).await?;
 
     player.say("Please roll the dice.").await?;
     player
@@ -138,7 +138,7 @@ async fn play() -> Result<(), Failure> {
     player.narrate("the agent goes on talking to the store")?;
     let _ = attachments.send(stage.relay.attach_agent(&session_id).await?);
     for line in UNHEARD {
-        let _ = cues.send(line.to_owned());
+        let _ = prompter.send(line.to_owned());
     }
     player.until_spoken(UNHEARD.len()).await?;
     player.narrate("the relay is back on the same port")?;

@@ -7,7 +7,7 @@ use attache_relay::{Credentials, Relay, RelayOptions, Store};
 use attache_tokio::{BaseUrl, Options, Plaintext, ProxyOptions, StaticToken};
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use super::seed;
+use super::random;
 use crate::exit::{Exit, Failure};
 
 /// A relay that is being served.
@@ -20,8 +20,7 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) async fn open(store: Arc<dyn Store>) -> Result<Self, Failure> {
-        let secret: String = seed()?.iter().map(|byte| format!("{byte:02x}")).collect();
-        let token = Token::new(secret);
+        let token = Token::new(format!("{:032x}", random()?));
         let relay = relay(store, &token);
         let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let address = listener.local_addr()?;

@@ -1,0 +1,159 @@
+//! Runs the program, never for longer than [`LIMIT`].
+
+use std::{
+    process::{Output, Stdio},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines},
+    process::{Child, ChildStdin, ChildStdout, Command},
+    time::timeout,
+};
+
+pub(crate) const LIMIT: Duration = Duration::from_secs(90);
+
+/// The program with `arguments`, in an environment that says nothing.
+pub(crate) fn attache(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_attache"));
+    command
+        .args(arguments)
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// Runs `command` to its end.
+pub(crate) async fn finish(command: &mut Command) -> Finished {
+    let output = timeout(LIMIT, command.output()).await;
+    output.expect("in time").expect("it starts").into()
+}
+
+/// Runs `command` to its end with `input` on stdin.
+pub(crate) async fn finish_with(command: &mut Command, input: &[u8]) -> Finished {
+    let mut child = command.stdin(Stdio::piped()).spawn().expect("it starts");
+    let mut stdin = child.stdin.take().unwrap();
+    let work = async {
+        let write = async {
+            // It may end without reading everything.
+            let _ = stdin.write_all(input).await;
+            drop(stdin);
+        };
+        let (output, ()) = tokio::join!(child.wait_with_output(), write);
+        output.unwrap()
+    };
+    timeout(LIMIT, work).await.expect("in time").into()
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl From<Output> for Finished {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+impl Finished {
+    /// Asserts the exit code, and that a failure is told in one line.
+    #[track_caller]
+    pub(crate) fn ends_with(&self, code: i32) {
+        assert_eq!(self.code, Some(code), "{self:?}");
+    }
+
+    #[track_caller]
+    pub(crate) fn fails_in_one_line(&self, code: i32, mentions: &str) {
+        self.ends_with(code);
+        assert!(self.stdout.is_empty(), "{self:?}");
+        assert_eq!(self.stderr.lines().count(), 1, "{self:?}");
+        assert!(self.stderr.contains(mentions), "{self:?}");
+    }
+}
+
+/// A run that is talked to.
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    stdin: Option<ChildStdin>,
+    stdout: Lines<BufReader<ChildStdout>>,
+}
+
+impl Running {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).spawn().expect("it starts");
+        let stdout = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self {
+            stdin: child.stdin.take(),
+            stdout,
+            child,
+        }
+    }
+
+    pub(crate) async fn type_line(&mut self, line: &str) {
+        let stdin = self.stdin.as_mut().expect("still open");
+        stdin.write_all(line.as_bytes()).await.unwrap();
+        stdin.write_all(b"\n").await.unwrap();
+    }
+
+    /// Ends the input, as Ctrl-D does.
+    pub(crate) fn end_input(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Reads lines until one that `wanted` likes.
+    pub(crate) async fn line(&mut self, wanted: impl Fn(&str) -> bool) -> String {
+        let search = async {
+            loop {
+                let line = self.stdout.next_line().await.unwrap();
+                let line = line.expect("it still writes");
+                if wanted(&line) {
+                    return line;
+                }
+            }
+        };
+        timeout(LIMIT, search).await.expect("in time")
+    }
+
+    /// Presses Ctrl-C.
+    #[cfg(unix)]
+    pub(crate) async fn ctrl_c(&self) {
+        let id = self.child.id().expect("it runs").to_string();
+        let pressed = Command::new("kill").args(["-INT", &id]).status().await;
+        assert!(pressed.unwrap().success());
+    }
+
+    /// Waits for the end: exit code, and what is left on stdout and stderr.
+    pub(crate) async fn end(mut self) -> Finished {
+        let mut stderr_pipe = self.child.stderr.take().unwrap();
+        let work = async {
+            let mut stdout = String::new();
+            let mut stderr = String::new();
+            let read_out = async {
+                while let Some(line) = self.stdout.next_line().await.unwrap() {
+                    stdout.push_str(&line);
+                    stdout.push('\n');
+                }
+            };
+            let read_err = stderr_pipe.read_to_string(&mut stderr);
+            let (status, (), read) = tokio::join!(self.child.wait(), read_out, read_err);
+            read.unwrap();
+            Finished {
+                code: status.unwrap().code(),
+                stdout,
+                stderr,
+            }
+        };
+        timeout(LIMIT, work).await.expect("in time")
+    }
+}
