@@ -146,7 +146,7 @@ impl Session {
             .iter()
             .filter(|line| asked(line.frame()).is_some())
             .count();
-        let open = self.conversation.open_requests();
+        let open = self.conversation.open_requests().len();
         if asks > 0 && open + asks > self.options.open_requests {
             return Err(RelayError::TooManyOpenRequests(open));
         }
@@ -208,8 +208,8 @@ impl Session {
         self.viewers_so_far += 1;
         let id = ViewerId(self.viewers_so_far);
         if self.status != SessionStatus::Archived {
-            for prompt in self.conversation.prompts() {
-                outgoing.push_first(prompt.wire());
+            for request in self.conversation.open_requests() {
+                outgoing.push_first(request.wire());
             }
         }
         self.viewers.retain(|viewer| viewer.outgoing.is_open());

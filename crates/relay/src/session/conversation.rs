@@ -17,8 +17,14 @@ pub(crate) struct Conversation {
 
 struct OpenRequest {
     request_id: RequestId,
-    /// The whole request if it is a permission prompt.
-    prompt: Option<Line>,
+    kind: RequestKind,
+    line: Line,
+}
+
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum RequestKind {
+    Prompt,
+    Other,
 }
 
 impl Conversation {
@@ -35,7 +41,12 @@ impl Conversation {
                 if !self.is_open(request_id) {
                     self.open.push(OpenRequest {
                         request_id: request_id.clone(),
-                        prompt: (&**subtype == "can_use_tool").then(|| line.clone()),
+                        kind: if &**subtype == "can_use_tool" {
+                            RequestKind::Prompt
+                        } else {
+                            RequestKind::Other
+                        },
+                        line: line.clone(),
                     });
                 }
             }
@@ -65,13 +76,15 @@ impl Conversation {
         self.open.iter().any(|open| open.request_id == *request_id)
     }
 
-    pub(crate) fn open_requests(&self) -> usize {
-        self.open.len()
+    /// Everything the agent waits for, the oldest first.
+    pub(crate) fn open_requests(&self) -> impl ExactSizeIterator<Item = &Line> {
+        self.open.iter().map(|open| &open.line)
     }
 
     /// The open permission prompts, the oldest first.
     pub(crate) fn prompts(&self) -> impl Iterator<Item = &Line> {
-        self.open.iter().filter_map(|open| open.prompt.as_ref())
+        let prompts = |open: &&OpenRequest| open.kind == RequestKind::Prompt;
+        self.open.iter().filter(prompts).map(|open| &open.line)
     }
 
     pub(crate) fn status(&self) -> SessionStatus {
@@ -175,7 +188,10 @@ mod tests {
             r#"{"type":"control_request","request_id":"r1","request":{"subtype":"elicitation"}}"#;
         conversation.observe(Origin::Agent, &Line::accept(text).unwrap());
         assert_eq!(
-            (conversation.open_requests(), conversation.prompts().count()),
+            (
+                conversation.open_requests().len(),
+                conversation.prompts().count()
+            ),
             (1, 0)
         );
     }

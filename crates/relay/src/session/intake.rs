@@ -61,7 +61,9 @@ impl Session {
                         Published::Duplicate(uuid)
                     } else {
                         self.conversation.observe(origin, line);
-                        self.fan_out(line, sender);
+                        if origin == Origin::Agent || concerns_viewers(line) {
+                            self.fan_out(line, sender);
+                        }
                         Published::Stored(uuid)
                     }
                 }
@@ -202,6 +204,19 @@ impl Session {
         if let Err(error) = self.store.update(&self.id, change, SystemTime::now()).await {
             tracing::warn!(session = %self.id, %error, "the session's status is not stored");
         }
+    }
+}
+
+/// Whether the other viewers are to see what a viewer sent. What it asks of the agent is not for them:
+/// they would take it for the agent's own question and answer it.
+fn concerns_viewers(line: &Line) -> bool {
+    match line.frame().kind() {
+        FrameKind::Message { .. } | FrameKind::ControlResponse { .. } => true,
+        FrameKind::ControlRequest { .. }
+        | FrameKind::ControlCancelRequest { .. }
+        | FrameKind::UnknownControl { .. }
+        | FrameKind::KeepAlive
+        | FrameKind::Auth => false,
     }
 }
 
