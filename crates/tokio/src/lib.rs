@@ -97,3 +97,8 @@ pub fn spawn(
     let (session, events, driver) = connect(config, options, tokens)?;
     Ok((session, events, tokio::spawn(driver)))
 }
+
+/// The README's examples, compiled and run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
