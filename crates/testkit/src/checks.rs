@@ -19,6 +19,7 @@ pub(crate) struct Checks {
     delivered: BTreeSet<ByteString>,
     sends: BTreeMap<String, Option<SendState>>,
     requests: BTreeMap<String, bool>,
+    open_prompts: BTreeSet<String>,
     status: Option<Status>,
     statuses: Statuses,
     closed: bool,
@@ -151,6 +152,10 @@ impl Checks {
                 }
                 self.status = Some(status.clone());
             }
+            Event::PermissionRequested(_)
+            | Event::PermissionChanged { .. }
+            | Event::PermissionSettled { .. }
+            | Event::PermissionWithdrawn { .. } => return self.prompt(event),
             Event::Closed(_) => {
                 self.closed = true;
                 return self.all_ended();
@@ -158,6 +163,34 @@ impl Checks {
             _ => {}
         }
         Ok(())
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the other events are about something else"
+    )]
+    fn prompt(&mut self, event: &Event) -> Result<(), String> {
+        let kept = match event {
+            Event::PermissionRequested(prompt) => {
+                self.open_prompts.insert(prompt.request_id().to_string())
+            }
+            Event::PermissionChanged { request_id, .. } => {
+                self.open_prompts.contains(request_id.as_str())
+            }
+            Event::PermissionSettled { request_id, .. } => {
+                self.open_prompts.remove(request_id.as_str())
+            }
+            Event::PermissionWithdrawn { request_id } => {
+                self.open_prompts.remove(request_id.as_str());
+                true
+            }
+            _ => true,
+        };
+        if kept {
+            Ok(())
+        } else {
+            Err(format!("{event:?} about a prompt that does not stand so"))
+        }
     }
 
     pub(crate) fn timeout(

@@ -1,5 +1,13 @@
 //! Nothing is lost on the read side, nothing comes twice, and what is missing is said.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unchecked_time_subtraction,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a story that does not go as told fails here, and that is what it is for"
+)]
+
 use attache_protocol::{
     io::{Effect, NetworkFailure, Refusal},
     viewer::{GapCause, History, Source, Status, ViewerConfig},
@@ -484,4 +492,39 @@ fn a_link_that_cannot_be_reopened_loses_nothing_once_it_can() {
     world.run_for(secs(120));
     assert_eq!(world.messages(), ids(0..400));
     assert!(world.gaps().is_empty());
+}
+
+#[test]
+fn a_list_that_repeats_itself_is_left() {
+    let mut world = live();
+    world.cut();
+    for page in [
+        r#"{"data":[{"type":"assistant","uuid":"u1"}],"has_more":true,"first_id":"u1","last_id":"u1"}"#,
+        r#"{"data":[{"type":"assistant"}],"has_more":true}"#,
+    ] {
+        world.server().every_list(HttpPlan::Garbage(page));
+        world.run_for(secs(300));
+        assert_eq!(*world.status(), Status::Live, "{page}");
+        assert!(world.pages().len() < 100, "{} pages", world.pages().len());
+        world.cut();
+        world.run_for(secs(300));
+    }
+}
+
+#[test]
+fn a_message_that_comes_before_the_page_that_holds_it_is_not_overtaken() {
+    let mut world = live();
+    for round in 0..20 {
+        world.cut();
+        world.server().http_delay = millis(round * 30);
+        for step in 0..10 {
+            world.server().say("assistant", &format!("r{round}s{step}"));
+            world.run_for(millis(70));
+        }
+        world.run_for(secs(15));
+    }
+    let expected: Vec<String> = std::iter::once("u0".to_owned())
+        .chain((0..20).flat_map(|round| (0..10).map(move |step| format!("r{round}s{step}"))))
+        .collect();
+    assert_eq!(world.messages(), expected);
 }

@@ -1,5 +1,13 @@
 //! The end: asked for, agreed, or imposed.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unchecked_time_subtraction,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a story that does not go as told fails here, and that is what it is for"
+)]
+
 use attache_protocol::{
     frame::control::Fields,
     io::{Effect, Input, SocketEnding, Token, TokenRefusal},
@@ -300,4 +308,17 @@ fn a_close_overtakes_an_attempt_that_hangs() {
             .effects()
             .any(|effect| matches!(effect, Effect::AbortSocket { .. }))
     );
+}
+
+#[test]
+fn a_link_that_breaks_while_closing_is_closed_as_asked() {
+    let mut world = World::new(config());
+    world.server().answers_close = false;
+    world.connect();
+    world.run_until_live();
+    world.close();
+    world.cut();
+    world.run_for(secs(3));
+    assert_over(&mut world);
+    assert_eq!(world.opens().len(), 1);
 }

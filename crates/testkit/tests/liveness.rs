@@ -1,5 +1,13 @@
 //! Dead links, slow readers, forced reconnects, silent agents.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unchecked_time_subtraction,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a story that does not go as told fails here, and that is what it is for"
+)]
+
 use attache_protocol::{
     io::{Effect, Input, NetworkFailure, SocketEnding},
     viewer::{Event, ReconnectError, Status},
@@ -250,4 +258,19 @@ fn a_session_started_with_a_prompt_owes_an_answer_from_the_start() {
     world.connect();
     world.run_for(secs(65));
     assert_eq!(world.opens().len(), 2);
+}
+
+#[test]
+fn a_forced_reconnect_cuts_a_long_wait_short() {
+    let mut world = live();
+    world.server().go_down();
+    world.run_for(secs(3600));
+    world.server().come_up();
+    world.run_until(secs(120), |world| {
+        matches!(world.status(), Status::Waiting { .. })
+    });
+    let before = world.elapsed();
+    world.reconnect().unwrap();
+    world.run_until_live();
+    assert!(world.elapsed() - before < secs(1));
 }

@@ -1,5 +1,13 @@
 //! Requests to the agent, and its requests to us: one id, one outcome, never too late.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unchecked_time_subtraction,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a story that does not go as told fails here, and that is what it is for"
+)]
+
 use attache_protocol::{
     frame::{RawJson, control::Fields},
     viewer::{RequestError, RequestOutcome},
@@ -231,4 +239,23 @@ fn requests_of_the_past_are_not_answered_again() {
     world.connect();
     world.run_for(secs(10));
     assert!(world.server().received().is_empty());
+}
+
+#[test]
+fn our_own_initialize_is_no_business_of_the_application() {
+    for answers in [true, false] {
+        let mut config = config();
+        config.initialize = true;
+        let mut world = World::new(config);
+        world.server().answers_requests = answers;
+        world.connect();
+        world.run_for(secs(120));
+        assert_eq!(world.server().received_of("control_request").len(), 1);
+        assert!(
+            !world
+                .events()
+                .any(|event| matches!(event, attache_protocol::viewer::Event::Request { .. }))
+        );
+        assert_eq!(*world.status(), attache_protocol::viewer::Status::Live);
+    }
 }

@@ -1,5 +1,13 @@
 //! Nothing is lost on the write side: one id, one order, one end.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unchecked_time_subtraction,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a story that does not go as told fails here, and that is what it is for"
+)]
+
 use attache_protocol::{
     frame::RawJson,
     io::NetworkFailure,
@@ -285,4 +293,28 @@ fn a_server_that_fails_for_hours_loses_no_message() {
     world.run_for(secs(120));
     let expected: Vec<&str> = ids.iter().map(MessageId::as_str).collect();
     assert_eq!(world.server().stored(), expected);
+}
+
+#[test]
+fn a_token_source_that_fails_meanwhile_does_not_lose_a_message() {
+    for plan in [
+        TokenPlan::Refuse(attache_protocol::io::TokenRefusal::Unavailable),
+        TokenPlan::Never,
+    ] {
+        let mut world = live();
+        world.server().next_post(HttpPlan::Status(401, None));
+        world.tokens().always(plan.clone());
+        let id = world.send("hello");
+        world.run_for(secs(40));
+        world.tokens().always(TokenPlan::Give("second"));
+        world.run_for(secs(300));
+        assert!(
+            matches!(
+                world.send_states(&id).last(),
+                Some(SendState::Accepted | SendState::Rejected(SendRejection::Unauthorized))
+            ),
+            "{plan:?}: {:?}",
+            world.send_states(&id)
+        );
+    }
 }

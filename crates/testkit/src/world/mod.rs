@@ -1,5 +1,7 @@
 //! The world: a viewer, its server, the link between them, and time.
 
+mod run;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt::Display,
@@ -8,7 +10,7 @@ use std::{
 
 use attache_protocol::{
     frame::{RequestId, control::Fields},
-    io::{Effect, HttpRequestId, Input, SocketId},
+    io::{HttpRequestId, Input, SocketId},
     time::Timestamp,
     viewer::{
         ConnectError, Content, DecideError, Decision, MessageId, ReconnectError, RequestError,
@@ -17,16 +19,9 @@ use attache_protocol::{
 };
 
 use crate::{
-    agenda::{Agenda, Happening},
-    checks::Checks,
-    record::Call,
-    server::{Outgoing, Server},
-    token::{TokenPlan, TokenSource, token},
+    agenda::Agenda, checks::Checks, record::Call, server::Server, token::TokenSource,
     transcript::Transcript,
 };
-
-/// More steps than this without an end are taken for a loop.
-const STEP_LIMIT: usize = 2_000_000;
 
 /// A viewer in a world of its own.
 ///
@@ -307,184 +302,6 @@ impl World {
     /// The viewer itself.
     pub fn viewer(&self) -> &Viewer {
         &self.viewer
-    }
-
-    fn run(&mut self, end: Timestamp, reached: impl Fn(&Self) -> bool) -> bool {
-        for _ in 0..STEP_LIMIT {
-            self.settle();
-            if reached(self) {
-                return true;
-            }
-            let deadline = self.viewer.poll_timeout().map(|(at, _)| at);
-            let planned = self.agenda.next_at();
-            let next = match (planned, deadline) {
-                (Some(planned), Some(deadline)) => planned.min(deadline),
-                (Some(next), None) | (None, Some(next)) => next,
-                (None, None) => return false,
-            };
-            if next > end {
-                return false;
-            }
-            self.now = self.now.max(next);
-            match self.agenda.pop_due(self.now) {
-                Some(happening) => self.happen(happening),
-                None => self.timeout(),
-            }
-        }
-        self.fail(&"the story does not come to rest");
-    }
-
-    fn happen(&mut self, happening: Happening) {
-        match happening {
-            Happening::FromSocket(id, input) => self.unread.push_back((id, input)),
-            Happening::Answer(input) => {
-                let wanted = match &input {
-                    Input::SocketOpened { id } => self
-                        .sockets
-                        .get_mut(id)
-                        .map(|life| *life = SocketLife::Open)
-                        .is_some(),
-                    Input::SocketRefused { id, .. } => self.sockets.remove(id).is_some(),
-                    Input::HttpAnswered { id, .. } | Input::HttpFailed { id, .. } => {
-                        let before = self.calls.len();
-                        self.calls.retain(|call| call != id);
-                        self.calls.len() < before
-                    }
-                    Input::TokenFetched { .. }
-                    | Input::TokenRefused { .. }
-                    | Input::SocketBytes { .. }
-                    | Input::SocketText { .. }
-                    | Input::SocketBinary { .. }
-                    | Input::SocketPing { .. }
-                    | Input::SocketPong { .. }
-                    | Input::SocketClosed { .. }
-                    | Input::Woke => true,
-                };
-                if wanted {
-                    self.feed(input);
-                }
-            }
-        }
-    }
-
-    /// Carries everything out that can be done without time passing.
-    #[track_caller]
-    fn settle(&mut self) {
-        loop {
-            self.drain();
-            self.hand_over();
-            if !self.read_one() {
-                break;
-            }
-        }
-    }
-
-    /// Hands the viewer the next input from its socket if it wants to read.
-    fn read_one(&mut self) -> bool {
-        if !self.viewer.wants_read() {
-            return false;
-        }
-        let Some((id, input)) = self.unread.pop_front() else {
-            return false;
-        };
-        if self.sockets.get(&id) == Some(&SocketLife::Open) {
-            if matches!(input, Input::SocketClosed { .. }) {
-                self.sockets.remove(&id);
-            }
-            self.checks.input(&input);
-            self.record(Call::Input(input.clone()));
-            self.viewer.handle_input(self.now, input);
-        }
-        true
-    }
-
-    fn drain(&mut self) {
-        let was_closed = self.checks.is_closed();
-        while let Some(effect) = self.viewer.poll_effect() {
-            self.transcript.effect(self.now, &effect);
-            if was_closed {
-                self.fail(&format_args!("{effect:?} after Closed"));
-            }
-            let check = self.checks.effect(&effect);
-            self.expect(check);
-            self.carry_out(effect);
-        }
-        if self.reading == Reading::NotAtAll {
-            return;
-        }
-        while let Some(event) = self.viewer.poll_event() {
-            let check = self.checks.event(&event);
-            self.transcript.event(self.now, event);
-            self.expect(check);
-        }
-    }
-
-    fn carry_out(&mut self, effect: Effect) {
-        match effect {
-            Effect::FetchToken { id, .. } => {
-                let answer = match self.tokens.ask() {
-                    TokenPlan::Give(name) => Input::TokenFetched {
-                        id,
-                        token: token(name),
-                    },
-                    TokenPlan::Refuse(refusal) => Input::TokenRefused { id, refusal },
-                    TokenPlan::Never => return,
-                };
-                self.agenda
-                    .plan(self.now, self.latency, Happening::Answer(answer));
-            }
-            Effect::OpenSocket { id, request } => {
-                self.sockets.insert(id, SocketLife::Attempted);
-                self.server.upgrade(id, &request);
-            }
-            Effect::SendText { id, text } => self.server.take_text(id, &text),
-            Effect::SendPing { id, payload } => self.server.take_ping(id, payload),
-            Effect::CloseSocket { id, code } => self.server.take_close(id, code),
-            Effect::AbortSocket { id } => {
-                self.sockets.remove(&id);
-                self.agenda.lose(id);
-                self.server.abort(id);
-            }
-            Effect::SendHttp { id, request } => {
-                self.calls.push(id);
-                self.server.take_http(id, &request);
-            }
-            Effect::CancelHttp { id } => self.calls.retain(|call| *call != id),
-        }
-    }
-
-    fn hand_over(&mut self) {
-        for (outgoing, extra) in self.server.take_outgoing() {
-            let delay = self.latency + extra;
-            match outgoing {
-                Outgoing::OverSocket(id, input) => {
-                    self.agenda
-                        .plan(self.now, delay, Happening::FromSocket(id, input));
-                }
-                Outgoing::Answer(input) => {
-                    self.agenda.plan(self.now, delay, Happening::Answer(input));
-                }
-                Outgoing::Break(id, input) => {
-                    self.agenda.lose(id);
-                    self.agenda
-                        .plan(self.now, Duration::ZERO, Happening::FromSocket(id, input));
-                }
-                Outgoing::Freeze(id) => self.agenda.lose(id),
-            }
-        }
-    }
-
-    #[track_caller]
-    fn requested(
-        &mut self,
-        result: Result<RequestId, RequestError>,
-    ) -> Result<RequestId, RequestError> {
-        if let Ok(id) = &result {
-            let check = self.checks.requested(id.as_str());
-            self.expect(check);
-        }
-        self.settle();
-        result
     }
 
     fn record(&mut self, call: Call) {

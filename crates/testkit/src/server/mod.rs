@@ -1,0 +1,352 @@
+//! The scripted server: a session's log, its subscribers, and everything that can go wrong with them.
+
+mod desk;
+mod log;
+mod plan;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use attache_protocol::{
+    ByteString, Bytes,
+    io::{Input, NetworkFailure, Refusal, SocketEnding, SocketId, Token},
+};
+use serde_json::{Value, json};
+
+use crate::token::token;
+use log::Log;
+use plan::Plans;
+
+pub use plan::{HttpPlan, Upgrade};
+
+/// What came in over a socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Over which one.
+    pub socket: SocketId,
+    /// What: one frame.
+    pub frame: ByteString,
+}
+
+/// How things stand with one socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    Up,
+    /// Nothing passes and nobody is told.
+    Frozen,
+}
+
+/// A session on a server, with one subscriber at a time.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each names a habit that a story may change"
+)]
+#[derive(Clone, Debug)]
+pub struct Server {
+    session: String,
+    log: Log,
+    lines: BTreeMap<SocketId, Line>,
+    open_prompts: BTreeMap<String, ByteString>,
+    received: Vec<Received>,
+    posted: Vec<String>,
+    upgrades: Plans<Upgrade>,
+    posts: Plans<HttpPlan>,
+    lists: Plans<HttpPlan>,
+    accepted_token: Option<Token>,
+    outgoing: Vec<(Outgoing, Duration)>,
+    /// How often a posted message comes back on the stream. 1.
+    pub echoes: usize,
+    /// Whether answers to prompts come back on the stream.
+    pub echoes_answers: bool,
+    /// Whether pings are answered.
+    pub answers_pings: bool,
+    /// Whether a closing handshake is completed.
+    pub answers_close: bool,
+    /// Whether the agent answers requests such as `interrupt`.
+    pub answers_requests: bool,
+    /// Whether open prompts are sent again to whoever subscribes.
+    pub repeats_prompts: bool,
+    /// How much later than usual HTTP calls are answered.
+    pub http_delay: Duration,
+}
+
+/// What the server hands to the network.
+#[derive(Clone, Debug)]
+pub(crate) enum Outgoing {
+    OverSocket(SocketId, Input),
+    Answer(Input),
+    /// The socket breaks: what is on its way over it is lost.
+    Break(SocketId, Input),
+    /// The socket falls silent: what is on its way over it is lost.
+    Freeze(SocketId),
+}
+
+impl Server {
+    pub(crate) fn new(session: String) -> Self {
+        Self {
+            session,
+            log: Log::default(),
+            lines: BTreeMap::new(),
+            open_prompts: BTreeMap::new(),
+            received: Vec::new(),
+            posted: Vec::new(),
+            upgrades: Plans::usually(Upgrade::Accept),
+            posts: Plans::usually(HttpPlan::Serve),
+            lists: Plans::usually(HttpPlan::Serve),
+            accepted_token: None,
+            outgoing: Vec::new(),
+            echoes: 1,
+            echoes_answers: true,
+            answers_pings: true,
+            answers_close: true,
+            answers_requests: true,
+            repeats_prompts: true,
+            http_delay: Duration::ZERO,
+        }
+    }
+
+    // What the agent and other viewers say.
+
+    /// A message of this type under this id: stored, and sent to whoever is subscribed.
+    pub fn say(&mut self, type_name: &str, uuid: &str) {
+        self.emit(
+            &json!({
+                "type": type_name,
+                "uuid": uuid,
+                "message": {"role": type_name, "content": [{"type": "text", "text": uuid}]},
+            })
+            .to_string(),
+        );
+    }
+
+    /// Any frame: stored under an id if it is of the stored kind, and sent.
+    pub fn emit(&mut self, frame: &str) {
+        let frame = self.store(frame);
+        self.broadcast(&frame);
+    }
+
+    /// A frame that is stored although nobody is told.
+    pub fn store_unseen(&mut self, frame: &str) {
+        self.store(frame);
+    }
+
+    /// Bytes as they are, to whoever is subscribed. Nothing is stored.
+    pub fn blurt(&mut self, text: impl Into<ByteString>) {
+        self.broadcast(&text.into());
+    }
+
+    /// A binary message to whoever is subscribed.
+    pub fn blurt_binary(&mut self, bytes: &'static [u8]) {
+        for id in self.live_lines() {
+            let bytes = Bytes::from_static(bytes);
+            self.hand_over(Outgoing::OverSocket(id, Input::SocketBinary { id, bytes }));
+        }
+    }
+
+    /// The agent asks for permission to run `command`.
+    pub fn ask(&mut self, request_id: &str, command: &str) {
+        let frame = json!({
+            "type": "control_request",
+            "request_id": request_id,
+            "request": {
+                "subtype": "can_use_tool",
+                "tool_name": "Bash",
+                "input": {"command": command},
+                "tool_use_id": format!("toolu_{request_id}"),
+            },
+        })
+        .to_string();
+        self.open_prompts
+            .insert(request_id.to_owned(), frame.clone().into());
+        self.emit(&frame);
+    }
+
+    /// The agent no longer wants an answer.
+    pub fn cancel(&mut self, request_id: &str) {
+        self.open_prompts.remove(request_id);
+        self.emit(&json!({"type": "control_cancel_request", "request_id": request_id}).to_string());
+    }
+
+    /// Another viewer answers a prompt.
+    pub fn answer_by_another(&mut self, request_id: &str) {
+        self.open_prompts.remove(request_id);
+        self.emit(
+            &json!({
+                "type": "control_response",
+                "response": {
+                    "subtype": "success",
+                    "request_id": request_id,
+                    "response": {"behavior": "deny", "message": "no"},
+                },
+            })
+            .to_string(),
+        );
+    }
+
+    /// The agent answers a request of the viewer's.
+    pub fn respond(&mut self, request_id: &str, response: &Value) {
+        self.emit(
+            &json!({
+                "type": "control_response",
+                "response": {
+                    "subtype": "success", "request_id": request_id, "response": response,
+                },
+            })
+            .to_string(),
+        );
+    }
+
+    /// Everything stored so far is no longer retained.
+    pub fn forget_everything(&mut self) {
+        self.log.clear();
+    }
+
+    // What happens to the link.
+
+    /// The open socket is reset.
+    pub fn reset(&mut self) {
+        self.end_lines(&SocketEnding::Lost(NetworkFailure::Reset));
+    }
+
+    /// The open socket ends for this reason, without a close frame.
+    pub fn lose(&mut self, failure: NetworkFailure) {
+        self.end_lines(&SocketEnding::Lost(failure));
+    }
+
+    /// The server closes the socket.
+    pub fn close(&mut self, code: u16, reason: &'static str) {
+        let ending = SocketEnding::CloseFrame {
+            code,
+            reason: reason.into(),
+        };
+        for id in self.live_lines() {
+            self.lines.remove(&id);
+            let ending = ending.clone();
+            self.hand_over(Outgoing::OverSocket(id, Input::SocketClosed { id, ending }));
+        }
+    }
+
+    /// The open socket goes silent in both directions, and nobody is told.
+    pub fn freeze(&mut self) {
+        for id in self.live_lines() {
+            self.lines.insert(id, Line::Frozen);
+            self.hand_over(Outgoing::Freeze(id));
+        }
+    }
+
+    /// Nobody can reach the server any more; open sockets are reset.
+    pub fn go_down(&mut self) {
+        self.reset();
+        self.every_upgrade(Upgrade::Refuse(Refusal::Network(NetworkFailure::Refused)));
+        self.every_post(HttpPlan::Fail(NetworkFailure::Refused));
+        self.every_list(HttpPlan::Fail(NetworkFailure::Refused));
+    }
+
+    /// Everything works again, whatever was planned.
+    pub fn come_up(&mut self) {
+        self.upgrades = Plans::usually(Upgrade::Accept);
+        self.posts = Plans::usually(HttpPlan::Serve);
+        self.lists = Plans::usually(HttpPlan::Serve);
+    }
+
+    /// Plans how the next unplanned attempt to subscribe ends.
+    pub fn next_upgrade(&mut self, plan: Upgrade) {
+        self.upgrades.next(plan);
+    }
+
+    /// Sets how every unplanned attempt ends.
+    pub fn every_upgrade(&mut self, plan: Upgrade) {
+        self.upgrades.always(plan);
+    }
+
+    /// Plans how the next unplanned post ends.
+    pub fn next_post(&mut self, plan: HttpPlan) {
+        self.posts.next(plan);
+    }
+
+    /// Sets how every unplanned post ends.
+    pub fn every_post(&mut self, plan: HttpPlan) {
+        self.posts.always(plan);
+    }
+
+    /// Plans how the next unplanned page of history ends.
+    pub fn next_list(&mut self, plan: HttpPlan) {
+        self.lists.next(plan);
+    }
+
+    /// Sets how every unplanned page ends.
+    pub fn every_list(&mut self, plan: HttpPlan) {
+        self.lists.always(plan);
+    }
+
+    /// From now on only the token of this name is good.
+    pub fn accept_only(&mut self, name: &str) {
+        self.accepted_token = Some(token(name));
+    }
+
+    // What it has seen.
+
+    /// Frames that came over sockets, in order.
+    pub fn received(&self) -> &[Received] {
+        &self.received
+    }
+
+    /// Frames of this type that came over sockets.
+    pub fn received_of(&self, type_name: &str) -> Vec<Value> {
+        self.received
+            .iter()
+            .filter_map(|received| serde_json::from_str::<Value>(&received.frame).ok())
+            .filter(|frame| frame["type"] == type_name)
+            .collect()
+    }
+
+    /// The `uuid`s of all posted messages, in the order they came, repetitions included.
+    pub fn posted(&self) -> &[String] {
+        &self.posted
+    }
+
+    /// The `uuid`s of everything stored.
+    pub fn stored(&self) -> Vec<&str> {
+        self.log.ids().collect()
+    }
+
+    /// How many sockets are open, silent ones included.
+    pub fn open_sockets(&self) -> usize {
+        self.lines.len()
+    }
+
+    pub(crate) fn take_outgoing(&mut self) -> Vec<(Outgoing, Duration)> {
+        std::mem::take(&mut self.outgoing)
+    }
+
+    /// Keeps a frame if it is of the stored kind, under an id of its own if it has none.
+    fn store(&mut self, frame: &str) -> ByteString {
+        self.log.store(frame)
+    }
+
+    fn broadcast(&mut self, text: &ByteString) {
+        for id in self.live_lines() {
+            let text = text.clone();
+            self.hand_over(Outgoing::OverSocket(id, Input::SocketText { id, text }));
+        }
+    }
+
+    fn end_lines(&mut self, ending: &SocketEnding) {
+        for id in self.live_lines() {
+            self.lines.remove(&id);
+            let ending = ending.clone();
+            self.hand_over(Outgoing::Break(id, Input::SocketClosed { id, ending }));
+        }
+    }
+
+    fn live_lines(&self) -> Vec<SocketId> {
+        self.lines
+            .iter()
+            .filter(|(_, line)| **line == Line::Up)
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    fn hand_over(&mut self, outgoing: Outgoing) {
+        self.outgoing.push((outgoing, Duration::ZERO));
+    }
+}
