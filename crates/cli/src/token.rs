@@ -2,6 +2,7 @@
 
 use std::{fs, io, path::PathBuf};
 
+use attache_driver::request::InvalidRequest;
 use attache_protocol::io::{Token, TokenReason, TokenRefusal};
 use attache_tokio::TokenSource;
 
@@ -47,6 +48,7 @@ impl Tokens {
         if token.expose().is_empty() {
             return Err(Failure::usage(format!("no token: {origin}")));
         }
+        checked(&token).map_err(|error| Failure::usage(format!("the token: {error}")))?;
         Ok(Self::Fixed(token))
     }
 
@@ -56,13 +58,16 @@ impl Tokens {
             Self::Fixed(token) => Ok(token.clone()),
             Self::File(file) => {
                 let token = Token::new(fs::read_to_string(file)?);
-                if token.expose().is_empty() {
-                    return Err(io::Error::other("the file is empty"));
-                }
+                checked(&token).map_err(io::Error::other)?;
                 Ok(token)
             }
         }
     }
+}
+
+/// Whether a header can carry `token`.
+fn checked(token: &Token) -> Result<(), InvalidRequest> {
+    attache_driver::request::bearer(token).map(drop)
 }
 
 impl TokenSource for Tokens {

@@ -38,6 +38,7 @@ impl<O: Write, N: Write> Face for Counter<O, N> {
     fn event(&mut self, event: &Event, now: Moment) -> io::Result<()> {
         match event {
             Event::Message(message) => self.count.message(&message.frame, now.instant),
+            Event::Status(Status::Live) => writeln!(self.notes, "connected")?,
             Event::Status(Status::Waiting { cause, .. }) => {
                 writeln!(self.notes, "not connected: {cause}")?;
             }

@@ -1,9 +1,6 @@
 //! `attach` as a person sees it, and `--count`.
 
-use crate::{
-    program::{Running, finish},
-    server::Server,
-};
+use crate::{program::Running, server::Server};
 
 const START: &str =
     r#"{"type":"stream_event","event":{"type":"message_start","message":{"id":"m1"}}}"#;
@@ -52,8 +49,11 @@ async fn a_count_is_one_line() {
     for _ in 0..3 {
         server.say(RESULT).await;
     }
+    let mut command = server.command(&["attach", "SESSION", "--watch", "--count"]);
+    let mut attached = Running::start(&mut command);
+    attached.note(|line| line == "connected").await;
     server.relay.archive(&server.session).await.unwrap();
-    let run = finish(&mut server.command(&["attach", "SESSION", "--watch", "--count"])).await;
+    let run = attached.end().await;
     run.ends_with(0);
     assert_eq!(run.stdout.lines().count(), 1, "{run:?}");
     assert!(run.stdout.starts_with("3 messages, "), "{run:?}");

@@ -35,7 +35,7 @@ async fn a_token_does_not_travel_unencrypted_to_another_machine() {
 #[tokio::test]
 async fn a_wrong_token_is_3_and_a_wrong_session_is_4() {
     let mut tokens = tempfile::NamedTempFile::new().unwrap();
-    writeln!(tokens, "# for the test\nright-token").unwrap();
+    writeln!(tokens, "#\nright-token").unwrap();
     let file = tokens.path().to_str().unwrap();
     let mut relay = Running::start(&mut attache(&["relay", "--token-file", file]));
     let line = relay.line(|line| line.starts_with("listening on ")).await;
@@ -63,8 +63,10 @@ async fn a_wrong_token_is_3_and_a_wrong_session_is_4() {
     finish_with(&mut command, b"right-token\n")
         .await
         .ends_with(0);
-    let comment_is_no_token = finish_with(&mut command, b"# for the test\n").await;
-    comment_is_no_token.ends_with(3);
+    finish_with(&mut command, b"#\n").await.ends_with(3);
+    let unusable = finish_with(&mut command, b"two words\n").await;
+    unusable.fails_in_one_line(2, "token");
+    assert!(!unusable.stderr.contains("words"));
 }
 
 #[tokio::test]
@@ -100,9 +102,10 @@ async fn a_session_whose_last_turn_failed_is_5() {
     server
         .say(r#"{"type":"result","subtype":"success","is_error":true,"result":"overloaded"}"#)
         .await;
+    let mut attached = Running::start(&mut server.command(&["attach", "SESSION", "--watch"]));
+    attached.note(|line| line == "connected").await;
     server.relay.archive(&server.session).await.unwrap();
-    let run = finish(&mut server.command(&["attach", "SESSION", "--watch"])).await;
-    run.ends_with(5);
+    attached.end().await.ends_with(5);
 }
 
 #[cfg(unix)]

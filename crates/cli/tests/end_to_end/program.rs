@@ -6,8 +6,8 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines},
-    process::{Child, ChildStdin, ChildStdout, Command},
+    io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader, Lines},
+    process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
     time::timeout,
 };
 
@@ -84,18 +84,21 @@ impl Finished {
 
 /// A run that is talked to.
 pub(crate) struct Running {
-    pub(crate) child: Child,
+    child: Child,
     stdin: Option<ChildStdin>,
     stdout: Lines<BufReader<ChildStdout>>,
+    stderr: Lines<BufReader<ChildStderr>>,
+    notes: String,
 }
 
 impl Running {
     pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command.stdin(Stdio::piped()).spawn().expect("it starts");
-        let stdout = BufReader::new(child.stdout.take().unwrap()).lines();
         Self {
             stdin: child.stdin.take(),
-            stdout,
+            stdout: BufReader::new(child.stdout.take().unwrap()).lines(),
+            stderr: BufReader::new(child.stderr.take().unwrap()).lines(),
+            notes: String::new(),
             child,
         }
     }
@@ -111,18 +114,17 @@ impl Running {
         self.stdin = None;
     }
 
-    /// Reads lines until one that `wanted` likes.
+    /// Reads lines of stdout until one that `wanted` likes.
     pub(crate) async fn line(&mut self, wanted: impl Fn(&str) -> bool) -> String {
-        let search = async {
-            loop {
-                let line = self.stdout.next_line().await.unwrap();
-                let line = line.expect("it still writes");
-                if wanted(&line) {
-                    return line;
-                }
-            }
-        };
-        timeout(LIMIT, search).await.expect("in time")
+        find(&mut self.stdout, wanted).await.0
+    }
+
+    /// Reads lines of stderr until one that `wanted` likes.
+    pub(crate) async fn note(&mut self, wanted: impl Fn(&str) -> bool) {
+        let (line, before) = find(&mut self.stderr, wanted).await;
+        self.notes.push_str(&before);
+        self.notes.push_str(&line);
+        self.notes.push('\n');
     }
 
     /// Presses Ctrl-C.
@@ -133,27 +135,53 @@ impl Running {
         assert!(pressed.unwrap().success());
     }
 
-    /// Waits for the end: exit code, and what is left on stdout and stderr.
+    /// Waits for the end: exit code, what is left on stdout, and all of stderr.
     pub(crate) async fn end(mut self) -> Finished {
-        let mut stderr_pipe = self.child.stderr.take().unwrap();
         let work = async {
-            let mut stdout = String::new();
-            let mut stderr = String::new();
-            let read_out = async {
-                while let Some(line) = self.stdout.next_line().await.unwrap() {
-                    stdout.push_str(&line);
-                    stdout.push('\n');
-                }
-            };
-            let read_err = stderr_pipe.read_to_string(&mut stderr);
-            let (status, (), read) = tokio::join!(self.child.wait(), read_out, read_err);
-            read.unwrap();
+            let (status, stdout, stderr) = tokio::join!(
+                self.child.wait(),
+                rest(&mut self.stdout),
+                rest(&mut self.stderr)
+            );
             Finished {
                 code: status.unwrap().code(),
                 stdout,
-                stderr,
+                stderr: self.notes + &stderr,
             }
         };
         timeout(LIMIT, work).await.expect("in time")
     }
+}
+
+/// The first line that `wanted` likes, and what came before it.
+async fn find<R: AsyncRead + Unpin>(
+    lines: &mut Lines<BufReader<R>>,
+    wanted: impl Fn(&str) -> bool,
+) -> (String, String) {
+    let mut before = String::new();
+    let search = async {
+        loop {
+            let line = lines.next_line().await.unwrap();
+            let line = line.unwrap_or_else(|| panic!("it ended after {before}"));
+            if wanted(&line) {
+                return line;
+            }
+            before.push_str(&line);
+            before.push('\n');
+        }
+    };
+    let line = timeout(LIMIT, search).await;
+    match line {
+        Ok(line) => (line, before),
+        Err(_) => panic!("only this came in time: {before}"),
+    }
+}
+
+async fn rest<R: AsyncRead + Unpin>(lines: &mut Lines<BufReader<R>>) -> String {
+    let mut text = String::new();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
 }
