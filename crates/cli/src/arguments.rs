@@ -73,11 +73,12 @@ pub(crate) struct Relay {
 /// Which server, and how to get there.
 #[derive(Args, Debug, Clone)]
 pub(crate) struct Connection {
-    /// The server's base URL, such as https://relay.example
     #[arg(
         long,
+        help = "The server's base URL, such as https://relay.example",
         value_name = "URL",
         env = "ATTACHE_BASE_URL",
+        hide_env_values = true,
         help_heading = "Connection"
     )]
     #[arg(value_parser = NonEmptyStringValueParser::new())]
@@ -87,6 +88,7 @@ pub(crate) struct Connection {
         long,
         value_name = "ID",
         env = "ATTACHE_ORG",
+        hide_env_values = true,
         help_heading = "Connection"
     )]
     #[arg(value_parser = organization)]

@@ -38,7 +38,9 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if let Failure::Told { message, .. } = &failure {
-                let _ = writeln!(io::stderr(), "attache: {message}");
+                // Whatever went into it: it stays on one line.
+                let line = render::one_line(message, usize::MAX);
+                let _ = writeln!(io::stderr(), "attache: {line}");
             }
             failure.exit_code()
         }

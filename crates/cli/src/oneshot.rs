@@ -11,6 +11,7 @@ use attache_protocol::{
     viewer::{Content, Decision, Event, History, RequestOutcome, SendState, SettledBy},
 };
 use attache_tokio::{Events, Session};
+use tokio::time::timeout_at;
 
 use crate::{
     api::Api,
@@ -100,35 +101,31 @@ async fn within(
     waiting_for: &str,
     act: impl AsyncFnOnce(&mut Attached) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let work = async {
-        // A session that is not there may come back, so a viewer tries for a while. Here nobody wants
-        // to wait for that.
-        let api = Api::new(&options.connection, tokens.clone(), options.patience)?;
-        let path = format!("/v1/sessions/{}", options.session.v1());
-        api.check(path, &format!("session {}", options.session))
-            .await?;
-        let mut config = options.connection.viewer_config(options.session.clone());
-        config.history = history;
-        let (session, events, _driver) =
-            attache_tokio::spawn(config, options.connection.options()?, tokens)?;
-        let mut attached = Attached {
-            id: options.session.clone(),
-            session,
-            events,
-            prompts: OpenPrompts::default(),
-        };
-        let result = act(&mut attached).await;
-        let _ = attached.session.close().await;
-        result
-    };
-    // The goodbye at the end has a limit of its own.
     let limit = options.patience.timeout.min(Duration::from_secs(1 << 30));
-    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
-        let session = &options.session;
-        Err(Failure::timed_out(format!(
-            "session {session}: {waiting_for}"
-        )))
-    })
+    let deadline = tokio::time::Instant::now() + limit;
+    let timed_out = || Failure::timed_out(format!("session {}: {waiting_for}", options.session));
+    // A session that is not there may come back, so a viewer tries for a while. Here nobody wants to
+    // wait for that.
+    let api = Api::new(&options.connection, tokens.clone(), options.patience)?;
+    let path = format!("/v1/sessions/{}", options.session.v1());
+    api.check(path, &format!("session {}", options.session))
+        .await?;
+    let mut config = options.connection.viewer_config(options.session.clone());
+    config.history = history;
+    let (session, events, _driver) =
+        attache_tokio::spawn(config, options.connection.options()?, tokens)?;
+    let mut attached = Attached {
+        id: options.session.clone(),
+        session,
+        events,
+        prompts: OpenPrompts::default(),
+    };
+    let result = timeout_at(deadline, act(&mut attached))
+        .await
+        .unwrap_or_else(|_| Err(timed_out()));
+    // The goodbye has a limit of its own, and changes nothing about the outcome.
+    let _ = attached.session.close().await;
+    result
 }
 
 struct Attached {

@@ -1,6 +1,6 @@
 //! Whether the agent is at work, as far as its messages tell.
 
-use attache_protocol::frame::Frame;
+use attache_protocol::frame::{Frame, message::System};
 
 /// Follows the turns of a conversation.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -36,6 +36,13 @@ impl Activity {
                     Some(_) => LastTurn::Succeeded,
                     None => LastTurn::Unknown,
                 };
+            }
+            "system" => {
+                if let Some(System::SessionStateChanged(changed)) = frame.as_system()
+                    && &*changed.state == "idle"
+                {
+                    self.now = Doing::Idle;
+                }
             }
             _ => {}
         }

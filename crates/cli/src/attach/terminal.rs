@@ -37,6 +37,8 @@ pub(crate) struct Terminal<O, N> {
     transcript: Transcript<O>,
     notes: N,
     countdown: Countdown,
+    /// How many characters of a countdown stand on the current line.
+    counting: usize,
     watching: Watching,
     prompts: OpenPrompts,
     shown: Option<RequestId>,
@@ -81,6 +83,7 @@ impl<O: Write, N: Write> Terminal<O, N> {
             transcript: Transcript::new(out),
             notes,
             countdown,
+            counting: 0,
             watching,
             prompts: OpenPrompts::default(),
             shown: None,
@@ -99,6 +102,7 @@ impl<O: Write, N: Write> Terminal<O, N> {
     }
 
     fn note(&mut self, text: &str) -> io::Result<()> {
+        self.clear_countdown()?;
         self.transcript.finish_line()?;
         self.transcript.flush()?;
         writeln!(self.notes, "{DIM}{text}{DIM:#}")?;
@@ -146,16 +150,23 @@ impl<O: Write, N: Write> Terminal<O, N> {
             .as_secs_f64()
             .ceil();
         let text = format!("not connected: {cause}; next attempt in {left} s");
-        match self.countdown {
-            Countdown::Once => writeln!(self.notes, "{DIM}{text}{DIM:#}")?,
-            Countdown::Live => {
-                // Back to the start of the line, and clear the rest of it.
-                write!(self.notes, "\r\u{1b}[K{DIM}{text}{DIM:#}")?;
-                if left <= 0.0 {
-                    writeln!(self.notes)?;
-                }
-            }
+        if self.countdown == Countdown::Once {
+            writeln!(self.notes, "{DIM}{text}{DIM:#}")?;
+            return self.notes.flush();
         }
+        // Spaces, not escapes: they work with NO_COLOR, too.
+        let width = self.counting;
+        write!(self.notes, "\r{DIM}{text:width$}{DIM:#}")?;
+        self.counting = text.chars().count();
+        self.notes.flush()
+    }
+
+    fn clear_countdown(&mut self) -> io::Result<()> {
+        let width = std::mem::take(&mut self.counting);
+        if width == 0 {
+            return Ok(());
+        }
+        write!(self.notes, "\r{:width$}\r", "")?;
         self.notes.flush()
     }
 
@@ -325,6 +336,7 @@ enum Answer {
 impl<O: Write, N: Write> Face for Terminal<O, N> {
     fn event(&mut self, event: &Event, now: Moment) -> io::Result<()> {
         self.prompts.event(event);
+        self.clear_countdown()?;
         match event {
             Event::Status(status) => self.status(status, now)?,
             Event::Message(message) => {
@@ -344,6 +356,10 @@ impl<O: Write, N: Write> Face for Terminal<O, N> {
                 self.note("answered by another viewer")?;
                 self.prompt_gone(request_id, now);
             }
+            Event::PermissionChanged {
+                request_id,
+                state: PromptState::Answered | PromptState::Sent,
+            } => self.prompt_gone(request_id, now),
             Event::Send { state, .. } => self.send_state(state)?,
             Event::Request { outcome, .. } => self.request_outcome(outcome)?,
             Event::Gap { cause, .. } => {
@@ -383,7 +399,7 @@ impl<O: Write, N: Write> Face for Terminal<O, N> {
             return Ok(command);
         }
         if self.is_afterthought(line, now) {
-            self.note("that prompt is gone; nothing was sent")?;
+            self.note("there is no prompt to answer any more; nothing was sent")?;
             return Ok(None);
         }
         Ok(Some(Command::Send(Content::text(line))))

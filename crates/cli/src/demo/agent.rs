@@ -87,11 +87,11 @@ impl Actor {
         record: mpsc::UnboundedSender<Heard>,
     ) -> Self {
         let mut ids = Ids::new(random);
-        let greeting = Line::ordinary(frames::said(&mut ids, GREETING));
+        let greeting = [frames::said(&mut ids, GREETING), frames::idle(&mut ids)];
         Self {
             ids,
             pace,
-            urgent: VecDeque::from([greeting]),
+            urgent: greeting.map(Line::ordinary).into(),
             doing: Doing::Nothing,
             inbox: VecDeque::new(),
             cues,
@@ -281,10 +281,8 @@ impl Actor {
             asks = Some(asked);
         } else {
             let answer = if wish.contains("count") {
-                (1..=COUNT)
-                    .map(|number| number.to_string())
-                    .collect::<Vec<_>>()
-                    .join(" ")
+                let numbers: Vec<_> = (1..=COUNT).map(|number| number.to_string()).collect();
+                format!("I count until you stop me.\n{}", numbers.join(" "))
             } else {
                 format!("You said: {message}")
             };

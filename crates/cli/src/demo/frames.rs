@@ -124,6 +124,14 @@ pub(super) fn error(ids: &mut Ids, request_id: &str, error: &str) -> String {
     .to_string()
 }
 
+/// The agent waits for a person.
+pub(super) fn idle(ids: &mut Ids) -> String {
+    json!({
+        "type": "system", "uuid": ids.uuid(), "subtype": "session_state_changed", "state": "idle",
+    })
+    .to_string()
+}
+
 /// The end of a turn.
 pub(super) fn result(ids: &mut Ids, subtype: &str, text: &str) -> String {
     json!({
@@ -170,6 +178,7 @@ mod tests {
             success(&mut ids, "r", &json!({})),
             error(&mut ids, "r", "no"),
             result(&mut ids, "success", "done"),
+            idle(&mut ids),
         ]);
         let mut uuids = std::collections::BTreeSet::new();
         for text in frames {

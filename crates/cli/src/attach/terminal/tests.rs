@@ -72,6 +72,10 @@ fn y_n_and_a_reason_answer_the_oldest_prompt() {
         state: PromptState::Sent,
     };
     terminal.event(&sent, at(1)).unwrap();
+    assert_eq!(
+        terminal.line("y!!", at(1)).unwrap(),
+        Some(Command::Send(Content::text("y!!")))
+    );
     let answer = decision(terminal.line("n not now", at(1)).unwrap());
     assert_eq!(answer, ("b".to_owned(), Decision::deny("not now")));
 }
@@ -116,7 +120,7 @@ fn nobody_approves_by_accident_what_is_no_longer_asked() {
     };
     terminal.event(&withdrawn, at(2)).unwrap();
     assert_eq!(terminal.line("y", at(3)).unwrap(), None);
-    assert!(notes(&terminal).contains("that prompt is gone"));
+    assert!(notes(&terminal).contains("there is no prompt to answer"));
     let late = terminal.line("y", at(60)).unwrap();
     assert_eq!(late, Some(Command::Send(Content::text("y"))));
 }
@@ -160,6 +164,49 @@ fn the_connection_is_told_apart_from_the_conversation() {
         notes(&terminal),
         "connected\nnot connected: connection refused; next attempt in 4 s\n"
     );
+}
+
+#[test]
+fn a_countdown_stays_on_its_line() {
+    let mut terminal = Terminal::new(
+        Vec::new(),
+        Vec::new(),
+        Countdown::Live,
+        Watching::AndTalking,
+    );
+    let waiting = Event::Status(Status::Waiting {
+        attempt: 1,
+        next_attempt_at: Timestamp::from_origin(Duration::from_secs(12)),
+        cause: Outcome::Silence,
+    });
+    terminal.event(&waiting, at(1)).unwrap();
+    terminal.tick(at(3)).unwrap();
+    terminal.event(&Event::Status(Status::Live), at(4)).unwrap();
+    let notes = notes(&terminal);
+    let lines: Vec<_> = notes.split('\r').map(str::trim_end).collect();
+    assert_eq!(
+        lines,
+        [
+            "",
+            "not connected: no sign of life from the server; next attempt in 11 s",
+            "not connected: no sign of life from the server; next attempt in 9 s",
+            "",
+            "connected"
+        ]
+    );
+}
+
+#[test]
+fn a_second_y_is_not_sent_as_a_message() {
+    let mut terminal = terminal(Watching::AndTalking);
+    terminal.event(&asked("a"), at(0)).unwrap();
+    decision(terminal.line("y", at(1)).unwrap());
+    let answered = Event::PermissionChanged {
+        request_id: id("a"),
+        state: PromptState::Answered,
+    };
+    terminal.event(&answered, at(1)).unwrap();
+    assert_eq!(terminal.line("y", at(2)).unwrap(), None);
 }
 
 #[test]
