@@ -1,24 +1,25 @@
 //! Loading what was missed: pages of the stored log first, then what arrived meanwhile.
 
+mod held;
 mod page;
 mod position;
 mod tail;
 
-use alloc::{
-    collections::{BTreeSet, VecDeque},
-    vec::Vec,
-};
+use alloc::{collections::VecDeque, vec::Vec};
 use core::time::Duration;
 
 use bytestring::ByteString;
 
+use held::HeldFrames;
 use page::{ReadPage, read_page};
 use position::{GoOn, Position};
 use tail::Tail;
 
+pub(super) use held::{Held, HeldFrom};
+
 use super::{GapCause, History, Limits, Source};
 use crate::{
-    frame::{Frame, FrameKind},
+    frame::Frame,
     io::{HttpRequestId, HttpResponse, NetworkFailure, Token},
     policy::Profile,
     rng::Rng,
@@ -31,9 +32,7 @@ pub(super) struct CatchUp {
     opened: Opened,
     listed: Listed,
     run: Option<Run>,
-    held: VecDeque<Held>,
-    held_uuids: BTreeSet<ByteString>,
-    held_bytes: usize,
+    held: HeldFrames,
 }
 
 /// Whether a socket has been open before.
@@ -50,6 +49,7 @@ struct Run {
     after: Option<ByteString>,
     /// How many entries to ask for; fewer once a page was too large.
     entries: usize,
+    pass: Pass,
     page: Page,
     tail: Option<Tail>,
     failures: u32,
@@ -86,18 +86,13 @@ enum Listed {
     Once,
 }
 
-/// A frame that arrived while the catch-up was running.
-#[derive(Clone, Debug)]
-pub(super) struct Held {
-    pub(super) frame: Frame,
-    pub(super) link: HeldFrom,
-}
-
-/// Whether a held frame's link is still up.
+/// What is done with the frames of a page.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(super) enum HeldFrom {
-    ThisLink,
-    EarlierLink,
+enum Pass {
+    /// They come next.
+    Delivering,
+    /// The list was begun anew: what stands before the first known frame was delivered long ago.
+    Looking,
 }
 
 /// What opening a link asks for.
@@ -139,9 +134,7 @@ impl CatchUp {
             opened: Opened::Never,
             listed: Listed::Never,
             run: None,
-            held: VecDeque::new(),
-            held_uuids: BTreeSet::new(),
-            held_bytes: 0,
+            held: HeldFrames::default(),
         }
     }
 
@@ -166,6 +159,7 @@ impl CatchUp {
             source,
             after,
             entries: limits.page.max(1),
+            pass: Pass::Delivering,
             page: Page::Wanted,
             tail,
             failures: 0,
@@ -263,7 +257,7 @@ impl CatchUp {
             }
             (Ok(410), _) if run.after.is_some() && run.filled == Filled::Completely => {
                 let outcome = self.tell(GapCause::NotRetained);
-                self.start_over();
+                self.start_over(Pass::Looking);
                 outcome
             }
             (Ok(410), _) => self.give_up(GapCause::NotRetained),
@@ -310,6 +304,7 @@ impl CatchUp {
         let outcome = self.tell(cause);
         if let Some(run) = &mut self.run {
             run.page = Page::Done;
+            run.pass = Pass::Delivering;
         }
         outcome
     }
@@ -340,36 +335,17 @@ impl CatchUp {
 
     /// Keeps a frame that arrived while the run is on.
     pub(super) fn hold(&mut self, frame: Frame) {
-        self.held_bytes = self.held_bytes.saturating_add(frame.as_str().len());
-        if let Some(uuid) = frame.uuid() {
-            self.held_uuids.insert(ByteString::from(&**uuid));
-        }
-        self.held.push_back(Held {
-            frame,
-            link: HeldFrom::ThisLink,
-        });
+        self.held.push(frame);
     }
 
     /// Whether no more can be held.
     pub(super) fn is_full(&self, limits: &Limits) -> bool {
-        self.held.len() >= limits.held.max(1) || self.held_bytes >= limits.held_bytes.max(1)
+        self.held.is_full(limits)
     }
 
-    /// The log contains `frame`: the copy that is held is superfluous. A prompt that the server asks
-    /// again is kept, for being asked again says something.
+    /// The log contains `frame`.
     pub(super) fn loaded(&mut self, frame: &Frame) {
-        let Some(uuid) = frame.uuid() else { return };
-        if matches!(frame.kind(), FrameKind::ControlRequest { .. })
-            || !self.held_uuids.remove(&**uuid)
-        {
-            return;
-        }
-        let copy = |held: &Held| held.frame.uuid() == Some(uuid);
-        if let Some(place) = self.held.iter().position(copy)
-            && let Some(held) = self.held.remove(place)
-        {
-            self.held_bytes = self.held_bytes.saturating_sub(held.frame.as_str().len());
-        }
+        self.held.drop_copy_of(frame);
     }
 
     /// A frame was delivered live.
@@ -379,9 +355,7 @@ impl CatchUp {
 
     /// The link is gone. Returns the call that is no longer wanted.
     pub(super) fn link_lost(&mut self) -> Option<HttpRequestId> {
-        for held in &mut self.held {
-            held.link = HeldFrom::EarlierLink;
-        }
+        self.held.link_lost();
         let call = self.in_flight();
         self.renew();
         call
@@ -403,11 +377,9 @@ impl CatchUp {
         if run.after.is_some() || run.filled == Filled::Completely {
             self.position.listed(run.after);
         }
-        self.held_bytes = 0;
-        self.held_uuids.clear();
         Some(Finished {
             tail: run.tail.map(Tail::into_messages).unwrap_or_default(),
-            held: core::mem::take(&mut self.held),
+            held: self.held.take(),
             source: run.source,
             is_complete: run.filled == Filled::Completely,
         })
@@ -433,10 +405,35 @@ impl CatchUp {
         PageOutcome::Frames(page.frames)
     }
 
-    fn start_over(&mut self) {
+    fn start_over(&mut self, pass: Pass) {
         if let Some(run) = &mut self.run {
             run.after = None;
+            run.pass = pass;
             run.page = Page::Wanted;
+        }
+    }
+
+    /// Whether `frame` of a page is to be delivered; `is_known` tells whether it has been before.
+    pub(super) fn admits(&mut self, is_known: bool) -> bool {
+        let Some(run) = &mut self.run else {
+            return true;
+        };
+        match run.pass {
+            Pass::Delivering => true,
+            Pass::Looking => {
+                if is_known {
+                    run.pass = Pass::Delivering;
+                }
+                false
+            }
+        }
+    }
+
+    /// The frames of a page have been looked at. A list without a single known frame is all new.
+    pub(super) fn page_looked_at(&mut self) {
+        let looking = |run: &Run| run.pass == Pass::Looking && run.filled == Filled::WithGap;
+        if self.is_done() && self.run.as_ref().is_some_and(looking) {
+            self.start_over(Pass::Delivering);
         }
     }
 

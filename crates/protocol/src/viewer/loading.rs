@@ -63,12 +63,18 @@ impl Viewer {
                 for text in texts {
                     match Frame::classify(text) {
                         Ok(frame) => {
-                            self.catch_up.loaded(&frame);
-                            self.route(frame, source);
+                            let is_known = frame
+                                .uuid()
+                                .is_some_and(|uuid| self.delivered.contains(uuid));
+                            if self.catch_up.admits(is_known) {
+                                self.catch_up.loaded(&frame);
+                                self.route(frame, source);
+                            }
                         }
                         Err(malformed) => self.malformed(malformed.error.into(), malformed.text),
                     }
                 }
+                self.catch_up.page_looked_at();
             }
             PageOutcome::Again(delay) => self.timers.arm(Timer::Page, self.now, delay),
             PageOutcome::NeedsToken => {}

@@ -1,0 +1,74 @@
+//! Frames that arrive while what came before them is still being loaded.
+
+use alloc::collections::{BTreeSet, VecDeque};
+
+use bytestring::ByteString;
+
+use crate::{
+    frame::{Frame, FrameKind},
+    viewer::Limits,
+};
+
+/// The held frames, in the order of their arrival.
+#[derive(Clone, Debug, Default)]
+pub(super) struct HeldFrames {
+    frames: VecDeque<Held>,
+    uuids: BTreeSet<ByteString>,
+    bytes: usize,
+}
+
+/// A frame that arrived while the catch-up was running.
+#[derive(Clone, Debug)]
+pub(in crate::viewer) struct Held {
+    pub(in crate::viewer) frame: Frame,
+    pub(in crate::viewer) link: HeldFrom,
+}
+
+/// Whether a held frame's link is still up.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(in crate::viewer) enum HeldFrom {
+    ThisLink,
+    EarlierLink,
+}
+
+impl HeldFrames {
+    pub(super) fn push(&mut self, frame: Frame) {
+        self.bytes = self.bytes.saturating_add(frame.as_str().len());
+        if let Some(uuid) = frame.uuid() {
+            self.uuids.insert(ByteString::from(&**uuid));
+        }
+        self.frames.push_back(Held {
+            frame,
+            link: HeldFrom::ThisLink,
+        });
+    }
+
+    pub(super) fn is_full(&self, limits: &Limits) -> bool {
+        self.frames.len() >= limits.held.max(1) || self.bytes >= limits.held_bytes.max(1)
+    }
+
+    /// The log contains `frame`: the copy that is held is superfluous. A request is kept, for being
+    /// asked again says something.
+    pub(super) fn drop_copy_of(&mut self, frame: &Frame) {
+        let Some(uuid) = frame.uuid() else { return };
+        if matches!(frame.kind(), FrameKind::ControlRequest { .. }) || !self.uuids.remove(&**uuid) {
+            return;
+        }
+        let copy = |held: &Held| held.frame.uuid() == Some(uuid);
+        if let Some(place) = self.frames.iter().position(copy)
+            && let Some(held) = self.frames.remove(place)
+        {
+            self.bytes = self.bytes.saturating_sub(held.frame.as_str().len());
+        }
+    }
+
+    pub(super) fn link_lost(&mut self) {
+        for held in &mut self.frames {
+            held.link = HeldFrom::EarlierLink;
+        }
+    }
+
+    pub(super) fn take(&mut self) -> VecDeque<Held> {
+        core::mem::take(self).frames
+    }
+}
