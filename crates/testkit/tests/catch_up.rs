@@ -528,3 +528,20 @@ fn a_message_that_comes_before_the_page_that_holds_it_is_not_overtaken() {
         .collect();
     assert_eq!(world.messages(), expected);
 }
+
+#[test]
+fn a_position_that_is_lost_repeats_nothing_however_long_the_past_is() {
+    let mut world = World::new(with_history(History::All));
+    say_all(&mut world, &ids(0..6000));
+    world.connect();
+    world.run_until_live();
+    world.run_for(secs(20));
+    world.cut();
+    say_all(&mut world, &ids(6000..6010));
+    world.server().next_list(HttpPlan::Status(410, None));
+    world.run_for(secs(60));
+    assert_eq!(*world.status(), Status::Live);
+    let messages = world.messages();
+    assert_eq!(messages[..6000], ids(0..6000));
+    assert_eq!(messages[messages.len() - 10..], ids(6000..6010));
+}

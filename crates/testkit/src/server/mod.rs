@@ -309,6 +309,11 @@ impl Server {
         self.log.ids().collect()
     }
 
+    /// The prompts that are still asked.
+    pub fn open_prompts(&self) -> Vec<&str> {
+        self.open_prompts.keys().map(String::as_str).collect()
+    }
+
     /// How many sockets are open, silent ones included.
     pub fn open_sockets(&self) -> usize {
         self.lines.len()
