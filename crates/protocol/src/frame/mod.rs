@@ -19,6 +19,7 @@ pub mod control;
 mod json;
 pub mod message;
 pub mod permission;
+pub mod sse;
 
 use alloc::{borrow::Cow, string::String};
 use core::fmt;
