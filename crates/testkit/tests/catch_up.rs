@@ -545,3 +545,38 @@ fn a_position_that_is_lost_repeats_nothing_however_long_the_past_is() {
     assert_eq!(messages[..6000], ids(0..6000));
     assert_eq!(messages[messages.len() - 10..], ids(6000..6010));
 }
+
+#[test]
+fn a_flood_of_bytes_during_the_catch_up_stays_in_bounds_and_loses_nothing() {
+    let mut config = config();
+    config.limits.held_bytes = 2_000;
+    let mut world = World::new(config);
+    world.connect();
+    world.run_until_live();
+    world.server().say("assistant", "u0");
+    world.run_for(secs(1));
+    for round in 0..3 {
+        world.cut();
+        world.server().http_delay = secs(3);
+        world.run_until(secs(20), |world| *world.status() == Status::CatchingUp);
+        say_all(&mut world, &ids(1 + round * 100..101 + round * 100));
+        world.run_for(secs(30));
+    }
+    assert_eq!(world.messages(), ids(0..301));
+    assert!(world.gaps().is_empty());
+}
+
+#[test]
+fn frames_held_when_the_link_drops_again_are_not_lost_and_not_repeated() {
+    let mut world = live();
+    world.server().http_delay = secs(2);
+    for round in 0..5 {
+        world.cut();
+        world.run_until(secs(20), |world| *world.status() == Status::CatchingUp);
+        say_all(&mut world, &ids(1 + round * 10..11 + round * 10));
+        world.run_for(millis(100));
+    }
+    world.run_for(secs(60));
+    assert_eq!(world.messages(), ids(0..51));
+    assert!(world.gaps().is_empty());
+}

@@ -274,3 +274,58 @@ fn a_forced_reconnect_cuts_a_long_wait_short() {
     world.run_until_live();
     assert!(world.elapsed() - before < secs(1));
 }
+
+#[test]
+fn after_a_wake_up_a_long_wait_is_cut_short() {
+    let mut world = live();
+    world.server().go_down();
+    world.run_for(secs(3600));
+    world.server().come_up();
+    world.run_until(secs(120), |world| {
+        matches!(world.status(), Status::Waiting { .. })
+    });
+    world.run_for(secs(10));
+    let before = world.elapsed();
+    world.wake();
+    world.run_until_live();
+    assert!(world.elapsed() - before < secs(1));
+}
+
+#[test]
+fn many_wake_ups_are_not_many_attempts() {
+    let mut world = live();
+    world.server().go_down();
+    world.run_for(secs(60));
+    let before = world.attempts().len();
+    for _ in 0..1000 {
+        world.wake();
+        world.run_for(millis(10));
+    }
+    assert!(
+        world.attempts().len() - before < 15,
+        "{:?}",
+        world.attempts()
+    );
+}
+
+#[test]
+fn events_are_bounded_in_bytes_too() {
+    let mut config = config();
+    config.limits.event_bytes = 10_000;
+    let mut world = World::new(config);
+    world.connect();
+    world.run_until_live();
+    world.read_events(Reading::NotAtAll);
+    let ids: Vec<String> = (0..30).map(|number| format!("u{number}")).collect();
+    for id in &ids {
+        let filler = "x".repeat(3000);
+        world.server().emit(&format!(
+            r#"{{"type":"assistant","uuid":"{id}","x":"{filler}"}}"#
+        ));
+    }
+    world.run_for(secs(10));
+    assert!(!world.viewer().wants_read());
+    world.read_events(Reading::Eagerly);
+    world.run_for(secs(10));
+    assert_eq!(world.messages(), ids);
+}
