@@ -485,6 +485,7 @@ fn a_hundred_thousand_prompts_stay_in_bounds_and_each_is_answered() {
     assert_eq!(world.prompts().len(), 256);
     let errors = answers(&mut world);
     assert_eq!(errors.len(), 100_000 - 256);
+    assert_eq!(world.malformed().len(), 100_000 - 256);
     assert!(
         errors
             .iter()
@@ -545,4 +546,22 @@ fn prompts_named_in_the_answer_to_initialize_are_shown() {
     );
     world.run_for(secs(1));
     assert_eq!(world.prompts(), ["asked late"]);
+}
+
+#[test]
+fn a_refusal_lost_with_the_link_is_given_again() {
+    let malformed =
+        r#"{"type":"control_request","request_id":"bad","request":{"subtype":"can_use_tool"}}"#;
+    let mut world = live();
+    world.server().blurt(malformed);
+    world.run_for(secs(1));
+    assert_eq!(answers(&mut world).len(), 1);
+    world.server().blurt(malformed);
+    world.run_for(secs(1));
+    assert_eq!(answers(&mut world).len(), 1, "one answer a link is enough");
+    world.cut();
+    world.run_for(secs(10));
+    world.server().blurt(malformed);
+    world.run_for(secs(1));
+    assert_eq!(answers(&mut world).len(), 2);
 }
