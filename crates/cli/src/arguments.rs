@@ -165,7 +165,31 @@ pub(crate) struct Ls {
     pub(crate) connection: Connection,
 }
 
+/// What `--json` speaks.
+const JSON_HELP: &str = r#"With --json, stdout has one object a line:
+  {"event":"status","status":"connecting|catching_up|live|waiting|closing|closed",…}
+  {"event":"message","source":"live|history|backfill","message":{the frame, unchanged}}
+  {"event":"permission_requested","request_id":…,"tool_name":…,"input":{…},"request":{the frame}}
+  {"event":"permission_withdrawn","request_id":…}
+  {"event":"permission_settled","request_id":…,"by":"us|another_viewer"}
+  {"event":"send","id":…,"state":"queued|in_flight|unknown|accepted|rejected"}
+  {"event":"request","request_id":…,"outcome":"succeeded|failed|unanswered|expired|closed"}
+  {"event":"gap","after":…,"cause":…}
+  {"event":"malformed","error":…,"text":…}
+  {"event":"unresponsive","waited_ms":…}
+  {"event":"closed","cause":…,"reason":…}
+and stdin takes one command a line:
+  {"command":"send","content":"a text, or an array of blocks"}
+  {"command":"decide","request_id":…,"behavior":"allow","updatedInput":{…}}
+  {"command":"decide","request_id":…,"behavior":"deny","message":"why"}
+  {"command":"request","subtype":…,any other fields}
+  {"command":"interrupt"}
+  {"command":"reconnect"}
+  {"command":"close"}
+The end of stdin detaches once everything before it is confirmed."#;
+
 #[derive(Args, Debug)]
+#[command(after_long_help = JSON_HELP)]
 pub(crate) struct Attach {
     /// The session's id
     #[arg(value_parser = session)]

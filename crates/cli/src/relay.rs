@@ -1,6 +1,11 @@
 //! `relay`: a relay of one's own.
 
-use std::{fs, io::Write, path::Path, sync::Arc};
+use std::{
+    fs,
+    io::{self, Write},
+    path::Path,
+    sync::Arc,
+};
 
 use attache_protocol::io::Token;
 use attache_relay::{Credentials, MemoryStore, Relay, RelayOptions, ServeError};
@@ -25,14 +30,15 @@ pub(crate) async fn run(options: arguments::Relay) -> Result<(), Failure> {
             options.listen
         )));
     }
-    let listener = TcpListener::bind(options.listen).await.map_err(|error| {
+    let unusable = |error: io::Error| {
         let address = options.listen;
         Failure::new(
             Exit::Failure,
             format!("listening on {address} failed: {error}; choose another --listen address"),
         )
-    })?;
-    let address = listener.local_addr()?;
+    };
+    let listener = TcpListener::bind(options.listen).await.map_err(unusable)?;
+    let address = listener.local_addr().map_err(unusable)?;
     let relay = Relay::new(Arc::new(MemoryStore::new()), settings);
     let mut performance = None;
     if let Some(title) = &options.demo_session {

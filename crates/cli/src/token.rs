@@ -80,3 +80,25 @@ impl TokenSource for Tokens {
             .ok_or(TokenRefusal::Unavailable)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_anew_every_time() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let tokens = Tokens::File(file.path().to_owned());
+        assert!(tokens.read().is_err());
+        for secret in ["first", "second"] {
+            fs::write(file.path(), format!("{secret}\n")).unwrap();
+            assert_eq!(tokens.read().unwrap().expose(), secret);
+        }
+    }
+
+    #[test]
+    fn a_token_that_no_header_can_carry_is_refused_without_showing_it() {
+        let error = checked(&Token::new("two words")).unwrap_err().to_string();
+        assert!(!error.contains("words"));
+    }
+}

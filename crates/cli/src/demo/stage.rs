@@ -1,6 +1,6 @@
 //! The relay of a demo, on a loopback port of its own.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use attache_protocol::io::Token;
 use attache_relay::{Credentials, Relay, RelayOptions, Store};
@@ -22,8 +22,10 @@ impl Stage {
     pub(super) async fn open(store: Arc<dyn Store>) -> Result<Self, Failure> {
         let token = Token::new(format!("{:032x}", random()?));
         let relay = relay(store, &token);
-        let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
-        let address = listener.local_addr()?;
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listener = listen(any).await?;
+        let address = listener.local_addr();
+        let address = address.map_err(|error| unusable(any, &error))?;
         let serving = serve(&relay, listener);
         Ok(Self {
             relay,
@@ -76,12 +78,15 @@ fn relay(store: Arc<dyn Store>, token: &Token) -> Relay {
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| {
-        Failure::new(
-            Exit::Failure,
-            format!("listening on {address} failed: {error}; try again"),
-        )
-    })
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(|error| unusable(address, &error))
+}
+
+fn unusable(address: SocketAddr, error: &io::Error) -> Failure {
+    Failure::new(
+        Exit::Failure,
+        format!("listening on {address} failed: {error}; try again"),
+    )
 }
 
 fn serve(relay: &Relay, listener: TcpListener) -> JoinHandle<()> {

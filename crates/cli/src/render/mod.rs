@@ -222,12 +222,12 @@ impl<W: Write> Transcript<W> {
             .unwrap_or_default();
         let subtype = one_line(text_of(value, "subtype"), BRIEF);
         if value.get("is_error").and_then(Value::as_bool) != Some(true) {
-            let how = if subtype == "success" {
-                "done"
+            let end = if subtype == "success" {
+                format!("-- done{seconds}")
             } else {
-                &subtype
+                format!("-- ended{seconds}: {subtype}")
             };
-            return self.line(DIM, &format!("-- {how}{seconds}"));
+            return self.line(DIM, &end);
         }
         let errors = value.get("errors").and_then(Value::as_array);
         let reason = errors

@@ -3,7 +3,7 @@ use attache_protocol::{
     io::NetworkFailure,
     policy::Outcome,
     time::Timestamp,
-    viewer::{Message, Source},
+    viewer::{Allow, Decision, Message, Source, Standing},
 };
 
 use super::*;
