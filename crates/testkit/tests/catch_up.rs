@@ -580,3 +580,26 @@ fn frames_held_when_the_link_drops_again_are_not_lost_and_not_repeated() {
     assert_eq!(world.messages(), ids(0..51));
     assert!(world.gaps().is_empty());
 }
+
+#[test]
+fn a_live_frame_that_is_not_in_the_list_does_not_cost_the_position() {
+    for status in [404, 400, 410] {
+        let mut world = live();
+        world.server().unknown_position = status;
+        world
+            .server()
+            .blurt(r#"{"type":"tool_progress","uuid":"unlisted","tool_use_id":"t"}"#);
+        world.run_for(secs(1));
+        world.cut();
+        say_all(&mut world, &ids(1..4));
+        world.run_for(secs(60));
+        assert_eq!(
+            world.messages(),
+            ["u0", "unlisted", "u1", "u2", "u3"],
+            "{status}"
+        );
+        if status != 410 {
+            assert!(world.gaps().is_empty(), "{status}: {:?}", world.gaps());
+        }
+    }
+}

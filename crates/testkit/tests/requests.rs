@@ -259,3 +259,25 @@ fn our_own_initialize_is_no_business_of_the_application() {
         assert_eq!(*world.status(), attache_protocol::viewer::Status::Live);
     }
 }
+
+#[test]
+fn requests_keep_their_order() {
+    let mut world = live();
+    world.server().go_down();
+    world.run_for(secs(1));
+    let ids: Vec<String> = (0..20)
+        .map(|number| {
+            let subtype = format!("step_{number}");
+            world.request(&subtype, &Fields::NONE).unwrap().to_string()
+        })
+        .collect();
+    world.server().come_up();
+    world.run_for(secs(20));
+    let asked: Vec<String> = world
+        .server()
+        .received_of("control_request")
+        .iter()
+        .map(|request| request["request_id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(asked, ids);
+}

@@ -318,3 +318,39 @@ fn a_token_source_that_fails_meanwhile_does_not_lose_a_message() {
         );
     }
 }
+
+#[test]
+fn a_session_that_is_not_found_while_it_compacts_takes_the_message_later() {
+    let mut world = live();
+    world.server().next_post(HttpPlan::Status(404, None));
+    world.server().next_post(HttpPlan::Status(404, None));
+    let id = world.send("hello");
+    world.run_for(secs(60));
+    assert!(is_accepted(&world, &id));
+
+    let mut world = live();
+    world.server().every_post(HttpPlan::Status(404, None));
+    let id = world.send("hello");
+    world.run_for(secs(600));
+    assert_eq!(
+        world.send_states(&id).last(),
+        Some(&SendState::Rejected(SendRejection::Status { status: 404 }))
+    );
+    assert_eq!(world.posts().len(), 4);
+}
+
+#[test]
+fn what_was_accepted_makes_room() {
+    let mut world = live();
+    let large = "x".repeat(7 * 1024 * 1024);
+    for _ in 0..10 {
+        let id = world.send(&large);
+        world.run_for(secs(1));
+        assert!(is_accepted(&world, &id));
+    }
+    world.server().echoes = 0;
+    let id = world.send(&large);
+    world.run_for(secs(1));
+    assert!(is_accepted(&world, &id));
+    world.send(&large);
+}

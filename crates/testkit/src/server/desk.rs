@@ -156,7 +156,10 @@ impl Server {
     fn serve(&mut self, route: &Route, request: &HttpRequest) -> HttpResponse {
         match route {
             Route::Post => self.serve_post(request),
-            Route::List { after, limit } => self.log.page(after.as_deref(), *limit),
+            Route::List { after, limit } => self
+                .log
+                .page(after.as_deref(), *limit)
+                .unwrap_or_else(|| answer(self.unknown_position, None, String::new())),
             Route::Unknown => answer(404, None, String::new()),
         }
     }

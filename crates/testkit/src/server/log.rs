@@ -45,14 +45,11 @@ impl Log {
         self.entries.clear();
     }
 
-    /// One page of the list; 410 after an id that is not there.
-    pub(super) fn page(&self, after: Option<&str>, limit: usize) -> HttpResponse {
+    /// One page of the list; nothing after an id that is not there.
+    pub(super) fn page(&self, after: Option<&str>, limit: usize) -> Option<HttpResponse> {
         let from = match after {
             None => 0,
-            Some(after) => match self.entries.iter().position(|(uuid, _)| uuid == after) {
-                Some(position) => position + 1,
-                None => return answer(410, None, String::new()),
-            },
+            Some(after) => self.entries.iter().position(|(uuid, _)| uuid == after)? + 1,
         };
         let rest = self.entries.get(from..).unwrap_or_default();
         let page = rest.get(..limit.min(rest.len())).unwrap_or_default();
@@ -60,7 +57,7 @@ impl Log {
         let id = |entry: Option<&(String, ByteString)>| {
             entry.map_or(Value::Null, |(uuid, _)| uuid.clone().into())
         };
-        answer(
+        Some(answer(
             200,
             None,
             format!(
@@ -70,6 +67,6 @@ impl Log {
                 id(page.first()),
                 id(page.last()),
             ),
-        )
+        ))
     }
 }

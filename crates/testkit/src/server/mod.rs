@@ -65,6 +65,8 @@ pub struct Server {
     pub answers_requests: bool,
     /// Whether open prompts are sent again to whoever subscribes.
     pub repeats_prompts: bool,
+    /// The status of a list after an id that is not in it. 410.
+    pub unknown_position: u16,
     /// How much later than usual HTTP calls are answered.
     pub http_delay: Duration,
 }
@@ -100,6 +102,7 @@ impl Server {
             answers_close: true,
             answers_requests: true,
             repeats_prompts: true,
+            unknown_position: 410,
             http_delay: Duration::ZERO,
         }
     }
