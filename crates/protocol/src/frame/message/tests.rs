@@ -184,3 +184,69 @@ fn debug_shows_no_content() {
             .unwrap_err();
     assert!(!format!("{malformed:?} {malformed}").contains("canary"));
 }
+
+/// Every value inside `value`, by the steps that lead to it.
+fn places(value: &serde_json::Value, at: &str, found: &mut Vec<String>) {
+    found.push(at.into());
+    match value {
+        serde_json::Value::Object(fields) => {
+            for (key, value) in fields {
+                places(value, &format!("{at}/{key}"), found);
+            }
+        }
+        serde_json::Value::Array(items) => {
+            for (index, value) in items.iter().enumerate() {
+                places(value, &format!("{at}/{index}"), found);
+            }
+        }
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::String(_) => {}
+    }
+}
+
+#[test]
+fn whatever_stands_anywhere_is_kept_or_named() {
+    let strange = [
+        "null",
+        "7",
+        "-1.50",
+        "true",
+        r#""x""#,
+        "[]",
+        "[7]",
+        "{}",
+        r#"{"type":"x"}"#,
+    ];
+    let (mut kept, mut named) = (0, 0);
+    for text in COMPLETE {
+        let whole: serde_json::Value = serde_json::from_str(text).unwrap();
+        let mut found = Vec::new();
+        places(&whole, "", &mut found);
+        for place in found
+            .iter()
+            .filter(|place| *place != "/type" && !place.is_empty())
+        {
+            for other in strange {
+                let mut changed = whole.clone();
+                *changed.pointer_mut(place).unwrap() = serde_json::from_str(other).unwrap();
+                let Ok(frame) = Frame::classify(format!("{changed}").into()) else {
+                    continue;
+                };
+                match frame.view() {
+                    Ok(view) => {
+                        assert!(same_json(&view.encode(), frame.as_str()), "{changed}");
+                        kept += 1;
+                    }
+                    Err(malformed) => {
+                        let steps = place.trim_start_matches('/').split('/').next().unwrap();
+                        assert!(malformed.path.starts_with(steps), "{changed}: {malformed}");
+                        named += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(kept > 200 && named > 200, "{kept} kept, {named} named");
+}
