@@ -565,3 +565,24 @@ fn a_refusal_lost_with_the_link_is_given_again() {
     world.run_for(secs(1));
     assert_eq!(answers(&mut world).len(), 2);
 }
+
+#[test]
+fn a_settled_prompt_that_the_server_forgot_gets_its_answer_again_without_asking_the_person() {
+    let mut world = asked();
+    world.decide("r1", &Decision::allow()).unwrap();
+    world.run_for(secs(1));
+    assert_eq!(world.prompts().last().unwrap(), "settled r1 by us");
+    world.cut();
+    world.run_for(secs(10));
+    world.server().ask("r1", "ls");
+    world.run_for(secs(1));
+    let given = answers(&mut world);
+    assert_eq!(given.len(), 2);
+    assert_eq!(given[0], given[1]);
+    let asked = world
+        .prompts()
+        .iter()
+        .filter(|what| *what == "asked r1")
+        .count();
+    assert_eq!(asked, 1);
+}

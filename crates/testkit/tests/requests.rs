@@ -12,7 +12,7 @@ use attache_protocol::{
     frame::{RawJson, control::Fields},
     viewer::{RequestError, RequestOutcome},
 };
-use attache_testkit::{World, config, millis, secs};
+use attache_testkit::{HttpPlan, World, config, millis, secs};
 use serde_json::json;
 
 fn live() -> World {
@@ -280,4 +280,17 @@ fn requests_keep_their_order() {
         .map(|request| request["request_id"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(asked, ids);
+}
+
+#[test]
+fn an_interrupt_asked_for_before_a_hole_expires_because_its_turn_may_be_over() {
+    let mut world = live();
+    world.server().say("assistant", "u0");
+    world.run_for(secs(20));
+    world.server().every_list(HttpPlan::Status(422, None));
+    world.cut();
+    let id = world.interrupt().unwrap();
+    world.run_for(secs(30));
+    assert_eq!(world.outcome(id.as_str()), Some(RequestOutcome::Expired));
+    assert!(world.server().received_of("control_request").is_empty());
 }

@@ -24,6 +24,7 @@ impl Server {
             Upgrade::Accept if bearer_is_bad => Upgrade::AcceptThenClose(4003),
             other @ (Upgrade::Accept
             | Upgrade::AcceptThenClose(_)
+            | Upgrade::AcceptThenEnd
             | Upgrade::AcceptThenReset
             | Upgrade::Refuse(_)
             | Upgrade::Never) => other,
@@ -41,6 +42,10 @@ impl Server {
             Upgrade::AcceptThenClose(code) => {
                 self.accept(id);
                 self.close(code, "");
+            }
+            Upgrade::AcceptThenEnd => {
+                self.accept(id);
+                self.close(1000, "session ended");
             }
             Upgrade::AcceptThenReset => {
                 self.accept(id);

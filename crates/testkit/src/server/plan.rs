@@ -11,6 +11,8 @@ pub enum Upgrade {
     Accept,
     /// The socket opens and is closed at once with this code.
     AcceptThenClose(u16),
+    /// The socket opens and is closed at once, because the session has ended.
+    AcceptThenEnd,
     /// The socket opens and is reset at once.
     AcceptThenReset,
     /// The socket does not open.

@@ -121,6 +121,14 @@ impl World {
             self.expect(check);
             self.carry_out(effect);
         }
+        if self.viewer.is_closed() {
+            if let Some(socket) = self.sockets.keys().next() {
+                self.fail(&format_args!("closed, and {socket:?} is left open"));
+            }
+            if let Some(call) = self.calls.first() {
+                self.fail(&format_args!("closed, and {call:?} is left running"));
+            }
+        }
         if self.reading == Reading::NotAtAll {
             return;
         }
