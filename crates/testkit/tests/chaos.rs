@@ -9,10 +9,14 @@
 )]
 
 use attache_protocol::{
-    io::{NetworkFailure, Refusal},
-    viewer::{Decision, History, MessageId, SendState, Status},
+    io::{NetworkFailure, Refusal, TokenRefusal},
+    policy::Profile,
+    viewer::{
+        Allow, Content, Decision, GapCause, History, MessageId, SendState, Standing, Status,
+        ViewerConfig,
+    },
 };
-use attache_testkit::{HttpPlan, Reading, Upgrade, World, config, millis, secs};
+use attache_testkit::{HttpPlan, Reading, TokenPlan, Upgrade, World, config, millis, secs};
 
 /// A small generator: the same seed tells the same story.
 struct Dice(u64);
@@ -51,54 +55,102 @@ fn upgrade(dice: &mut Dice) -> Upgrade {
     }
 }
 
-fn story(seed: u64) {
-    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-    let mut config = config();
-    config.history = History::All;
-    // So much goes wrong here that the usual two minutes would pass.
-    config.patience.catch_up = secs(3600);
-    if dice.throw(2) == 0 {
-        config.limits.held = 4;
-        config.limits.events = 8;
+fn decision(dice: &mut Dice) -> Decision {
+    match dice.throw(3) {
+        0 => Decision::deny("no"),
+        1 => Decision::allow(),
+        _ => Decision::Allow(Allow {
+            standing: Standing::EvenIfUnverified,
+            ..Allow::default()
+        }),
     }
-    let mut world = World::with_seed(config, [u8::try_from(seed % 251).unwrap(); 32]);
-    let mut said = 0;
-    let mut asked = 0;
-    let mut sent: Vec<MessageId> = Vec::new();
-    world.connect();
-    for _ in 0..400 {
-        match dice.throw(20) {
+}
+
+/// A viewer, its world, and a record of what was said, asked and sent in it.
+struct Story {
+    world: World,
+    dice: Dice,
+    said: usize,
+    asked: u64,
+    sent: Vec<MessageId>,
+}
+
+impl Story {
+    fn begin(mut config: ViewerConfig, seed: u64) -> Self {
+        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        // So much goes wrong here that the usual two minutes would pass.
+        config.patience.catch_up = secs(3600);
+        if dice.throw(2) == 0 {
+            config.limits.held = 4;
+            config.limits.events = 8;
+        }
+        let mut world = World::with_seed(config, [u8::try_from(seed % 251).unwrap(); 32]);
+        world.connect();
+        Self {
+            world,
+            dice,
+            said: 0,
+            asked: 0,
+            sent: Vec::new(),
+        }
+    }
+
+    /// Something happens, and some time passes.
+    fn step(&mut self) {
+        let Self {
+            world,
+            dice,
+            said,
+            asked,
+            sent,
+        } = self;
+        match dice.throw(25) {
             0..=6 => {
                 for _ in 0..=dice.throw(5) {
                     world.server().say("assistant", &format!("u{said}"));
-                    said += 1;
+                    *said += 1;
                 }
             }
-            7 => sent.push(world.send("hello")),
-            8 => world.server().next_post(http(&mut dice)),
-            9 => world.server().next_list(http(&mut dice)),
-            10 => world.server().next_upgrade(upgrade(&mut dice)),
+            7 => sent.extend(world.try_send(Content::text("hello"))),
+            8 => world.server().next_post(http(dice)),
+            9 => world.server().next_list(http(dice)),
+            10 => world.server().next_upgrade(upgrade(dice)),
             11 => world.cut(),
             12 => world.server().freeze(),
             13 => world.server().close(1001, ""),
             14 => {
                 world.server().ask(&format!("r{asked}"), "ls");
-                asked += 1;
+                *asked += 1;
             }
-            15 if asked > 0 => {
-                let id = format!("r{}", dice.throw(asked));
-                let _ = world.decide(&id, &Decision::deny("no"));
+            15 if *asked > 0 => {
+                let id = format!("r{}", dice.throw(*asked));
+                let _ = world.decide(&id, &decision(dice));
             }
             16 => drop(world.interrupt()),
-            17 => drop(world.reconnect()),
-            18 => {
-                let reading = if dice.throw(2) == 0 {
-                    Reading::NotAtAll
-                } else {
-                    Reading::Eagerly
-                };
-                world.read_events(reading);
+            17 => {
+                let _ = world.reconnect();
             }
+            18 => world.read_events(if dice.throw(2) == 0 {
+                Reading::NotAtAll
+            } else {
+                Reading::Eagerly
+            }),
+            19 if *asked > 0 => world.server().cancel(&format!("r{}", dice.throw(*asked))),
+            20 if *asked > 0 => {
+                let id = format!("r{}", dice.throw(*asked));
+                world.server().answer_by_another(&id);
+            }
+            21 => world.set_latency(millis(1 + dice.throw(300))),
+            22 => {
+                world.server().repeats_prompts = dice.throw(2) == 0;
+                world.server().echoes_answers = dice.throw(2) == 0;
+                world.server().answers_requests = dice.throw(2) == 0;
+            }
+            23 => world.tokens().next(match dice.throw(3) {
+                0 => TokenPlan::Refuse(TokenRefusal::Unavailable),
+                1 => TokenPlan::Never,
+                _ => TokenPlan::Give("first"),
+            }),
             _ => {
                 world.server().echoes = usize::try_from(dice.throw(3)).unwrap();
                 world.server().http_delay = millis(dice.throw(400));
@@ -107,28 +159,90 @@ fn story(seed: u64) {
         }
         world.run_for(millis(dice.throw(3000)));
     }
-    world.read_events(Reading::Eagerly);
-    world.server().http_delay = millis(0);
-    world.server().come_up();
-    world.run_for(secs(900));
 
-    assert_eq!(*world.status(), Status::Live);
-    assert!(world.gaps().is_empty(), "{:?}", world.gaps());
-    let expected: Vec<String> = (0..said).map(|number| format!("u{number}")).collect();
-    assert_eq!(world.messages(), expected);
-    for id in &sent {
-        assert_eq!(world.send_states(id).last(), Some(&SendState::Accepted));
+    /// Everything works again, for long enough.
+    fn heal(&mut self) {
+        self.world.read_events(Reading::Eagerly);
+        self.world.server().http_delay = millis(0);
+        self.world.server().come_up();
+        self.world.run_for(secs(900));
     }
-    let in_order: Vec<&str> = sent.iter().map(MessageId::as_str).collect();
-    let mut stored = world.server().stored();
-    stored.retain(|uuid| in_order.contains(uuid));
-    assert_eq!(stored, in_order);
+
+    fn assert_messages_arrived(&self, history: History) {
+        let messages = self.world.messages();
+        let gaps = self.world.gaps();
+        if gaps.is_empty() {
+            let first = self.said - messages.len();
+            let tail: Vec<String> = (first..self.said)
+                .map(|number| format!("u{number}"))
+                .collect();
+            assert_eq!(messages, tail, "{history:?}");
+            assert!(history != History::All || first == 0);
+        } else {
+            // Without any history there is nothing to resume after until something was said.
+            assert_eq!(history, History::None, "{gaps:?}");
+            assert!(gaps.iter().all(|(_, cause)| *cause == GapCause::NoPosition));
+        }
+    }
+
+    fn assert_sends_arrived_in_order(&mut self) {
+        for id in &self.sent {
+            assert_eq!(
+                self.world.send_states(id).last(),
+                Some(&SendState::Accepted)
+            );
+        }
+        let in_order: Vec<&str> = self.sent.iter().map(MessageId::as_str).collect();
+        let mut stored = self.world.server().stored();
+        stored.retain(|uuid| in_order.contains(uuid));
+        assert_eq!(stored, in_order);
+    }
+}
+
+fn for_each_seed(seeds: std::ops::Range<u64>, story: fn(u64)) {
+    for seed in seeds {
+        let result = std::panic::catch_unwind(|| story(seed));
+        assert!(result.is_ok(), "seed {seed}");
+    }
 }
 
 #[test]
 fn chaos_loses_nothing_and_repeats_nothing() {
-    for seed in 0..100 {
-        let result = std::panic::catch_unwind(|| story(seed));
-        assert!(result.is_ok(), "seed {seed}");
-    }
+    for_each_seed(0..100, |seed| {
+        let mut config = config();
+        let histories = [History::All, History::Latest(20), History::None];
+        let history = histories[usize::try_from(seed % 3).unwrap()];
+        config.history = history;
+        let mut story = Story::begin(config, seed);
+        for _ in 0..400 {
+            story.step();
+        }
+        story.heal();
+        assert_eq!(*story.world.status(), Status::Live);
+        story.assert_messages_arrived(history);
+        story.assert_sends_arrived_in_order();
+    });
+}
+
+#[test]
+fn chaos_that_uses_the_budget_up_ends_cleanly() {
+    for_each_seed(0..60, |seed| {
+        let mut config = config();
+        config.profile = Profile::reference();
+        let mut story = Story::begin(config, seed);
+        for _ in 0..300 {
+            story.step();
+        }
+        story.world.read_events(Reading::Eagerly);
+        story.world.server().go_down();
+        story.world.run_until_closed();
+        assert!(story.world.viewer().is_drained());
+        assert_eq!(story.world.viewer().poll_timeout(), None);
+        for id in &story.sent {
+            assert!(matches!(
+                story.world.send_states(id).last(),
+                Some(SendState::Accepted | SendState::Rejected(_))
+            ));
+        }
+    });
 }

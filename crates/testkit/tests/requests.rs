@@ -142,6 +142,7 @@ fn an_interrupt_asked_for_in_a_short_gap_reaches_the_turn_it_was_meant_for() {
     world.run_for(secs(20));
     world.cut();
     let id = world.interrupt().unwrap();
+    world.server().say("assistant", "still the same turn");
     world.run_for(secs(30));
     assert!(matches!(
         world.outcome(id.as_str()),

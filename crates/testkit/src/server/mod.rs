@@ -236,12 +236,13 @@ impl Server {
         }
     }
 
-    /// Nobody can reach the server any more; open sockets are reset.
+    /// Nobody can reach the server any more, whatever was planned; open sockets are reset.
     pub fn go_down(&mut self) {
         self.reset();
-        self.every_upgrade(Upgrade::Refuse(Refusal::Network(NetworkFailure::Refused)));
-        self.every_post(HttpPlan::Fail(NetworkFailure::Refused));
-        self.every_list(HttpPlan::Fail(NetworkFailure::Refused));
+        let refused = Refusal::Network(NetworkFailure::Refused);
+        self.upgrades = Plans::usually(Upgrade::Refuse(refused));
+        self.posts = Plans::usually(HttpPlan::Fail(NetworkFailure::Refused));
+        self.lists = Plans::usually(HttpPlan::Fail(NetworkFailure::Refused));
     }
 
     /// Everything works again, whatever was planned.
