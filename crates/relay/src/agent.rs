@@ -7,7 +7,7 @@ use attache_protocol::{SessionId, frame::Frame};
 use crate::{
     RelayError,
     line::Line,
-    session::{AttachmentId, Mailbox, Published, SessionHandle},
+    session::{Epoch, Mailbox, Published, SessionHandle},
     store::{After, Origin, Store, StoredFrame},
 };
 
@@ -34,13 +34,10 @@ impl Agent {
         session: SessionHandle,
         store: Arc<dyn Store>,
     ) -> Result<Self, RelayError> {
-        let (attachment, mailbox) = session.attach().await?;
+        let (epoch, mailbox) = session.attach().await?;
         let cursor = store.agent_cursor(&session_id).await?;
         Ok(Self {
-            publisher: Publisher {
-                attachment,
-                session,
-            },
+            publisher: Publisher { epoch, session },
             session_id,
             mailbox,
             store,
@@ -144,7 +141,7 @@ impl core::fmt::Debug for Agent {
 /// It may outlive its agent, until another one attaches.
 #[derive(Clone)]
 pub struct Publisher {
-    attachment: AttachmentId,
+    epoch: Epoch,
     session: SessionHandle,
 }
 
@@ -177,12 +174,12 @@ impl Publisher {
     ) -> Result<Vec<Published>, RelayError> {
         let lines = texts.iter().map(|text| Line::accept(text.as_ref()));
         let lines = lines.collect::<Result<Vec<_>, _>>()?;
-        self.session.publish(self.attachment, lines).await
+        self.session.publish(self.epoch, lines).await
     }
 }
 
 impl core::fmt::Debug for Publisher {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "Publisher({:?})", self.attachment)
+        write!(f, "Publisher({:?})", self.epoch)
     }
 }

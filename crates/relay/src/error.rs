@@ -17,9 +17,15 @@ pub enum RelayError {
     /// Another agent attached to the session; this attachment is over for good.
     #[error("another agent has attached to this session; this one may no longer write")]
     Superseded,
+    /// The worker was silent for too long and lost the session; nothing was stored.
+    #[error("the worker was not heard of for too long and has lost the session; register it again")]
+    LeaseLost,
     /// The frame can't go through.
     #[error("{0}")]
     Refused(#[from] RefusedFrame),
+    /// The worker says more of itself than is kept; nothing was changed.
+    #[error("more than {0} bytes of state; keep less of it")]
+    WorkerStateTooLarge(usize),
     /// The agent asks too many things at once.
     #[error("{0} requests wait for an answer already; wait for one, or cancel one")]
     TooManyOpenRequests(usize),
@@ -41,7 +47,11 @@ impl RelayError {
     /// Whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::SessionNotFound(_) | Self::Archived | Self::Superseded => false,
+            Self::SessionNotFound(_)
+            | Self::Archived
+            | Self::Superseded
+            | Self::LeaseLost
+            | Self::WorkerStateTooLarge(_) => false,
             Self::Refused(refused) => *refused == RefusedFrame::NoRandomness,
             Self::TooManyOpenRequests(_)
             | Self::AgentBehind(_)

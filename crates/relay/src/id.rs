@@ -2,6 +2,8 @@
 
 use core::fmt::Write as _;
 
+use attache_protocol::SessionId;
+
 /// A version 4 UUID in its usual spelling.
 pub(crate) fn uuid() -> Result<String, getrandom::Error> {
     let bits = u128::from_le_bytes(random()?);
@@ -17,15 +19,15 @@ pub(crate) fn uuid() -> Result<String, getrandom::Error> {
     Ok(text)
 }
 
-/// A session's id in the spelling of the first API generation.
-pub(crate) fn session() -> Result<String, getrandom::Error> {
+/// A session's id.
+pub(crate) fn session() -> Result<SessionId, getrandom::Error> {
     let mut text = String::from("session_01");
     let _ = write!(text, "{:032x}", u128::from_le_bytes(random()?));
-    Ok(text)
+    Ok(SessionId::parse(&text).expect("letters, digits and a _ make an id"))
 }
 
-fn random() -> Result<[u8; 16], getrandom::Error> {
-    let mut bytes = [0; 16];
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], getrandom::Error> {
+    let mut bytes = [0; N];
     getrandom::fill(&mut bytes)?;
     Ok(bytes)
 }

@@ -63,6 +63,7 @@ mod relay;
 mod serve;
 mod session;
 pub mod store;
+mod worker_token;
 
 pub use agent::{Agent, Publisher};
 pub use credentials::Credentials;

@@ -2,7 +2,7 @@
 
 use attache_protocol::{
     ByteString,
-    frame::{Frame, FrameError},
+    frame::{Frame, FrameError, FrameKind},
 };
 use axum::extract::ws::Utf8Bytes;
 
@@ -36,6 +36,7 @@ pub enum RefusedFrame {
 pub(crate) struct Line {
     frame: Frame,
     wire: Utf8Bytes,
+    kept: bool,
 }
 
 impl Line {
@@ -53,6 +54,33 @@ impl Line {
         }
     }
 
+    /// Takes in a frame that is for those who are there, and for no log. A control frame is kept
+    /// anyway: nobody could answer it otherwise.
+    pub(crate) fn accept_live(text: &str) -> Result<Self, RefusedFrame> {
+        let text = text.trim();
+        if text.contains('\n') {
+            return Err(RefusedFrame::SeveralLines);
+        }
+        let line = Self::build(&[text])?;
+        if line
+            .frame
+            .uuid()
+            .is_some_and(|uuid| uuid.len() > UUID_LIMIT)
+        {
+            return Err(RefusedFrame::Uuid);
+        }
+        match line.frame.kind() {
+            FrameKind::Message { .. } | FrameKind::KeepAlive | FrameKind::Auth => Ok(Self {
+                kept: false,
+                ..line
+            }),
+            FrameKind::ControlRequest { .. }
+            | FrameKind::ControlResponse { .. }
+            | FrameKind::ControlCancelRequest { .. }
+            | FrameKind::UnknownControl { .. } => Self::accept(text),
+        }
+    }
+
     /// Takes back a frame that went through [`accept`](Self::accept) before, or was written here.
     pub(crate) fn known(text: &str) -> Result<Self, RefusedFrame> {
         Self::build(&[text.trim()])
@@ -60,6 +88,11 @@ impl Line {
 
     pub(crate) fn frame(&self) -> &Frame {
         &self.frame
+    }
+
+    /// Whether it belongs into the log.
+    pub(crate) fn is_stored(&self) -> bool {
+        self.kept
     }
 
     pub(crate) fn wire(&self) -> &Utf8Bytes {
@@ -82,7 +115,8 @@ impl Line {
         let text = ByteString::from(text);
         let frame = Frame::classify(text.slice_ref(text.trim_end())).map_err(|bad| bad.error)?;
         let wire = Utf8Bytes::try_from(text.into_bytes()).map_err(|_| FrameError::NotUtf8)?;
-        Ok(Self { frame, wire })
+        let kept = frame.is_stored();
+        Ok(Self { frame, wire, kept })
     }
 }
 
@@ -111,6 +145,16 @@ mod tests {
     fn a_live_frame_is_left_alone() {
         let text = r#"{"type":"stream_event","event":{}}"#;
         assert_eq!(Line::accept(text).unwrap().frame().as_str(), text);
+    }
+
+    #[test]
+    fn a_message_for_those_who_are_there_is_left_alone_and_a_prompt_is_kept() {
+        let live = Line::accept_live(r#"{"type":"progress"}"#).unwrap();
+        assert_eq!(live.frame().as_str(), r#"{"type":"progress"}"#);
+        assert!(!live.is_stored());
+        let prompt = r#"{"type":"control_request","request_id":"r","request":{"subtype":"x"}}"#;
+        let prompt = Line::accept_live(prompt).unwrap();
+        assert!(prompt.is_stored() && prompt.frame().uuid().is_some());
     }
 
     #[test]

@@ -51,6 +51,23 @@ pub struct RelayOptions {
     /// How many may wait while no agent is attached before a viewer's control request is answered
     /// with an error. Default: 256.
     pub detached_backlog: usize,
+    /// How long a worker's token is good for; the worker asks for the next one before that.
+    /// Default: 1 h.
+    pub worker_token_ttl: Duration,
+    /// A worker that makes no call for so long has lost the session until it registers again.
+    /// Default: 60 s.
+    pub worker_lease: Duration,
+    /// A worker's stream with nothing to say gets a comment this often. Default: 15 s.
+    pub worker_stream_keep_alive: Duration,
+    /// Where workers are sent, as `https://host`, when that is not where they asked for a token: a
+    /// proxy that speaks TLS for the relay, say. Default: the request's own host, over HTTP.
+    pub api_base_url: Option<String>,
+    /// The most that is kept of what a worker says of itself, in bytes: its metadata, what it waits
+    /// for, what a session is created with. Default: 64 KiB.
+    pub worker_state_limit_bytes: usize,
+    /// How many `uuid`s of frames that are not stored are remembered, so that an agent that sends a
+    /// batch again does not repeat itself. Default: 2000.
+    pub live_uuid_memory: usize,
     /// How many of an agent's requests may be open at once. Default: 1024.
     pub open_requests: usize,
 }
@@ -73,6 +90,12 @@ impl Default for RelayOptions {
             shutdown_timeout: Duration::from_secs(5),
             agent_backlog: 1024,
             detached_backlog: 256,
+            worker_token_ttl: Duration::from_secs(60 * 60),
+            worker_lease: Duration::from_secs(60),
+            worker_stream_keep_alive: Duration::from_secs(15),
+            api_base_url: None,
+            worker_state_limit_bytes: 64 << 10,
+            live_uuid_memory: 2000,
             open_requests: 1024,
         }
     }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use attache_protocol::SessionId;
+use tokio::sync::OnceCell;
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
@@ -15,7 +16,8 @@ use tokio_util::{
 use crate::{
     Agent, RelayError, RelayOptions, http,
     session::SessionHandle,
-    store::{SessionRecord, SessionStatus, Store},
+    store::{SessionDetails, SessionRecord, SessionStatus, SigningKey, Store, WorkerRecord},
+    worker_token::WorkerTokens,
 };
 
 /// Orders, stores and hands on what agents and viewers say to each other.
@@ -37,6 +39,7 @@ struct Inner {
     killed: CancellationToken,
     _kill_on_drop: DropGuard,
     tasks: TaskTracker,
+    worker_tokens: OnceCell<WorkerTokens>,
 }
 
 impl Relay {
@@ -51,6 +54,7 @@ impl Relay {
             _kill_on_drop: killed.clone().drop_guard(),
             killed,
             tasks: TaskTracker::new(),
+            worker_tokens: OnceCell::new(),
         };
         Self {
             inner: Arc::new(inner),
@@ -62,10 +66,8 @@ impl Relay {
     /// # Errors
     /// [`RelayError::Store`] and [`RelayError::NoRandomness`].
     pub async fn create_session(&self, title: &str) -> Result<SessionId, RelayError> {
-        let id = crate::id::session().map_err(|_| RelayError::NoRandomness)?;
-        let id = SessionId::parse(&id).map_err(|_| RelayError::NoRandomness)?;
-        self.create_session_as(id.clone(), title).await?;
-        Ok(id)
+        let session = self.create(None, title, SessionDetails::default());
+        Ok(session.await?.id)
     }
 
     /// Starts a session under an id of the caller's choice.
@@ -73,15 +75,8 @@ impl Relay {
     /// # Errors
     /// [`RelayError::Store`], also when the id is taken.
     pub async fn create_session_as(&self, id: SessionId, title: &str) -> Result<(), RelayError> {
-        let now = SystemTime::now();
-        let record = SessionRecord {
-            id,
-            title: title.to_owned(),
-            status: SessionStatus::Idle,
-            created_at: now,
-            updated_at: now,
-        };
-        Ok(self.inner.store.create(&record).await?)
+        let session = self.create(Some(id), title, SessionDetails::default());
+        session.await.map(drop)
     }
 
     /// Attaches an agent of this process to a session, which it gets to itself: an agent attached
@@ -102,7 +97,7 @@ impl Relay {
     /// [`RelayError::SessionNotFound`], [`RelayError::Archived`] when it was so already,
     /// [`RelayError::Store`], [`RelayError::Stopped`].
     pub async fn archive(&self, id: &SessionId) -> Result<(), RelayError> {
-        self.session(id).await?.archive().await
+        self.session(id).await?.archive(None).await
     }
 
     /// The relay as an axum router, to be served on its own or merged into another. Connections
@@ -132,6 +127,30 @@ impl Relay {
         self.inner.killed.cancel();
     }
 
+    pub(crate) async fn create(
+        &self,
+        id: Option<SessionId>,
+        title: &str,
+        details: SessionDetails,
+    ) -> Result<SessionRecord, RelayError> {
+        let id = match id {
+            Some(id) => id,
+            None => crate::id::session().map_err(|_| RelayError::NoRandomness)?,
+        };
+        let now = SystemTime::now();
+        let record = SessionRecord {
+            id,
+            title: title.to_owned(),
+            status: SessionStatus::Idle,
+            details,
+            worker: WorkerRecord::default(),
+            created_at: now,
+            updated_at: now,
+        };
+        self.inner.store.create(&record).await?;
+        Ok(record)
+    }
+
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
         &self.inner.store
     }
@@ -153,6 +172,22 @@ impl Relay {
     /// Cancelled when everything is to stop at once.
     pub(crate) fn killed(&self) -> &CancellationToken {
         &self.inner.killed
+    }
+
+    /// What reads and writes workers' tokens, with the store's key.
+    pub(crate) async fn worker_tokens(&self) -> Result<&WorkerTokens, RelayError> {
+        let load = async || {
+            let fresh = crate::id::random().map_err(|_| RelayError::NoRandomness)?;
+            let key = self.inner.store.signing_key(SigningKey::new(fresh)).await?;
+            Ok(WorkerTokens::new(key))
+        };
+        self.inner.worker_tokens.get_or_try_init(load).await
+    }
+
+    /// Whether somebody speaks for the session's agent right now.
+    pub(crate) fn is_connected(&self, id: &SessionId) -> bool {
+        self.running(id)
+            .is_some_and(|session| session.is_connected())
     }
 
     /// The session's task, which is started when it does not run yet.

@@ -96,6 +96,13 @@ impl From<RelayError> for ApiError {
         let kind = match &error {
             RelayError::SessionNotFound(_) => ErrorKind::NotFound,
             RelayError::Archived | RelayError::Superseded => ErrorKind::Conflict,
+            RelayError::LeaseLost => {
+                let error = Self::new(ErrorKind::NotFound, error.to_string());
+                return error.with_status(StatusCode::GONE);
+            }
+            RelayError::WorkerStateTooLarge(_) => {
+                return Self::invalid(error.to_string()).with_status(StatusCode::PAYLOAD_TOO_LARGE);
+            }
             RelayError::Refused(_) => ErrorKind::InvalidRequest,
             RelayError::TooManyOpenRequests(_) | RelayError::AgentBehind(_) => ErrorKind::RateLimit,
             RelayError::Store(error) => return store_error(error),

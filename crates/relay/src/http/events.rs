@@ -18,7 +18,7 @@ use super::{
     error::ApiError,
 };
 use crate::{
-    Relay, RelayError,
+    RefusedFrame, Relay, RelayError,
     line::Line,
     session::Published,
     store::{After, Page, StoredFrame},
@@ -82,27 +82,37 @@ pub(super) async fn add(
     let batch: Batch<'_> = serde_json::from_slice(&request).map_err(|error| {
         ApiError::invalid(format!("the body is not {{\"events\":[…]}}: {error}"))
     })?;
+    check_batch(batch.events.len(), &relay)?;
+    let lines = lines(batch.events.iter().map(|event| Line::accept(event.get())))?;
+    drop(request);
+    Ok(Json(Added::from(session.post(lines).await?)))
+}
+
+pub(super) fn check_batch(events: usize, relay: &Relay) -> Result<(), ApiError> {
     let limit = relay.options().batch_limit;
-    if batch.events.len() > limit {
-        let message = format!(
-            "{} events in one request; send {limit} at most",
-            batch.events.len()
-        );
+    if events > limit {
+        let message = format!("{events} events in one request; send {limit} at most");
         return Err(ApiError::invalid(message).with_status(StatusCode::PAYLOAD_TOO_LARGE));
     }
-    let lines = batch.events.iter().enumerate().map(|(at, event)| {
-        Line::accept(event.get()).map_err(|refused| {
+    Ok(())
+}
+
+/// The frames of a batch, or what is wrong with the first one that can't be taken.
+pub(super) fn lines(
+    accepted: impl Iterator<Item = Result<Line, RefusedFrame>>,
+) -> Result<Vec<Line>, ApiError> {
+    let lines = accepted.enumerate().map(|(at, line)| {
+        line.map_err(|refused| {
             let error = ApiError::from(RelayError::Refused(refused.clone()));
             error.with_message(format!("events[{at}]: {refused}"))
         })
     });
-    let lines = lines.collect::<Result<Vec<_>, _>>()?;
-    drop(request);
-    let data = session
-        .post(lines)
-        .await?
-        .into_iter()
-        .map(|published| match published {
+    lines.collect()
+}
+
+impl From<Vec<Published>> for Added {
+    fn from(published: Vec<Published>) -> Self {
+        let event = |published| match published {
             Published::Stored(id) => AddedEvent {
                 id: Some(id.to_string()),
                 status: "stored",
@@ -119,10 +129,11 @@ pub(super) async fn add(
                 id: None,
                 status: "ignored",
             },
-        });
-    Ok(Json(Added {
-        data: data.collect(),
-    }))
+        };
+        Self {
+            data: published.into_iter().map(event).collect(),
+        }
+    }
 }
 
 pub(super) async fn list(

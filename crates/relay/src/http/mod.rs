@@ -1,6 +1,7 @@
 //! The HTTP surface.
 
 mod access;
+mod code;
 mod error;
 mod events;
 mod local;
@@ -37,6 +38,7 @@ pub(crate) fn router(relay: Relay) -> Router {
             get(events::list).post(events::add),
         )
         .route("/v1/sessions/ws/{id}/subscribe", get(subscribe::subscribe))
+        .merge(code::routes())
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(body_limit)

@@ -13,17 +13,17 @@ use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 
 use super::{
-    access::{Allowed, Named},
+    access::{Allowed, Archiver, Named, WorkerOf},
     error::{ApiError, ErrorKind},
     events::{Paging, body, query},
 };
 use crate::{
     Relay, RelayError,
-    store::{SessionChange, SessionRecord},
+    store::{SessionChange, SessionRecord, SessionStatus},
 };
 
 /// The longest title, in bytes.
-const TITLE_LIMIT: usize = 1024;
+pub(super) const TITLE_LIMIT: usize = 1024;
 
 #[derive(Serialize)]
 pub(super) struct SessionJson {
@@ -31,14 +31,15 @@ pub(super) struct SessionJson {
     id: String,
     title: String,
     session_status: &'static str,
+    connection_status: &'static str,
     created_at: String,
     updated_at: String,
 }
 
-impl From<SessionRecord> for SessionJson {
-    fn from(record: SessionRecord) -> Self {
-        let rfc3339 = |time| humantime::format_rfc3339_millis(time).to_string();
+impl SessionJson {
+    fn of(record: SessionRecord, relay: &Relay) -> Self {
         Self {
+            connection_status: connection_status(&record, relay),
             r#type: "session",
             id: record.id.v1(),
             title: record.title,
@@ -47,6 +48,19 @@ impl From<SessionRecord> for SessionJson {
             updated_at: rfc3339(record.updated_at),
         }
     }
+}
+
+/// Whether the session's agent is there.
+pub(super) fn connection_status(record: &SessionRecord, relay: &Relay) -> &'static str {
+    if record.status != SessionStatus::Archived && relay.is_connected(&record.id) {
+        "connected"
+    } else {
+        "disconnected"
+    }
+}
+
+pub(super) fn rfc3339(time: SystemTime) -> String {
+    humantime::format_rfc3339_millis(time).to_string()
 }
 
 #[derive(Serialize)]
@@ -69,7 +83,11 @@ pub(super) async fn list(
         .store()
         .sessions(after.as_ref(), paging.limit()?)
         .await?;
-    let data: Vec<SessionJson> = page.items.into_iter().map(Into::into).collect();
+    let data: Vec<SessionJson> = page
+        .items
+        .into_iter()
+        .map(|record| SessionJson::of(record, &relay))
+        .collect();
     Ok(Json(SessionList {
         has_more: page.has_more,
         first_id: data.first().map(|session| session.id.clone()),
@@ -84,7 +102,7 @@ pub(super) async fn read(
     State(relay): State<Relay>,
 ) -> Result<Json<SessionJson>, ApiError> {
     match relay.store().session(&id).await? {
-        Some(record) => Ok(Json(record.into())),
+        Some(record) => Ok(Json(SessionJson::of(record, &relay))),
         None => Err(RelayError::SessionNotFound(id).into()),
     }
 }
@@ -108,32 +126,25 @@ pub(super) async fn rename(
         )));
     }
     let change = SessionChange::Title(title);
-    Ok(Json(
-        relay
-            .store()
-            .update(&id, change, SystemTime::now())
-            .await?
-            .into(),
-    ))
+    let updated = relay.store().update(&id, change, SystemTime::now());
+    Ok(Json(SessionJson::of(updated.await?, &relay)))
 }
 
 pub(super) async fn archive(
-    _: Allowed,
+    who: Archiver,
     Named(id): Named,
     State(relay): State<Relay>,
 ) -> Result<Json<SessionJson>, ApiError> {
-    relay.archive(&id).await.map_err(|error| match error {
-        RelayError::Archived => {
-            ApiError::new(ErrorKind::Conflict, "the session is archived already")
+    let by = match who {
+        Archiver::Person(Allowed) => None,
+        Archiver::Worker(WorkerOf { epoch, .. }) => Some(epoch),
+    };
+    let session = relay.session(&id).await?;
+    session.archive(by).await.map_err(|error| {
+        if matches!(error, RelayError::Archived) {
+            return ApiError::new(ErrorKind::Conflict, "the session is archived already");
         }
-        RelayError::SessionNotFound(_)
-        | RelayError::Superseded
-        | RelayError::Refused(_)
-        | RelayError::TooManyOpenRequests(_)
-        | RelayError::AgentBehind(_)
-        | RelayError::Stopped
-        | RelayError::Store(_)
-        | RelayError::NoRandomness => error.into(),
+        error.into()
     })?;
     read(Allowed, Named(id), State(relay)).await
 }

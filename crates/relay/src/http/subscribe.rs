@@ -21,11 +21,11 @@ use tracing::Instrument as _;
 
 use super::{
     ConnectionScope,
-    access::{Bearer, Named, bearer},
+    access::{Bearer, Named, bearer, is_workers},
     error::ApiError,
     socket,
 };
-use crate::{Credentials, Relay, RelayError, outgoing::Ending};
+use crate::{Relay, RelayError, outgoing::Ending};
 
 pub(super) async fn subscribe(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -37,6 +37,7 @@ pub(super) async fn subscribe(
     let upgrade =
         upgrade.map_err(|bad| ApiError::invalid(bad.body_text()).with_status(bad.status()))?;
     let admission = match bearer(&headers) {
+        Bearer::Token(token) if is_workers(token, &relay).await? => Admission::Refused,
         Bearer::Token(token) if relay.options().credentials.accept(token) => Admission::Allowed,
         Bearer::Token(_) | Bearer::Unreadable => Admission::Refused,
         Bearer::Absent => Admission::Unknown,
@@ -82,8 +83,7 @@ async fn serve(
         Admission::Allowed => Ok(Vec::new()),
         Admission::Refused => Err(Ending::Unauthorized),
         Admission::Unknown => {
-            let credentials = &options.credentials;
-            let authenticated = authenticate(&mut socket, credentials, options.auth_timeout);
+            let authenticated = authenticate(&mut socket, &relay, options.auth_timeout);
             // Boxed, like the socket: a viewer that is let in should not carry this memory along.
             let authenticated = Box::pin(authenticated);
             match relay.closing().run_until_cancelled(authenticated).await {
@@ -121,7 +121,7 @@ async fn serve(
 /// that came in the same message behind it.
 async fn authenticate(
     socket: &mut WebSocket,
-    credentials: &Credentials,
+    relay: &Relay,
     patience: Duration,
 ) -> Option<Vec<ByteString>> {
     let first_message = async {
@@ -138,7 +138,9 @@ async fn authenticate(
                     FrameKind::KeepAlive => {}
                     FrameKind::Auth => {
                         let token = token_of(frame.as_str())?;
-                        return credentials.accept(&token).then(|| frames.collect());
+                        let refused = is_workers(&token, relay).await.unwrap_or(true);
+                        let accepted = !refused && relay.options().credentials.accept(&token);
+                        return accepted.then(|| frames.collect());
                     }
                     FrameKind::ControlRequest { .. }
                     | FrameKind::ControlResponse { .. }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Weak,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::SystemTime,
@@ -12,18 +12,24 @@ use attache_protocol::{
     SessionId,
     frame::{FrameKind, control},
 };
-use tokio::sync::{Notify, mpsc};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::sleep_until,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    AttachmentId, Command, Mailbox, Published, ViewerId,
+    Command, Epoch, Mailbox, Presence, Published, ViewerId,
     conversation::{Conversation, asked},
+    deliveries::Deliveries,
+    live_uuids::LiveUuids,
+    seat::{Lease, Seat, WorkerSeat},
 };
 use crate::{
     RelayError, RelayOptions,
     line::Line,
     outgoing::{Ending, Outgoing},
-    store::{After, Origin, SessionChange, SessionStatus, Store, StoreError},
+    store::{After, Origin, SessionChange, SessionStatus, Store, StoreError, WorkerReport},
 };
 
 /// How many stored frames are read at once when a session starts.
@@ -34,17 +40,33 @@ pub(super) async fn run(
     store: Arc<dyn Store>,
     options: Arc<RelayOptions>,
     killed: CancellationToken,
+    presence: Presence,
     mut inbox: mpsc::Receiver<Command>,
 ) {
-    let mut session = match Session::load(id.clone(), store, options, killed).await {
+    let mut session = match Session::load(id.clone(), store, options, killed, presence).await {
         Ok(session) => session,
         Err(error) => {
             tracing::error!(session = %id, %error, "the session can't be read from the store");
             return;
         }
     };
-    while let Some(command) = inbox.recv().await {
-        session.handle(command).await;
+    loop {
+        let lapse = session.seat.lapses_at();
+        let lapsed = async {
+            match lapse {
+                Some(at) => sleep_until(at).await,
+                None => core::future::pending().await,
+            }
+        };
+        tokio::select! {
+            // What came before the lease ran out counts, however long it waited here.
+            biased;
+            command = inbox.recv() => match command {
+                Some(command) => session.handle(command).await,
+                None => return,
+            },
+            () = lapsed => session.lapse(),
+        }
     }
 }
 
@@ -57,8 +79,12 @@ pub(super) struct Session {
     pub(super) status: SessionStatus,
     pub(super) viewers: Vec<Viewer>,
     pub(super) viewers_so_far: u64,
-    pub(super) agent: Weak<Mailbox>,
-    pub(super) attachments_so_far: u64,
+    pub(super) epoch: Epoch,
+    pub(super) seat: Seat,
+    pub(super) presence: Presence,
+    pub(super) report: WorkerReport,
+    pub(super) last_sequence: u64,
+    pub(super) live_uuids: LiveUuids,
     /// How many frames wait for the agent.
     pub(super) backlog: Arc<AtomicUsize>,
 }
@@ -75,6 +101,7 @@ impl Session {
         store: Arc<dyn Store>,
         options: Arc<RelayOptions>,
         killed: CancellationToken,
+        presence: Presence,
     ) -> Result<Self, StoreError> {
         let record = store
             .session(&id)
@@ -82,7 +109,7 @@ impl Session {
             .ok_or(StoreError::UnknownSession)?;
         let agent_cursor = store.agent_cursor(&id).await?;
         let mut conversation = Conversation::default();
-        let mut backlog = 0;
+        let mut deliveries = Deliveries::default();
         let mut read = 0;
         loop {
             let page = store
@@ -90,7 +117,9 @@ impl Session {
                 .await?;
             for frame in &page.items {
                 read = frame.sequence;
-                backlog += usize::from(frame.origin == Origin::Viewer && read > agent_cursor);
+                if frame.origin == Origin::Viewer && read > agent_cursor {
+                    deliveries.add(read, &frame.uuid);
+                }
                 match Line::known(&frame.text) {
                     Ok(line) => conversation.observe(frame.origin, &line),
                     Err(error) => {
@@ -102,17 +131,27 @@ impl Session {
                 break;
             }
         }
+        let backlog = deliveries.unprocessed();
+        let seat = if record.worker.epoch > 0 {
+            Seat::Worker(WorkerSeat::new(Lease::Awaited, deliveries))
+        } else {
+            Seat::Vacant
+        };
         let mut session = Self {
             id,
             store,
-            options,
             killed,
             conversation,
             status: record.status,
             viewers: Vec::new(),
             viewers_so_far: 0,
-            agent: Weak::new(),
-            attachments_so_far: 0,
+            epoch: Epoch(record.worker.epoch),
+            seat,
+            presence,
+            report: record.worker.report,
+            last_sequence: read,
+            live_uuids: LiveUuids::new(options.live_uuid_memory),
+            options,
             backlog: Arc::new(AtomicUsize::new(backlog)),
         };
         session.save_status().await;
@@ -128,18 +167,20 @@ impl Session {
             Command::Post { lines, reply } => drop(reply.send(self.post(lines).await)),
             Command::TakeFrom { viewer, line } => self.take_from(viewer, line).await,
             Command::Subscribe { outgoing, reply } => drop(reply.send(self.subscribe(outgoing))),
-            Command::Attach { reply } => drop(reply.send(self.attach())),
-            Command::Archive { reply } => drop(reply.send(self.archive().await)),
+            Command::Attach { reply } => drop(reply.send(self.attach().await)),
+            Command::Register { reply } => drop(reply.send(self.register().await)),
+            Command::AsWorker { by, call } => self.handle_worker(by, call).await,
+            Command::Archive { by, reply } => drop(reply.send(self.archive(by).await)),
         }
     }
 
-    async fn publish(
+    pub(super) async fn publish(
         &mut self,
-        by: AttachmentId,
+        by: Epoch,
         lines: Vec<Line>,
     ) -> Result<Vec<Published>, RelayError> {
         self.check_writable()?;
-        if by != AttachmentId(self.attachments_so_far) {
+        if by != self.epoch {
             return Err(RelayError::Superseded);
         }
         let asks = lines
@@ -156,7 +197,7 @@ impl Session {
     async fn post(&mut self, lines: Vec<Line>) -> Result<Vec<Published>, RelayError> {
         self.check_writable()?;
         let waiting = self.backlog();
-        let stored = lines.iter().filter(|line| line.frame().is_stored()).count();
+        let stored = lines.iter().filter(|line| line.is_stored()).count();
         if waiting > 0 && waiting + stored > self.options.agent_backlog {
             return Err(RelayError::AgentBehind(waiting));
         }
@@ -217,24 +258,32 @@ impl Session {
         id
     }
 
-    fn attach(&mut self) -> Result<(AttachmentId, Arc<Mailbox>), RelayError> {
+    async fn attach(&mut self) -> Result<(Epoch, Arc<Mailbox>), RelayError> {
         self.check_writable()?;
-        if let Some(previous) = self.agent.upgrade() {
-            previous.over.cancel();
-        }
-        self.attachments_so_far += 1;
-        let mailbox = Arc::new(Mailbox {
+        let epoch = Epoch(self.store.next_epoch(&self.id).await?);
+        self.end_holder();
+        self.epoch = epoch;
+        let mailbox = self.new_mailbox();
+        self.seat = Seat::Agent(Arc::downgrade(&mailbox));
+        self.presence.show(&self.seat);
+        self.forget_report().await;
+        Ok((epoch, mailbox))
+    }
+
+    pub(super) fn new_mailbox(&self) -> Arc<Mailbox> {
+        Arc::new(Mailbox {
             arrived: Notify::new(),
             over: self.killed.child_token(),
             archived: CancellationToken::new(),
             backlog: self.backlog.clone(),
-        });
-        self.agent = Arc::downgrade(&mailbox);
-        Ok((AttachmentId(self.attachments_so_far), mailbox))
+        })
     }
 
-    async fn archive(&mut self) -> Result<(), RelayError> {
+    async fn archive(&mut self, by: Option<Epoch>) -> Result<(), RelayError> {
         self.check_writable()?;
+        if by.is_some_and(|by| by != self.epoch) {
+            return Err(RelayError::Superseded);
+        }
         let change = SessionChange::Status(SessionStatus::Archived);
         self.store
             .update(&self.id, change, SystemTime::now())
@@ -243,13 +292,14 @@ impl Session {
         for viewer in self.viewers.drain(..) {
             viewer.outgoing.end(Ending::SessionEnded);
         }
-        if let Some(agent) = self.agent.upgrade() {
-            agent.archived.cancel();
+        if let Some(mailbox) = self.seat.mailbox() {
+            mailbox.archived.cancel();
         }
+        self.presence.show_nobody();
         Ok(())
     }
 
-    fn check_writable(&self) -> Result<(), RelayError> {
+    pub(super) fn check_writable(&self) -> Result<(), RelayError> {
         if self.status == SessionStatus::Archived {
             return Err(RelayError::Archived);
         }
@@ -258,5 +308,9 @@ impl Session {
 
     pub(super) fn backlog(&self) -> usize {
         self.backlog.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_backlog(&self, frames: usize) {
+        self.backlog.store(frames, Ordering::Relaxed);
     }
 }

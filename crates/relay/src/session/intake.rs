@@ -57,20 +57,29 @@ impl Session {
             result.push(match admitted {
                 Admission::Store => {
                     let uuid = line.frame().uuid().cloned().unwrap_or_default();
-                    if outcome.next() == Some(Appended::Duplicate) {
-                        Published::Duplicate(uuid)
-                    } else {
+                    if let Some(Appended::Stored(sequence)) = outcome.next() {
+                        self.last_sequence = sequence;
+                        if origin == Origin::Viewer {
+                            self.stored_for_worker(sequence, &uuid);
+                        }
                         self.conversation.observe(origin, line);
                         if origin == Origin::Agent || concerns_viewers(line) {
                             self.fan_out(line, sender);
                         }
                         Published::Stored(uuid)
+                    } else {
+                        Published::Duplicate(uuid)
                     }
                 }
-                Admission::Live => {
-                    self.fan_out(line, sender);
-                    Published::Live
-                }
+                Admission::Live => match line.frame().uuid() {
+                    Some(uuid) if !self.live_uuids.is_new(uuid) => {
+                        Published::Duplicate(uuid.clone())
+                    }
+                    Some(_) | None => {
+                        self.fan_out(line, sender);
+                        Published::Live
+                    }
+                },
                 Admission::Answer(text) => {
                     self.tell(sender, text);
                     Published::Ignored
@@ -79,9 +88,9 @@ impl Session {
             });
         }
         if origin == Origin::Viewer
-            && let Some(agent) = self.agent.upgrade()
+            && let Some(mailbox) = self.seat.mailbox()
         {
-            agent.arrived.notify_one();
+            mailbox.arrived.notify_one();
         }
         self.save_status().await;
         Ok(result)
@@ -130,7 +139,7 @@ impl Session {
             answers.push(request_id.clone());
             return Ok(Admission::Store);
         }
-        let attached = self.agent.strong_count() > 0;
+        let attached = self.seat.is_taken();
         if !attached && let Some((request_id, subtype)) = asked(frame) {
             match subtype {
                 "initialize" => return Ok(Admission::Answer(self.initialize_answer(request_id))),
@@ -239,7 +248,7 @@ impl Admission {
             | FrameKind::ControlCancelRequest { .. }
             | FrameKind::UnknownControl { .. }
             | FrameKind::Message { .. } => {
-                if line.frame().is_stored() {
+                if line.is_stored() {
                     Self::Store
                 } else {
                     Self::Live

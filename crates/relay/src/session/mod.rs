@@ -6,7 +6,11 @@
 
 mod actor;
 mod conversation;
+mod deliveries;
 mod intake;
+mod live_uuids;
+mod seat;
+mod worker;
 
 use std::sync::{
     Arc,
@@ -17,6 +21,12 @@ use attache_protocol::{ByteString, SessionId};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use self::worker::WorkerCall;
+pub(crate) use self::{
+    deliveries::DeliveryStatus,
+    seat::Presence,
+    worker::{Listening, ReportChange},
+};
 use crate::{RelayError, RelayOptions, line::Line, outgoing::Outgoing, store::Store};
 
 /// How many commands wait for a session's task before callers wait too.
@@ -41,9 +51,10 @@ pub enum Published {
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ViewerId(u64);
 
-/// Names one attachment of an agent to a session; the highest is the one that counts.
+/// Names one attachment of an agent to a session, in this process or not; the highest is the one
+/// that counts.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(crate) struct AttachmentId(u64);
+pub(crate) struct Epoch(pub(crate) u64);
 
 /// What the session's task and the attached agent share.
 pub(crate) struct Mailbox {
@@ -70,7 +81,7 @@ impl Mailbox {
 /// What a session's task can be asked to do.
 enum Command {
     Publish {
-        by: AttachmentId,
+        by: Epoch,
         lines: Vec<Line>,
         reply: oneshot::Sender<Result<Vec<Published>, RelayError>>,
     },
@@ -87,9 +98,18 @@ enum Command {
         reply: oneshot::Sender<ViewerId>,
     },
     Attach {
-        reply: oneshot::Sender<Result<(AttachmentId, Arc<Mailbox>), RelayError>>,
+        reply: oneshot::Sender<Result<(Epoch, Arc<Mailbox>), RelayError>>,
+    },
+    Register {
+        reply: oneshot::Sender<Result<Epoch, RelayError>>,
+    },
+    AsWorker {
+        by: Epoch,
+        call: WorkerCall,
     },
     Archive {
+        /// The worker that asks, if it is one.
+        by: Option<Epoch>,
         reply: oneshot::Sender<Result<(), RelayError>>,
     },
 }
@@ -98,6 +118,7 @@ enum Command {
 #[derive(Clone)]
 pub(crate) struct SessionHandle {
     commands: mpsc::Sender<Command>,
+    presence: Presence,
 }
 
 impl SessionHandle {
@@ -109,20 +130,26 @@ impl SessionHandle {
         killed: CancellationToken,
     ) -> Self {
         let (commands, inbox) = mpsc::channel(COMMANDS);
+        let presence = Presence::default();
+        let shown = presence.clone();
         tokio::spawn(async move {
-            let session = actor::run(id, store, options, killed.clone(), inbox);
+            let session = actor::run(id, store, options, killed.clone(), shown, inbox);
             killed.run_until_cancelled(session).await;
         });
-        Self { commands }
+        Self { commands, presence }
     }
 
     pub(crate) fn is_over(&self) -> bool {
         self.commands.is_closed()
     }
 
+    pub(crate) fn is_connected(&self) -> bool {
+        self.presence.is_connected() && !self.is_over()
+    }
+
     pub(crate) async fn publish(
         &self,
-        by: AttachmentId,
+        by: Epoch,
         lines: Vec<Line>,
     ) -> Result<Vec<Published>, RelayError> {
         self.ask(|reply| Command::Publish { by, lines, reply })
@@ -146,12 +173,13 @@ impl SessionHandle {
             .await
     }
 
-    pub(crate) async fn attach(&self) -> Result<(AttachmentId, Arc<Mailbox>), RelayError> {
+    pub(crate) async fn attach(&self) -> Result<(Epoch, Arc<Mailbox>), RelayError> {
         self.ask(|reply| Command::Attach { reply }).await?
     }
 
-    pub(crate) async fn archive(&self) -> Result<(), RelayError> {
-        self.ask(|reply| Command::Archive { reply }).await?
+    /// Ends the session, for a person or for the worker of epoch `by`.
+    pub(crate) async fn archive(&self, by: Option<Epoch>) -> Result<(), RelayError> {
+        self.ask(|reply| Command::Archive { by, reply }).await?
     }
 
     async fn ask<T>(

@@ -10,8 +10,8 @@ use std::{
 use attache_protocol::{ByteString, SessionId};
 
 use super::{
-    After, Appended, NewFrame, Origin, Page, SessionChange, SessionRecord, Store, StoreError,
-    StoreFuture, StoredFrame,
+    After, Appended, NewFrame, Origin, Page, SessionChange, SessionRecord, SigningKey, Store,
+    StoreError, StoreFuture, StoredFrame,
 };
 
 /// Keeps everything in memory, without a limit. Share it between relays to simulate a restart.
@@ -25,6 +25,7 @@ struct Sessions {
     by_id: HashMap<SessionId, Session>,
     /// In the order of their creation.
     order: Vec<SessionId>,
+    signing_key: Option<SigningKey>,
 }
 
 #[derive(Debug)]
@@ -118,6 +119,7 @@ impl Store for MemoryStore {
             match change {
                 SessionChange::Title(title) => session.record.title = title,
                 SessionChange::Status(status) => session.record.status = status,
+                SessionChange::Worker(report) => session.record.worker.report = report,
             }
             session.record.updated_at = at;
             Ok(session.record.clone())
@@ -131,7 +133,10 @@ impl Store for MemoryStore {
         at: SystemTime,
     ) -> StoreFuture<'a, Vec<Appended>> {
         self.with(id, |session| {
-            let outcome: Vec<_> = frames.into_iter().map(|frame| session.add(frame)).collect();
+            let outcome: Vec<_> = frames
+                .into_iter()
+                .map(|frame| session.add(frame, at))
+                .collect();
             if outcome.iter().any(|one| *one != Appended::Duplicate) {
                 session.record.updated_at = at;
             }
@@ -189,10 +194,22 @@ impl Store for MemoryStore {
             Ok(moved)
         })
     }
+
+    fn next_epoch<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, u64> {
+        self.with(id, |session| {
+            session.record.worker.epoch += 1;
+            Ok(session.record.worker.epoch)
+        })
+    }
+
+    fn signing_key(&self, fresh: SigningKey) -> StoreFuture<'_, SigningKey> {
+        let key = self.lock().signing_key.get_or_insert(fresh).clone();
+        Box::pin(ready(Ok(key)))
+    }
 }
 
 impl Session {
-    fn add(&mut self, frame: NewFrame) -> Appended {
+    fn add(&mut self, frame: NewFrame, stored_at: SystemTime) -> Appended {
         let NewFrame { uuid, text, origin } = frame;
         if self.by_uuid.contains_key(&uuid) {
             return Appended::Duplicate;
@@ -207,6 +224,7 @@ impl Session {
             uuid,
             text,
             origin,
+            stored_at,
         });
         Appended::Stored(sequence)
     }
@@ -233,7 +251,7 @@ fn page<T>(mut items: impl Iterator<Item = T>, limit: usize) -> Page<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::SessionStatus;
+    use crate::store::{SessionDetails, SessionStatus, WorkerRecord};
 
     async fn store_with(ids: &[&str]) -> MemoryStore {
         let store = MemoryStore::new();
@@ -242,6 +260,8 @@ mod tests {
                 id: SessionId::parse(id).unwrap(),
                 title: (*id).to_owned(),
                 status: SessionStatus::Idle,
+                details: SessionDetails::default(),
+                worker: WorkerRecord::default(),
                 created_at: SystemTime::UNIX_EPOCH,
                 updated_at: SystemTime::UNIX_EPOCH,
             };
@@ -343,6 +363,20 @@ mod tests {
             store.sessions(Some(&after), 2).await.unwrap().items.len(),
             1
         );
+    }
+
+    #[tokio::test]
+    async fn epochs_grow_and_the_first_signing_key_stays() {
+        let store = store_with(&["s"]).await;
+        let id = SessionId::parse("s").unwrap();
+        assert_eq!(store.next_epoch(&id).await.unwrap(), 1);
+        assert_eq!(store.next_epoch(&id).await.unwrap(), 2);
+        let record = store.session(&id).await.unwrap().unwrap();
+        assert_eq!(record.worker.epoch, 2);
+        for byte in [7, 8] {
+            let key = store.signing_key(SigningKey::new([byte; 32])).await;
+            assert_eq!(key.unwrap().expose(), &[7; 32]);
+        }
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! Where sessions and their logs are kept.
 
 mod memory;
+mod worker;
 
 use core::{future::Future, pin::Pin};
 use std::time::SystemTime;
@@ -8,6 +9,7 @@ use std::time::SystemTime;
 use attache_protocol::{ByteString, SessionId};
 
 pub use memory::MemoryStore;
+pub use worker::{SigningKey, WorkerRecord, WorkerReport, WorkerStatus};
 
 /// What a [`Store`] method returns.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -74,6 +76,14 @@ pub trait Store: Send + Sync + 'static {
         from: u64,
         to: u64,
     ) -> StoreFuture<'a, bool>;
+
+    /// Adds one to the session's epoch, which is 0 at first, and says what it is now. No two calls
+    /// are told the same.
+    fn next_epoch<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, u64>;
+
+    /// The key that workers' tokens are signed with. When there is none yet, `fresh` is kept from
+    /// now on.
+    fn signing_key(&self, fresh: SigningKey) -> StoreFuture<'_, SigningKey>;
 }
 
 /// A session, its log aside.
@@ -85,10 +95,25 @@ pub struct SessionRecord {
     pub title: String,
     /// What it is doing.
     pub status: SessionStatus,
+    /// What else was said when it was created.
+    pub details: SessionDetails,
+    /// What is known of its worker.
+    pub worker: WorkerRecord,
     /// When it was created.
     pub created_at: SystemTime,
     /// When a frame, a status or its title last changed it.
     pub updated_at: SystemTime,
+}
+
+/// What is said of a session when it is created, for people and for its worker.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionDetails {
+    /// Words to find it by.
+    pub tags: Vec<String>,
+    /// The folder its agent works in.
+    pub cwd: Option<String>,
+    /// What its worker says of itself: a JSON object.
+    pub bridge: Option<ByteString>,
 }
 
 /// What a session is doing.
@@ -123,6 +148,8 @@ pub enum SessionChange {
     Title(String),
     /// Another status.
     Status(SessionStatus),
+    /// What its worker reports, in place of what it reported before.
+    Worker(WorkerReport),
 }
 
 /// Which side a frame came from.
@@ -156,6 +183,8 @@ pub struct StoredFrame {
     pub text: ByteString,
     /// Which side it came from.
     pub origin: Origin,
+    /// When it was stored.
+    pub stored_at: SystemTime,
 }
 
 /// What became of a frame that was to be stored.
@@ -222,6 +251,7 @@ impl core::fmt::Debug for StoredFrame {
             uuid,
             text,
             origin,
+            stored_at: _,
         } = self;
         write!(
             f,

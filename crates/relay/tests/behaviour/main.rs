@@ -15,4 +15,6 @@ mod restart;
 mod sessions;
 mod slow_viewers;
 mod stream;
+mod worker_stream;
+mod workers;
 mod world;

@@ -62,9 +62,13 @@ impl World {
 
     /// Another relay over the same store, after this one has crashed.
     pub(crate) async fn restarted(self) -> Self {
+        self.restarted_with(options()).await
+    }
+
+    pub(crate) async fn restarted_with(self, options: RelayOptions) -> Self {
         self.relay.kill();
         let _ = soon(self.serving).await;
-        let relay = Relay::new(self.store.clone(), options());
+        let relay = Relay::new(self.store.clone(), options);
         Self::over(self.store, relay, self.session).await
     }
 

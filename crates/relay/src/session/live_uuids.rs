@@ -1,0 +1,52 @@
+//! Which frames that are not stored have gone through already.
+
+use std::collections::{HashSet, VecDeque};
+
+/// The last `uuid`s, up to a limit.
+pub(super) struct LiveUuids {
+    limit: usize,
+    known: HashSet<Box<str>>,
+    in_order: VecDeque<Box<str>>,
+}
+
+impl LiveUuids {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            known: HashSet::new(),
+            in_order: VecDeque::new(),
+        }
+    }
+
+    /// Remembers `uuid`, and says whether it was not known.
+    pub(super) fn is_new(&mut self, uuid: &str) -> bool {
+        if self.known.contains(uuid) {
+            return false;
+        }
+        self.known.insert(uuid.into());
+        self.in_order.push_back(uuid.into());
+        while self.in_order.len() > self.limit
+            && let Some(oldest) = self.in_order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_is_forgotten_first() {
+        let mut uuids = LiveUuids::new(2);
+        assert!(uuids.is_new("a") && uuids.is_new("b"));
+        assert!(!uuids.is_new("a"));
+        assert!(uuids.is_new("c") && uuids.is_new("a"));
+        assert!(!uuids.is_new("c"));
+
+        let mut nothing = LiveUuids::new(0);
+        assert!(nothing.is_new("a") && nothing.is_new("a"));
+    }
+}

@@ -1,0 +1,368 @@
+//! What a worker asks of its session.
+
+use core::time::Duration;
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use attache_protocol::ByteString;
+use serde_json::value::RawValue;
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{
+    Command, Epoch, Mailbox, Published, SessionHandle,
+    actor::Session,
+    deliveries::{Deliveries, DeliveryStatus},
+    seat::{Lease, Seat, WorkerSeat},
+};
+use crate::{
+    RelayError,
+    line::Line,
+    store::{After, Origin, SessionChange, StoreError, WorkerReport, WorkerStatus},
+};
+
+/// How many frames are read from the store at once.
+const PAGE: usize = 256;
+
+/// What can be added to any instant.
+const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
+
+type Reply<T> = oneshot::Sender<Result<T, RelayError>>;
+
+/// What the holder of an epoch can ask of the session's task.
+pub(super) enum WorkerCall {
+    Upload {
+        lines: Vec<Line>,
+        reply: Reply<Vec<Published>>,
+    },
+    Report {
+        change: ReportChange,
+        reply: Reply<()>,
+    },
+    Describe {
+        reply: Reply<WorkerReport>,
+    },
+    Acknowledge {
+        updates: Vec<(String, DeliveryStatus)>,
+        reply: Reply<()>,
+    },
+    Heartbeat {
+        reply: Reply<()>,
+    },
+    Listen {
+        after: Option<u64>,
+        reply: Reply<Listening>,
+    },
+}
+
+/// What a worker says anew of itself; what is absent stays.
+#[derive(Default)]
+pub(crate) struct ReportChange {
+    pub(crate) status: Option<WorkerStatus>,
+    /// A JSON object. Goes with a status, or alone.
+    pub(crate) requires_action_details: Option<ByteString>,
+    /// Replaces what stands under its names; `None` takes it away.
+    pub(crate) external_metadata: Vec<(String, Option<Box<RawValue>>)>,
+}
+
+/// A worker's open stream.
+pub(crate) struct Listening {
+    pub(crate) mailbox: Arc<Mailbox>,
+    /// The last sequence number that is not sent.
+    pub(crate) after: u64,
+    /// Later ones that need not be sent either.
+    pub(crate) skip: HashSet<u64>,
+}
+
+impl SessionHandle {
+    /// Seats a new worker and ends whoever was there.
+    pub(crate) async fn register(&self) -> Result<Epoch, RelayError> {
+        self.ask(|reply| Command::Register { reply }).await?
+    }
+
+    pub(crate) async fn upload(
+        &self,
+        by: Epoch,
+        lines: Vec<Line>,
+    ) -> Result<Vec<Published>, RelayError> {
+        self.call(by, |reply| WorkerCall::Upload { lines, reply })
+            .await
+    }
+
+    pub(crate) async fn report(&self, by: Epoch, change: ReportChange) -> Result<(), RelayError> {
+        self.call(by, |reply| WorkerCall::Report { change, reply })
+            .await
+    }
+
+    pub(crate) async fn describe(&self, by: Epoch) -> Result<WorkerReport, RelayError> {
+        self.call(by, |reply| WorkerCall::Describe { reply }).await
+    }
+
+    pub(crate) async fn acknowledge(
+        &self,
+        by: Epoch,
+        updates: Vec<(String, DeliveryStatus)>,
+    ) -> Result<(), RelayError> {
+        self.call(by, |reply| WorkerCall::Acknowledge { updates, reply })
+            .await
+    }
+
+    pub(crate) async fn heartbeat(&self, by: Epoch) -> Result<(), RelayError> {
+        self.call(by, |reply| WorkerCall::Heartbeat { reply }).await
+    }
+
+    pub(crate) async fn listen(
+        &self,
+        by: Epoch,
+        after: Option<u64>,
+    ) -> Result<Listening, RelayError> {
+        self.call(by, |reply| WorkerCall::Listen { after, reply })
+            .await
+    }
+
+    async fn call<T>(
+        &self,
+        by: Epoch,
+        call: impl FnOnce(Reply<T>) -> WorkerCall,
+    ) -> Result<T, RelayError> {
+        self.ask(|reply| Command::AsWorker {
+            by,
+            call: call(reply),
+        })
+        .await?
+    }
+}
+
+impl Session {
+    /// Gives the seat to a new worker.
+    pub(super) async fn register(&mut self) -> Result<Epoch, RelayError> {
+        self.check_writable()?;
+        let epoch = Epoch(self.store.next_epoch(&self.id).await?);
+        self.end_holder();
+        self.epoch = epoch;
+        let deliveries = match core::mem::replace(&mut self.seat, Seat::Vacant) {
+            Seat::Worker(worker) => worker.deliveries,
+            Seat::Vacant | Seat::Agent(_) => {
+                self.presence.show(&self.seat);
+                self.deliveries_in_store().await?
+            }
+        };
+        self.set_backlog(deliveries.unprocessed());
+        self.seat = Seat::Worker(WorkerSeat::new(self.new_lease(), deliveries));
+        self.presence.show(&self.seat);
+        Ok(epoch)
+    }
+
+    pub(super) async fn handle_worker(&mut self, by: Epoch, call: WorkerCall) {
+        let allowed = self.check_worker(by);
+        // A caller that no longer waits is no reason to stop halfway.
+        match call {
+            WorkerCall::Upload { lines, reply } => drop(reply.send(match allowed {
+                Ok(()) => self.publish(by, lines).await,
+                Err(error) => Err(error),
+            })),
+            WorkerCall::Report { change, reply } => drop(reply.send(match allowed {
+                Ok(()) => self.report(change).await,
+                Err(error) => Err(error),
+            })),
+            WorkerCall::Describe { reply } => {
+                drop(reply.send(allowed.map(|()| self.report.clone())));
+            }
+            WorkerCall::Acknowledge { updates, reply } => drop(reply.send(match allowed {
+                Ok(()) => self.acknowledge(&updates).await,
+                Err(error) => Err(error),
+            })),
+            WorkerCall::Heartbeat { reply } => drop(reply.send(allowed)),
+            WorkerCall::Listen { after, reply } => drop(reply.send(match allowed {
+                Ok(()) => self.listen(after).await,
+                Err(error) => Err(error),
+            })),
+        }
+    }
+
+    /// An agent of this process says nothing of itself, and what a worker said is not about it.
+    pub(super) async fn forget_report(&mut self) {
+        if self.report.status.is_none() {
+            return;
+        }
+        self.report.status = None;
+        self.report.requires_action_details = None;
+        let change = SessionChange::Worker(self.report.clone());
+        if let Err(error) = self.store.update(&self.id, change, SystemTime::now()).await {
+            tracing::warn!(session = %self.id, %error, "the worker's last status is still stored");
+        }
+    }
+
+    /// The worker was silent for too long.
+    pub(super) fn lapse(&mut self) {
+        let Seat::Worker(worker) = &mut self.seat else {
+            return;
+        };
+        worker.lease = Lease::Lost;
+        tracing::info!(session = %self.id, "the worker was silent for too long and is given up");
+        self.end_holder();
+        self.presence.show(&self.seat);
+    }
+
+    /// Ends the stream or the attachment of whoever speaks for the agent now.
+    pub(super) fn end_holder(&self) {
+        if let Some(mailbox) = self.seat.mailbox() {
+            mailbox.over.cancel();
+        }
+    }
+
+    /// A frame of a viewer has been stored.
+    pub(super) fn stored_for_worker(&mut self, sequence: u64, uuid: &str) {
+        if let Seat::Worker(worker) = &mut self.seat {
+            worker.deliveries.add(sequence, uuid);
+        }
+    }
+
+    /// Whether the holder of epoch `by` may act. If so it has been heard of.
+    fn check_worker(&mut self, by: Epoch) -> Result<(), RelayError> {
+        self.check_writable()?;
+        if by != self.epoch {
+            return Err(RelayError::Superseded);
+        }
+        let lease = self.new_lease();
+        let Seat::Worker(worker) = &mut self.seat else {
+            return Err(RelayError::Superseded);
+        };
+        if worker.lease == Lease::Lost {
+            return Err(RelayError::LeaseLost);
+        }
+        worker.lease = lease;
+        self.presence.show(&self.seat);
+        Ok(())
+    }
+
+    fn new_lease(&self) -> Lease {
+        Lease::Until(Instant::now() + self.options.worker_lease.min(FOREVER))
+    }
+
+    async fn report(&mut self, change: ReportChange) -> Result<(), RelayError> {
+        let mut report = self.report.clone();
+        if let Some(status) = change.status {
+            report.status = Some(status);
+            report.requires_action_details = None;
+        }
+        if change.requires_action_details.is_some() {
+            report.requires_action_details = change.requires_action_details;
+        }
+        if !change.external_metadata.is_empty() {
+            report.external_metadata = merged(&report.external_metadata, change.external_metadata);
+        }
+        let limit = self.options.worker_state_limit_bytes;
+        let details = report.requires_action_details.as_deref();
+        if report.external_metadata.len() + details.map_or(0, str::len) > limit {
+            return Err(RelayError::WorkerStateTooLarge(limit));
+        }
+        if report != self.report {
+            let change = SessionChange::Worker(report.clone());
+            self.store
+                .update(&self.id, change, SystemTime::now())
+                .await?;
+            self.report = report;
+        }
+        Ok(())
+    }
+
+    async fn acknowledge(
+        &mut self,
+        updates: &[(String, DeliveryStatus)],
+    ) -> Result<(), RelayError> {
+        let Seat::Worker(worker) = &mut self.seat else {
+            return Err(RelayError::Superseded);
+        };
+        for (uuid, status) in updates {
+            worker.deliveries.acknowledge(uuid, *status);
+        }
+        if let Some(settled) = worker.deliveries.settled() {
+            // An agent of this process may have moved it in its last moment.
+            let mut at = self.store.agent_cursor(&self.id).await?;
+            while at < settled
+                && !self
+                    .store
+                    .advance_agent_cursor(&self.id, at, settled)
+                    .await?
+            {
+                at = self.store.agent_cursor(&self.id).await?;
+            }
+            worker.deliveries.forget(settled);
+        }
+        let unprocessed = worker.deliveries.unprocessed();
+        self.set_backlog(unprocessed);
+        Ok(())
+    }
+
+    async fn listen(&mut self, after: Option<u64>) -> Result<Listening, RelayError> {
+        let cursor = self.store.agent_cursor(&self.id).await?;
+        self.end_holder();
+        let mailbox = self.new_mailbox();
+        let Seat::Worker(worker) = &mut self.seat else {
+            return Err(RelayError::Superseded);
+        };
+        worker.stream = Arc::downgrade(&mailbox);
+        // A position beyond the end is none of this log's.
+        let after = after.filter(|after| *after <= self.last_sequence);
+        Ok(Listening {
+            mailbox,
+            after: after.unwrap_or_default().max(cursor),
+            skip: worker.deliveries.processed(),
+        })
+    }
+
+    async fn deliveries_in_store(&self) -> Result<Deliveries, StoreError> {
+        let mut deliveries = Deliveries::default();
+        let mut read = self.store.agent_cursor(&self.id).await?;
+        loop {
+            let (after, only) = (After::Sequence(read), Some(Origin::Viewer));
+            let page = self.store.frames(&self.id, after, only, PAGE).await?;
+            for frame in &page.items {
+                read = frame.sequence;
+                deliveries.add(frame.sequence, &frame.uuid);
+            }
+            if !page.has_more || page.items.is_empty() {
+                return Ok(deliveries);
+            }
+        }
+    }
+}
+
+/// `patch` laid over the JSON object `before`, one level deep.
+fn merged(before: &str, patch: Vec<(String, Option<Box<RawValue>>)>) -> ByteString {
+    let mut object: BTreeMap<String, Box<RawValue>> =
+        serde_json::from_str(before).unwrap_or_default();
+    for (name, value) in patch {
+        match value {
+            Some(value) => object.insert(name, value),
+            None => object.remove(&name),
+        };
+    }
+    serde_json::to_string(&object).unwrap_or_default().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_is_merged_one_level_deep_and_null_deletes() {
+        let raw = |json: &str| Some(RawValue::from_string(json.to_owned()).unwrap());
+        let patch = vec![
+            ("a".to_owned(), raw("{\"new\": 1e400}")),
+            ("b".to_owned(), None),
+            ("never".to_owned(), None),
+        ];
+        let merged = merged(
+            r#"{"a":{"old":1},"b":2,"c":12345678901234567890123}"#,
+            patch,
+        );
+        assert_eq!(
+            merged,
+            r#"{"a":{"new": 1e400},"c":12345678901234567890123}"#
+        );
+    }
+}
