@@ -603,3 +603,14 @@ fn a_live_frame_that_is_not_in_the_list_does_not_cost_the_position() {
         }
     }
 }
+
+#[test]
+fn a_live_message_sent_twice_is_delivered_once() {
+    let mut world = live();
+    for _ in 0..3 {
+        world.server().blurt(r#"{"type":"assistant","uuid":"u0"}"#);
+        world.server().blurt(r#"{"type":"assistant","uuid":"u1"}"#);
+    }
+    world.run_for(secs(1));
+    assert_eq!(world.messages(), ["u0", "u1"]);
+}

@@ -411,3 +411,18 @@ fn closed_is_decided_and_drained_is_nothing_left_to_take() {
     world.read_events(attache_testkit::Reading::Eagerly);
     assert!(world.viewer().is_drained());
 }
+
+#[test]
+fn a_message_on_its_way_may_arrive_before_the_end() {
+    let mut world = World::new(config());
+    world.connect();
+    world.run_until_live();
+    world.server().echoes = 0;
+    world.server().http_delay = secs(1);
+    let id = world.send("on its way");
+    world.close();
+    world.run_until_closed();
+    assert_eq!(world.send_states(&id).last(), Some(&SendState::Accepted));
+    assert!(world.elapsed() < secs(2));
+    assert_over(&mut world);
+}

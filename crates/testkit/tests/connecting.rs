@@ -424,3 +424,29 @@ fn waiting_says_when_and_why() {
     world.run_for(secs(5));
     assert_eq!(world.attempts()[1], next_attempt_at.since_origin());
 }
+
+#[test]
+fn a_token_source_that_fails_after_4003_is_asked_again_and_the_refused_token_stays_refused() {
+    let mut world = World::new(config());
+    world.tokens().next(TokenPlan::Give("stale"));
+    world
+        .tokens()
+        .next(TokenPlan::Refuse(TokenRefusal::Unavailable));
+    world.tokens().next(TokenPlan::Never);
+    world.server().accept_only("first");
+    world.connect();
+    world.run_until(secs(300), |world| *world.status() == Status::Live);
+    assert_eq!(world.opens().len(), 2);
+
+    let mut world = World::new(config());
+    world.tokens().next(TokenPlan::Give("stale"));
+    world
+        .tokens()
+        .next(TokenPlan::Refuse(TokenRefusal::Unavailable));
+    world.tokens().always(TokenPlan::Give("stale"));
+    world.server().accept_only("first");
+    world.connect();
+    world.run_until_closed();
+    assert_eq!(world.opens().len(), 1);
+    assert_eq!(world.closed(), Some(CloseCause::Unauthorized));
+}

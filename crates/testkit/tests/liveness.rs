@@ -329,3 +329,15 @@ fn events_are_bounded_in_bytes_too() {
     world.run_for(secs(10));
     assert_eq!(world.messages(), ids);
 }
+
+#[test]
+fn a_silent_agent_is_suspected_once_a_send() {
+    let mut world = live();
+    world.server().echoes = 0;
+    world.send("hello");
+    world.run_for(secs(1800));
+    assert_eq!(world.opens().len(), 2);
+    world.send("are you there?");
+    world.run_for(secs(1800));
+    assert_eq!(world.opens().len(), 3);
+}

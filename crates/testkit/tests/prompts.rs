@@ -586,3 +586,48 @@ fn a_settled_prompt_that_the_server_forgot_gets_its_answer_again_without_asking_
         .count();
     assert_eq!(asked, 1);
 }
+
+#[test]
+fn an_approval_that_may_be_lost_is_not_repeated_until_the_prompt_is_known_to_be_open() {
+    let mut world = asked();
+    world.server().repeats_prompts = false;
+    world.server().every_list(HttpPlan::Status(422, None));
+    world.server().freeze();
+    world.decide("r1", &Decision::allow()).unwrap();
+    world.run_for(secs(120));
+    assert_eq!(*world.status(), Status::Live);
+    assert!(answers(&mut world).is_empty(), "the hole may hold a cancel");
+
+    world.server().ask("r1", "ls");
+    world.run_for(secs(1));
+    assert_eq!(answers(&mut world).len(), 1);
+    assert_eq!(world.prompts().last().unwrap(), "settled r1 by us");
+}
+
+#[test]
+fn an_approval_that_was_explicit_is_sent_even_after_a_hole() {
+    let mut world = asked();
+    world.server().repeats_prompts = false;
+    world.server().every_list(HttpPlan::Status(422, None));
+    world
+        .server()
+        .every_upgrade(attache_testkit::Upgrade::Never);
+    world.cut();
+    world.run_for(secs(1));
+    world.decide("r1", &even_if_unverified()).unwrap();
+    world
+        .server()
+        .every_upgrade(attache_testkit::Upgrade::Accept);
+    world.run_for(secs(120));
+    assert_eq!(answers(&mut world).len(), 1);
+}
+
+#[test]
+fn answers_to_requests_of_others_are_not_shown() {
+    let mut world = live();
+    world.server().answer_by_another("never-seen");
+    world.run_for(secs(1));
+    assert!(world.prompts().is_empty());
+    assert!(world.messages().is_empty());
+    assert!(world.malformed().is_empty());
+}

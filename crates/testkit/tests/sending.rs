@@ -354,3 +354,20 @@ fn what_was_accepted_makes_room() {
     assert!(is_accepted(&world, &id));
     world.send(&large);
 }
+
+#[test]
+fn a_list_and_a_message_that_want_another_token_share_one() {
+    let mut world = live();
+    world.server().say("assistant", "u0");
+    world.run_for(secs(20));
+    world.cut();
+    world.run_until(secs(20), |world| world.attempts().len() == 2);
+    world.tokens().always(TokenPlan::Give("second"));
+    world.server().next_list(HttpPlan::Status(401, None));
+    world.server().next_post(HttpPlan::Status(401, None));
+    let id = world.send("hello");
+    world.run_for(secs(30));
+    assert!(is_accepted(&world, &id));
+    assert!(world.gaps().is_empty());
+    assert_eq!(world.tokens().asked(), 3);
+}
