@@ -30,7 +30,7 @@ pub(super) enum Heard {
     Answer(RequestId),
     /// An interrupt.
     Interrupt,
-    /// Not heard, but said: a line it was cued to.
+    /// Not heard, but said: the greeting, or a line it was cued to.
     Spoke,
 }
 
@@ -87,11 +87,12 @@ impl Actor {
         record: mpsc::UnboundedSender<Heard>,
     ) -> Self {
         let mut ids = Ids::new(random);
-        let greeting = [frames::said(&mut ids, GREETING), frames::idle(&mut ids)];
+        let greeting = Line::ordinary(frames::said(&mut ids, GREETING));
+        let idle = Line::cued(frames::idle(&mut ids));
         Self {
             ids,
             pace,
-            urgent: greeting.map(Line::ordinary).into(),
+            urgent: VecDeque::from([greeting, idle]),
             doing: Doing::Nothing,
             inbox: VecDeque::new(),
             cues,
@@ -117,8 +118,7 @@ impl Actor {
                     None => return Ok(()),
                 },
                 Some(text) = self.cues.recv() => {
-                    let text = frames::said(&mut self.ids, &text);
-                    self.urgent.push_back(Line { text, kind: LineKind::Cued });
+                    self.urgent.push_back(Line::cued(frames::said(&mut self.ids, &text)));
                 }
                 () = tokio::time::sleep(self.pace), if self.is_speaking() => {
                     self.speak(agent).await?;
@@ -298,6 +298,13 @@ impl Line {
         Self {
             text,
             kind: LineKind::Ordinary,
+        }
+    }
+
+    fn cued(text: String) -> Self {
+        Self {
+            text,
+            kind: LineKind::Cued,
         }
     }
 }

@@ -56,12 +56,15 @@ impl Performance {
     pub(crate) async fn start(relay: &Relay, title: &str) -> Result<Self, Failure> {
         let session = relay.create_session(title).await?;
         let mut agent = relay.attach_agent(&session).await?;
-        let (cues, record) = (mpsc::unbounded_channel().1, mpsc::unbounded_channel().0);
-        let mut actor = Actor::new(random()?, PACE, cues, record);
+        let (_, cues) = mpsc::unbounded_channel();
+        let (recorder, mut record) = mpsc::unbounded_channel();
+        let mut actor = Actor::new(random()?, PACE, cues, recorder);
         let task = tokio::spawn(async move {
             // An agent whose relay is gone has nobody to play to.
             let _ = actor.perform(&mut agent).await;
         });
+        // Whoever comes from now on finds the greeting in the history.
+        let _ = record.recv().await;
         Ok(Self { session, task })
     }
 }

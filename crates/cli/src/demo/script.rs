@@ -58,7 +58,7 @@ async fn play() -> Result<(), Failure> {
     let mut stage = Stage::open(store.clone()).await?;
     let session_id = stage.relay.create_session("demo").await?;
     let (prompter, cues) = mpsc::unbounded_channel();
-    let (recorder, record) = mpsc::unbounded_channel();
+    let (recorder, mut record) = mpsc::unbounded_channel();
     let (attachments, mut attached) = mpsc::unbounded_channel();
     let mut actor = Actor::new(random()?, PACE, cues, recorder);
     let acting = tokio::spawn(async move {
@@ -68,6 +68,8 @@ async fn play() -> Result<(), Failure> {
         }
     });
     let _ = attachments.send(stage.relay.attach_agent(&session_id).await?);
+    // The viewer finds the greeting in the history.
+    let _ = record.recv().await;
 
     let (session, events, _driver) =
         attache_tokio::spawn(config(&session_id), stage.options()?, stage.token())?;
