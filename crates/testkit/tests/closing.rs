@@ -121,17 +121,6 @@ fn a_peer_that_sends_a_close_frame_and_keeps_tcp_open_is_left_behind() {
 }
 
 #[test]
-fn a_session_that_has_ended_is_not_tried_again() {
-    let mut world = World::new(config());
-    world.connect();
-    world.run_until_live();
-    world.server().close(1000, "session ended");
-    world.run_until_closed();
-    assert_eq!(world.closed(), Some(CloseCause::SessionEnded));
-    assert_eq!(world.opens().len(), 1);
-}
-
-#[test]
 fn nothing_is_delivered_after_closed() {
     let mut world = World::new(config());
     world.connect();
@@ -324,77 +313,6 @@ fn a_link_that_breaks_while_closing_is_closed_as_asked() {
     world.run_for(secs(3));
     assert_over(&mut world);
     assert_eq!(world.opens().len(), 1);
-}
-
-fn with_all_history() -> attache_protocol::viewer::ViewerConfig {
-    let mut config = config();
-    config.history = attache_protocol::viewer::History::All;
-    config
-}
-
-#[test]
-fn a_session_that_ends_while_it_is_being_loaded_is_loaded_to_its_end() {
-    let mut world = World::new(with_all_history());
-    let ids: Vec<String> = (0..300).map(|number| format!("u{number}")).collect();
-    for id in &ids {
-        world.server().say("assistant", id);
-    }
-    world.server().http_delay = millis(200);
-    world.server().next_upgrade(Upgrade::AcceptThenEnd);
-    world.connect();
-    world.run_until_closed();
-    assert_eq!(world.messages(), ids);
-    assert!(world.gaps().is_empty());
-    assert_eq!(world.closed(), Some(CloseCause::SessionEnded));
-    assert_eq!(world.opens().len(), 1);
-}
-
-#[test]
-fn a_session_that_ended_in_the_gap_is_loaded_to_its_end() {
-    let mut world = World::new(with_all_history());
-    world.connect();
-    world.run_until_live();
-    world.server().say("assistant", "u0");
-    world.run_for(secs(1));
-    world.server().next_upgrade(Upgrade::AcceptThenEnd);
-    world.cut();
-    world.server().say("assistant", "u1");
-    world.server().say("assistant", "u2");
-    world.run_until_closed();
-    assert_eq!(world.messages(), ["u0", "u1", "u2"]);
-    assert_eq!(world.closed(), Some(CloseCause::SessionEnded));
-}
-
-#[test]
-fn an_ended_session_that_cannot_be_loaded_ends_all_the_same() {
-    for plan in [
-        HttpPlan::Never,
-        HttpPlan::Status(500, None),
-        HttpPlan::Status(401, None),
-    ] {
-        let mut world = World::new(with_all_history());
-        world.server().every_list(plan.clone());
-        world.server().next_upgrade(Upgrade::AcceptThenEnd);
-        world.connect();
-        world.run_for(secs(200));
-        assert_eq!(world.closed(), Some(CloseCause::SessionEnded), "{plan:?}");
-        assert_eq!(world.gaps().len(), 1, "{plan:?}");
-        assert!(world.viewer().is_drained());
-    }
-}
-
-#[test]
-fn a_close_does_not_wait_for_an_ended_session_to_load() {
-    let mut world = World::new(with_all_history());
-    world.server().every_list(HttpPlan::Never);
-    world.server().next_upgrade(Upgrade::AcceptThenEnd);
-    world.connect();
-    world.run_for(secs(1));
-    world.close();
-    world.run_for(secs(3));
-    assert!(world.closed().is_some());
-    assert!(world.viewer().is_drained());
-    assert_eq!(world.viewer().poll_timeout(), None);
 }
 
 #[test]

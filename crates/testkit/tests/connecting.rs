@@ -11,11 +11,11 @@
 use std::time::Duration;
 
 use attache_protocol::{
-    io::{Effect, NetworkFailure, Refusal, TokenRefusal},
+    io::{Effect, NetworkFailure, Refusal},
     policy::{CloseCause, Outcome, Profile},
-    viewer::{ConnectError, CredentialPlacement, Status, ViewerConfig},
+    viewer::{ConnectError, Status, ViewerConfig},
 };
-use attache_testkit::{TokenPlan, Upgrade, World, config, millis, secs};
+use attache_testkit::{Upgrade, World, config, millis, secs};
 
 fn reference() -> ViewerConfig {
     let mut config = config();
@@ -83,30 +83,6 @@ fn the_socket_is_asked_for_by_session_and_organization() {
             .iter()
             .any(|header| header.name == "anthropic-version" && header.value == "2023-06-01")
     );
-}
-
-#[test]
-fn the_auth_frame_comes_first_on_the_socket() {
-    for placement in [
-        CredentialPlacement::AuthFrame,
-        CredentialPlacement::HeaderAndAuthFrame,
-    ] {
-        let mut config = config();
-        config.credential = placement;
-        config.initialize = true;
-        let mut world = World::new(config);
-        world.connect();
-        world.run_until_live();
-        let first = &world.server().received()[0].frame;
-        assert!(first.contains(r#""type":"auth""#), "{placement:?}");
-        let has_bearer = world.effects().any(|effect| {
-            matches!(effect, Effect::OpenSocket { request, .. } if request.bearer.is_some())
-        });
-        assert_eq!(
-            has_bearer,
-            placement == CredentialPlacement::HeaderAndAuthFrame
-        );
-    }
 }
 
 #[test]
@@ -209,63 +185,6 @@ fn polite_and_final_closes_do_not_loop_for_ever() {
 }
 
 #[test]
-fn after_4003_the_same_token_is_never_tried_again() {
-    for upgrade in [Upgrade::AcceptThenClose(4003), status(401), status(403)] {
-        let mut world = World::new(config());
-        world.server().every_upgrade(upgrade);
-        world.connect();
-        world.run_until_closed();
-        assert_eq!(world.opens().len(), 1);
-        assert_eq!(world.tokens().asked(), 2);
-        assert_eq!(world.closed(), Some(CloseCause::Unauthorized));
-    }
-}
-
-#[test]
-fn after_4003_a_new_token_is_tried_once() {
-    let mut world = World::new(config());
-    world.tokens().next(TokenPlan::Give("stale"));
-    world.server().accept_only("first");
-    world.connect();
-    world.run_until_live();
-    assert_eq!(world.opens().len(), 2);
-
-    let mut world = World::new(config());
-    world.tokens().next(TokenPlan::Give("one"));
-    world.tokens().next(TokenPlan::Give("two"));
-    world.tokens().next(TokenPlan::Give("three"));
-    world.server().every_upgrade(Upgrade::AcceptThenClose(4003));
-    world.connect();
-    world.run_until_closed();
-    assert_eq!(world.opens().len(), 2);
-    assert_eq!(world.closed(), Some(CloseCause::Unauthorized));
-}
-
-#[test]
-fn the_reference_profile_stops_at_the_first_4003() {
-    let mut world = World::new(reference());
-    world.server().every_upgrade(Upgrade::AcceptThenClose(4003));
-    world.connect();
-    world.run_until_closed();
-    assert_eq!((world.opens().len(), world.tokens().asked()), (1, 1));
-    assert_eq!(world.closed(), Some(CloseCause::Unauthorized));
-}
-
-#[test]
-fn a_token_that_expires_while_live_is_replaced() {
-    let mut world = World::new(config());
-    world.connect();
-    world.run_until_live();
-    world.run_for(secs(60));
-    world.tokens().always(TokenPlan::Give("second"));
-    world.server().accept_only("second");
-    world.server().close(4003, "");
-    world.run_for(secs(1));
-    world.run_until_live();
-    assert_eq!(world.opens().len(), 2);
-}
-
-#[test]
 fn an_upgrade_that_is_never_answered_is_given_up_after_15_s() {
     let mut world = World::new(config());
     world.server().next_upgrade(Upgrade::Never);
@@ -307,40 +226,6 @@ fn connecting_twice_opens_one_socket() {
     world.run_until_live();
     assert_eq!(world.try_connect(), Err(ConnectError::AlreadyConnected));
     assert_eq!(world.opens().len(), 1);
-}
-
-#[test]
-fn a_failing_token_source_ends_the_attempt_not_the_client() {
-    let mut world = World::new(config());
-    world
-        .tokens()
-        .next(TokenPlan::Refuse(TokenRefusal::Unavailable));
-    world.tokens().next(TokenPlan::Never);
-    world.connect();
-    world.run_until_live();
-    assert_eq!(world.attempts().len(), 3);
-    assert_eq!(world.opens().len(), 1);
-}
-
-#[test]
-fn signing_out_is_the_end() {
-    let mut world = World::new(config());
-    world
-        .tokens()
-        .next(TokenPlan::Refuse(TokenRefusal::SignedOut));
-    world.connect();
-    world.run_until_closed();
-    assert_eq!(world.closed(), Some(CloseCause::SignedOut));
-    assert!(world.opens().is_empty());
-}
-
-#[test]
-fn every_attempt_asks_for_a_fresh_token() {
-    let mut world = World::new(reference());
-    world.server().go_down();
-    world.connect();
-    world.run_until_closed();
-    assert_eq!(world.tokens().asked(), 6);
 }
 
 #[test]
@@ -423,30 +308,4 @@ fn waiting_says_when_and_why() {
     );
     world.run_for(secs(5));
     assert_eq!(world.attempts()[1], next_attempt_at.since_origin());
-}
-
-#[test]
-fn a_token_source_that_fails_after_4003_is_asked_again_and_the_refused_token_stays_refused() {
-    let mut world = World::new(config());
-    world.tokens().next(TokenPlan::Give("stale"));
-    world
-        .tokens()
-        .next(TokenPlan::Refuse(TokenRefusal::Unavailable));
-    world.tokens().next(TokenPlan::Never);
-    world.server().accept_only("first");
-    world.connect();
-    world.run_until(secs(300), |world| *world.status() == Status::Live);
-    assert_eq!(world.opens().len(), 2);
-
-    let mut world = World::new(config());
-    world.tokens().next(TokenPlan::Give("stale"));
-    world
-        .tokens()
-        .next(TokenPlan::Refuse(TokenRefusal::Unavailable));
-    world.tokens().always(TokenPlan::Give("stale"));
-    world.server().accept_only("first");
-    world.connect();
-    world.run_until_closed();
-    assert_eq!(world.opens().len(), 1);
-    assert_eq!(world.closed(), Some(CloseCause::Unauthorized));
 }

@@ -13,8 +13,13 @@ const SOURCES: &[(&str, &str)] = &[
     ("catch_up", include_str!("catch_up.rs")),
     ("closing", include_str!("closing.rs")),
     ("connecting", include_str!("connecting.rs")),
+    ("credentials", include_str!("credentials.rs")),
     ("liveness", include_str!("liveness.rs")),
     ("prompts", include_str!("prompts.rs")),
+    (
+        "prompts_across_drops",
+        include_str!("prompts_across_drops.rs"),
+    ),
     ("requests", include_str!("requests.rs")),
     ("sending", include_str!("sending.rs")),
 ];
@@ -49,8 +54,8 @@ const COVERED: &[(&str, &[&str])] = &[
     (
         "4003 with a new token was not tried, or with the same token was",
         &[
-            "connecting::after_4003_a_new_token_is_tried_once",
-            "connecting::after_4003_the_same_token_is_never_tried_again",
+            "credentials::after_4003_a_new_token_is_tried_once",
+            "credentials::after_4003_the_same_token_is_never_tried_again",
         ],
     ),
     (
@@ -78,7 +83,7 @@ const COVERED: &[(&str, &[&str])] = &[
     ),
     (
         "a failing token source ended the client",
-        &["connecting::a_failing_token_source_ends_the_attempt_not_the_client"],
+        &["credentials::a_failing_token_source_ends_the_attempt_not_the_client"],
     ),
     (
         "something was delivered after the end",
@@ -106,15 +111,15 @@ const COVERED: &[(&str, &[&str])] = &[
     (
         "an answer given offline was dropped",
         &[
-            "prompts::an_answer_given_offline_arrives",
-            "prompts::an_approval_given_offline_arrives_once_the_prompt_is_known_to_be_open",
+            "prompts_across_drops::an_answer_given_offline_arrives",
+            "prompts_across_drops::an_approval_given_offline_arrives_once_the_prompt_is_known_to_be_open",
         ],
     ),
     (
         "a prompt cancelled in the gap could be allowed",
         &[
-            "prompts::a_prompt_cancelled_in_the_gap_cannot_be_allowed",
-            "prompts::an_approval_kept_for_a_prompt_cancelled_in_the_gap_is_dropped",
+            "prompts_across_drops::a_prompt_cancelled_in_the_gap_cannot_be_allowed",
+            "prompts_across_drops::an_approval_kept_for_a_prompt_cancelled_in_the_gap_is_dropped",
         ],
     ),
     (

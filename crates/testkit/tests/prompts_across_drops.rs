@@ -1,0 +1,314 @@
+//! Prompts while the link is down: what was asked, answered or withdrawn in the gap.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unchecked_time_subtraction,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a story that does not go as told fails here, and that is what it is for"
+)]
+
+use attache_protocol::viewer::{Allow, DecideError, Decision, History, Standing, Status};
+use attache_testkit::{HttpPlan, World, config, millis, secs};
+use serde_json::Value;
+
+fn live() -> World {
+    let mut world = World::new(config());
+    world.connect();
+    world.run_until_live();
+    world
+}
+
+/// A live world with one open prompt.
+fn asked() -> World {
+    let mut world = live();
+    world.server().ask("r1", "ls");
+    world.run_for(millis(100));
+    world
+}
+
+fn even_if_unverified() -> Decision {
+    Decision::Allow(Allow {
+        standing: Standing::EvenIfUnverified,
+        ..Allow::default()
+    })
+}
+
+fn answers(world: &mut World) -> Vec<Value> {
+    world.server().received_of("control_response")
+}
+
+#[test]
+fn an_answer_given_offline_arrives() {
+    let mut world = asked();
+    world.server().go_down();
+    world.run_for(secs(2));
+    world.decide("r1", &Decision::deny("no")).unwrap();
+    world.run_for(secs(20));
+    assert!(answers(&mut world).is_empty());
+    world.server().come_up();
+    world.run_for(secs(60));
+    assert_eq!(answers(&mut world).len(), 1);
+    assert_eq!(world.prompts().last().unwrap(), "settled r1 by us");
+}
+
+#[test]
+fn an_approval_given_offline_arrives_once_the_prompt_is_known_to_be_open() {
+    for repeats in [true, false] {
+        let mut world = asked();
+        world.server().repeats_prompts = repeats;
+        world.server().go_down();
+        world.run_for(secs(2));
+        assert_eq!(
+            world.decide("r1", &Decision::allow()),
+            Err(DecideError::Unverified)
+        );
+        world.decide("r1", &even_if_unverified()).unwrap();
+        world.server().come_up();
+        world.run_for(secs(60));
+        assert_eq!(answers(&mut world).len(), 1, "repeats {repeats}");
+        assert_eq!(world.prompts().last().unwrap(), "settled r1 by us");
+    }
+}
+
+#[test]
+fn an_answer_lost_with_the_link_is_sent_again() {
+    let mut world = asked();
+    world.server().freeze();
+    world.decide("r1", &Decision::allow()).unwrap();
+    assert_eq!(world.prompts().last().unwrap(), "r1 Sent");
+    world.run_for(secs(120));
+    assert_eq!(answers(&mut world).len(), 1);
+    assert_eq!(world.prompts().last().unwrap(), "settled r1 by us");
+}
+
+#[test]
+fn an_answer_that_arrived_before_the_drop_is_not_sent_again() {
+    let mut world = live();
+    world.server().echoes_answers = false;
+    world.server().answers_pings = false;
+    world.server().ask("r1", "ls");
+    world.run_for(millis(100));
+    world.decide("r1", &Decision::allow()).unwrap();
+    world.cut();
+    world.server().answers_pings = true;
+    world.run_for(secs(60));
+    assert_eq!(answers(&mut world).len(), 1, "the list shows it");
+    assert!(world.prompts().last().unwrap().starts_with("settled r1"));
+}
+
+#[test]
+fn a_prompt_cancelled_in_the_gap_cannot_be_allowed() {
+    let mut world = asked();
+    world.server().go_down();
+    world.run_for(secs(1));
+    world.server().cancel("r1");
+    assert_eq!(
+        world.decide("r1", &Decision::allow()),
+        Err(DecideError::Unverified)
+    );
+    world.server().come_up();
+    world.run_for(secs(60));
+    assert_eq!(
+        world.prompts(),
+        ["asked r1", "r1 Unverified", "withdrawn r1"]
+    );
+    assert_eq!(
+        world.decide("r1", &even_if_unverified()),
+        Err(DecideError::UnknownPrompt)
+    );
+    assert!(answers(&mut world).is_empty());
+}
+
+#[test]
+fn an_approval_kept_for_a_prompt_cancelled_in_the_gap_is_dropped() {
+    let mut world = asked();
+    world.server().go_down();
+    world.run_for(secs(1));
+    world.decide("r1", &even_if_unverified()).unwrap();
+    world.server().cancel("r1");
+    world.server().come_up();
+    world.run_for(secs(60));
+    assert!(answers(&mut world).is_empty());
+    assert_eq!(world.prompts().last().unwrap(), "withdrawn r1");
+}
+
+#[test]
+fn a_prompt_answered_by_another_viewer_in_the_gap_is_settled() {
+    let mut world = asked();
+    world.server().go_down();
+    world.run_for(secs(1));
+    world.server().answer_by_another("r1");
+    world.server().come_up();
+    world.run_for(secs(60));
+    assert_eq!(
+        world.prompts(),
+        ["asked r1", "r1 Unverified", "settled r1 by another"]
+    );
+}
+
+#[test]
+fn a_prompt_still_open_after_the_gap_is_pending_again() {
+    for repeats in [true, false] {
+        let mut world = asked();
+        world.server().repeats_prompts = repeats;
+        world.cut();
+        world.run_for(secs(30));
+        assert_eq!(
+            world.prompts(),
+            ["asked r1", "r1 Unverified", "r1 Pending"],
+            "repeats {repeats}"
+        );
+        world.decide("r1", &Decision::allow()).unwrap();
+    }
+}
+
+#[test]
+fn a_prompt_stays_unverified_after_a_catch_up_with_a_hole() {
+    let mut world = asked();
+    world.server().repeats_prompts = false;
+    world.server().every_list(HttpPlan::Status(422, None));
+    world.cut();
+    world.run_for(secs(30));
+    assert_eq!(*world.status(), Status::Live);
+    assert_eq!(world.prompts(), ["asked r1", "r1 Unverified"]);
+    assert_eq!(
+        world.decide("r1", &Decision::allow()),
+        Err(DecideError::Unverified)
+    );
+    world.decide("r1", &even_if_unverified()).unwrap();
+    world.run_for(secs(1));
+    assert_eq!(answers(&mut world).len(), 1);
+}
+
+#[test]
+fn refusing_needs_no_verification() {
+    let mut world = asked();
+    world.server().repeats_prompts = false;
+    world.server().every_list(HttpPlan::Status(422, None));
+    world.cut();
+    world.run_for(secs(30));
+    world.decide("r1", &Decision::deny("no")).unwrap();
+    world.run_for(secs(1));
+    assert_eq!(answers(&mut world).len(), 1);
+}
+
+#[test]
+fn a_prompt_asked_in_the_gap_is_shown_once() {
+    for repeats in [true, false] {
+        let mut world = live();
+        world.server().repeats_prompts = repeats;
+        world.server().say("assistant", "u0");
+        world.run_for(secs(1));
+        world.server().go_down();
+        world.server().ask("r1", "ls");
+        world.server().ask("r2", "rm");
+        world.server().cancel("r2");
+        world.run_for(secs(1));
+        world.server().come_up();
+        world.run_for(secs(60));
+        assert_eq!(world.prompts(), ["asked r1"], "repeats {repeats}");
+    }
+}
+
+#[test]
+fn prompts_from_the_past_are_shown_only_if_still_open() {
+    for repeats in [true, false] {
+        for history in [History::All, History::Latest(2)] {
+            let mut config = config();
+            config.history = history;
+            let mut world = World::new(config);
+            world.server().repeats_prompts = repeats;
+            for id in ["answered", "cancelled", "open"] {
+                world.server().ask(id, "ls");
+            }
+            world.server().answer_by_another("answered");
+            world.server().cancel("cancelled");
+            for number in 0..10 {
+                world.server().say("assistant", &format!("u{number}"));
+            }
+            world.connect();
+            world.run_until_live();
+            world.run_for(secs(1));
+            assert_eq!(
+                world.prompts(),
+                ["asked open"],
+                "{history:?}, repeats {repeats}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_refusal_lost_with_the_link_is_given_again() {
+    let malformed =
+        r#"{"type":"control_request","request_id":"bad","request":{"subtype":"can_use_tool"}}"#;
+    let mut world = live();
+    world.server().blurt(malformed);
+    world.run_for(secs(1));
+    assert_eq!(answers(&mut world).len(), 1);
+    world.server().blurt(malformed);
+    world.run_for(secs(1));
+    assert_eq!(answers(&mut world).len(), 1, "one answer a link is enough");
+    world.cut();
+    world.run_for(secs(10));
+    world.server().blurt(malformed);
+    world.run_for(secs(1));
+    assert_eq!(answers(&mut world).len(), 2);
+}
+
+#[test]
+fn a_settled_prompt_that_the_server_forgot_gets_its_answer_again_without_asking_the_person() {
+    let mut world = asked();
+    world.decide("r1", &Decision::allow()).unwrap();
+    world.run_for(secs(1));
+    assert_eq!(world.prompts().last().unwrap(), "settled r1 by us");
+    world.cut();
+    world.run_for(secs(10));
+    world.server().ask("r1", "ls");
+    world.run_for(secs(1));
+    let given = answers(&mut world);
+    assert_eq!(given.len(), 2);
+    assert_eq!(given[0], given[1]);
+    let asked = world
+        .prompts()
+        .iter()
+        .filter(|what| *what == "asked r1")
+        .count();
+    assert_eq!(asked, 1);
+}
+
+#[test]
+fn an_approval_that_may_be_lost_is_not_repeated_until_the_prompt_is_known_to_be_open() {
+    let mut world = asked();
+    world.server().repeats_prompts = false;
+    world.server().every_list(HttpPlan::Status(422, None));
+    world.server().freeze();
+    world.decide("r1", &Decision::allow()).unwrap();
+    world.run_for(secs(120));
+    assert_eq!(*world.status(), Status::Live);
+    assert!(answers(&mut world).is_empty(), "the hole may hold a cancel");
+
+    world.server().ask("r1", "ls");
+    world.run_for(secs(1));
+    assert_eq!(answers(&mut world).len(), 1);
+    assert_eq!(world.prompts().last().unwrap(), "settled r1 by us");
+}
+
+#[test]
+fn an_approval_that_was_explicit_is_sent_even_after_a_hole() {
+    let mut world = asked();
+    world.server().repeats_prompts = false;
+    world.server().every_list(HttpPlan::Status(422, None));
+    world
+        .server()
+        .every_upgrade(attache_testkit::Upgrade::Never);
+    world.cut();
+    world.run_for(secs(1));
+    world.decide("r1", &even_if_unverified()).unwrap();
+    world
+        .server()
+        .every_upgrade(attache_testkit::Upgrade::Accept);
+    world.run_for(secs(120));
+    assert_eq!(answers(&mut world).len(), 1);
+}
