@@ -10,9 +10,7 @@
 
 use attache_protocol::{
     frame::RawJson,
-    viewer::{
-        AfterDeny, Allow, DecideError, Decision, Deny, History, MalformedCause, Standing, Status,
-    },
+    viewer::{AfterDeny, Allow, DecideError, Decision, Deny, History, MalformedCause, Status},
 };
 use attache_testkit::{World, config, millis, secs};
 use serde_json::{Value, json};
@@ -21,6 +19,14 @@ fn live() -> World {
     let mut world = World::new(config());
     world.connect();
     world.run_until_live();
+    world
+}
+
+/// A live world with one open prompt.
+fn asked() -> World {
+    let mut world = live();
+    world.server().ask("r1", "ls");
+    world.run_for(millis(100));
     world
 }
 
