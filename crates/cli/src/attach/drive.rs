@@ -67,38 +67,41 @@ impl Drive {
     pub(crate) async fn run(mut self, face: &mut dyn Face) -> Result<(), Failure> {
         let mut outstanding = Outstanding::default();
         let mut activity = Activity::default();
+        let mut in_a_row = 0;
         let mut parting: Option<tokio::time::Instant> = None;
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let turn = tokio::select! {
-                event = self.events.next() => Turn::Event(event),
-                line = self.lines.next() => Turn::Line(line),
-                signal = self.signals.next() => Turn::Signal(signal),
-                _ = tick.tick() => Turn::Tick,
+            let ready = if in_a_row < AT_ONCE {
+                self.events.next().now_or_never()
+            } else {
+                None
+            };
+            let turn = if let Some(event) = ready {
+                in_a_row += 1;
+                Turn::Event(event)
+            } else {
+                in_a_row = 0;
+                face.flush()?;
+                tokio::select! {
+                    event = self.events.next() => Turn::Event(event),
+                    line = self.lines.next() => Turn::Line(line),
+                    signal = self.signals.next() => Turn::Signal(signal),
+                    _ = tick.tick() => Turn::Tick,
+                }
             };
             let next = match turn {
-                Turn::Event(event) => {
-                    let mut event = event;
-                    for _ in 0..AT_ONCE {
-                        let Some(known) = event else {
-                            return Err(ended(&self.name));
-                        };
-                        face.event(&known, self.now())?;
-                        outstanding.event(&known);
-                        if let Event::Message(message) = &known {
-                            activity.message(&message.frame);
-                        }
-                        if let Event::Closed(cause) = known {
-                            face.finish()?;
-                            return closed(&self.name, cause, activity);
-                        }
-                        match self.events.next().now_or_never() {
-                            Some(another) => event = another,
-                            None => break,
-                        }
+                Turn::Event(None) => return Err(ended(&self.name)),
+                Turn::Event(Some(event)) => {
+                    face.event(&event, self.now())?;
+                    outstanding.event(&event);
+                    if let Event::Message(message) = &event {
+                        activity.message(&message.frame);
                     }
-                    face.flush()?;
+                    if let Event::Closed(cause) = event {
+                        face.finish()?;
+                        return closed(&self.name, cause, activity);
+                    }
                     Next::GoOn
                 }
                 Turn::Line(Some(line)) => match face.line(&line, self.now())? {

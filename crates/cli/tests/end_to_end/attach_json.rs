@@ -108,3 +108,24 @@ async fn a_watcher_can_say_nothing() {
     assert_eq!(closed["cause"], "session_ended");
     attached.end().await.ends_with(0);
 }
+
+#[tokio::test]
+async fn every_message_of_a_long_history_arrives_once_and_in_order() {
+    const COUNT: usize = 2000;
+    let server = Server::start().await;
+    for number in 0..COUNT {
+        server
+            .say(&format!(r#"{{"type":"novel","uuid":"u{number}"}}"#))
+            .await;
+    }
+    let mut command = server.command(&["attach", "SESSION", "--json", "--history", "all"]);
+    let mut attached = Running::start(&mut command);
+    for number in 0..COUNT {
+        let message = event(&mut attached, "message").await;
+        assert_eq!(message["message"]["uuid"], format!("u{number}"));
+    }
+    attached.end_input();
+    let end = attached.end().await;
+    end.ends_with(0);
+    assert!(!end.stdout.contains("\"message\""));
+}
