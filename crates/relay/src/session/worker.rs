@@ -346,7 +346,38 @@ fn merged(before: &str, patch: Vec<(String, Option<Box<RawValue>>)>) -> ByteStri
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::sleep;
+
     use super::*;
+    use crate::{MemoryStore, Relay, RelayOptions};
+
+    #[tokio::test(start_paused = true)]
+    async fn any_call_renews_the_lease_and_silence_loses_it() {
+        let relay = Relay::new(Arc::new(MemoryStore::new()), RelayOptions::default());
+        let id = relay.create_session("a lease").await.unwrap();
+        let session = relay.session(&id).await.unwrap();
+        let epoch = session.register().await.unwrap();
+        for _ in 0..3 {
+            sleep(Duration::from_secs(59)).await;
+            session.heartbeat(epoch).await.unwrap();
+            sleep(Duration::from_secs(59)).await;
+            session.upload(epoch, Vec::new()).await.unwrap();
+        }
+        sleep(Duration::from_secs(59)).await;
+        let listening = session.listen(epoch, None).await.unwrap();
+        sleep(Duration::from_secs(59)).await;
+        assert!(session.is_connected() && !listening.mailbox.over.is_cancelled());
+
+        sleep(Duration::from_secs(2)).await;
+        assert!(!session.is_connected() && listening.mailbox.over.is_cancelled());
+        let late = session.heartbeat(epoch).await;
+        assert!(matches!(late, Err(RelayError::LeaseLost)));
+        let newer = session.register().await.unwrap();
+        assert!(session.is_connected());
+        let late = session.heartbeat(epoch).await;
+        assert!(matches!(late, Err(RelayError::Superseded)));
+        session.heartbeat(newer).await.unwrap();
+    }
 
     #[test]
     fn metadata_is_merged_one_level_deep_and_null_deletes() {

@@ -48,6 +48,17 @@ impl World {
         read(send(method, &url, TOKEN, body, &[]).await).await
     }
 
+    /// The same with a worker's token.
+    pub(crate) async fn as_worker(
+        &self,
+        worker: &Worker,
+        method: &str,
+        path: &str,
+    ) -> (StatusCode, Value) {
+        let url = format!("http://{}{path}", self.address);
+        read(send(method, &url, &worker.token, "{}", &[]).await).await
+    }
+
     pub(crate) async fn code_session(&self) -> Value {
         let path = format!("/v1/code/sessions/{}", self.session.v2());
         let (status, body) = self.person("GET", &path, "").await;
@@ -57,6 +68,12 @@ impl World {
 }
 
 impl Worker {
+    /// Talks to another relay from now on.
+    pub(crate) fn move_to(&mut self, world: &World) {
+        let (_, path) = self.base.split_once("/v1/").unwrap();
+        self.base = format!("http://{}/v1/{path}", world.address);
+    }
+
     pub(crate) async fn get(&self) -> (StatusCode, Value) {
         self.call("GET", "", "").await
     }
