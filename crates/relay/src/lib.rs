@@ -1,6 +1,6 @@
 //! The relay between agents and the people attached to them, as an axum router.
 //!
-//! An agent says [frames](attache_protocol::frame); the relay stores each one, byte for byte and in
+//! An agent, in the relay's process or behind a worker elsewhere, says [frames](attache_protocol::frame); the relay stores each one, byte for byte and in
 //! one order, and only then sends it to everybody who is subscribed. What viewers say (messages,
 //! answers to permission prompts, interrupts) goes through the same log to the agent. Whoever was
 //! away reads on from the last frame it knows.
@@ -44,12 +44,46 @@
 //! the viewer is too slow: the others never wait for it, and it may come back and read what it
 //! missed.
 //!
+//! # What workers get
+//!
+//! A session has one agent: an [`Agent`] of this process, or a worker that comes over HTTP. Each
+//! newcomer gets a new *epoch*, and whoever held an older one is fenced: its stream ends, its calls
+//! get 409 and change nothing.
+//!
+//! | request | does |
+//! |---|---|
+//! | `POST /v1/code/sessions` | creates a session, with `title`, `tags`, `config.cwd` and `bridge` |
+//! | `GET /v1/code/sessions?after_id=&limit=`, `GET …/{id}` | sessions, with what their workers do and whether they are there |
+//! | `POST …/{id}/bridge` | registers a worker: a new epoch, and a token for it |
+//! | `GET …/{id}/worker` | what the worker wanted to find again |
+//! | `PUT …/{id}/worker` | what it does now, what it waits for, what it wants to find again |
+//! | `GET …/{id}/worker/events/stream` | what viewers say, as server-sent events |
+//! | `POST …/{id}/worker/events` | says something to the viewers; the same `uuid` twice is one event |
+//! | `POST …/{id}/worker/events/delivery` | how far it has got with what viewers said |
+//! | `POST …/{id}/worker/heartbeat` | it is still there |
+//! | `POST /v1/sessions/{id}/archive` | ends the session |
+//!
+//! The first three rows take a person's token, the others a worker's, the last one either. A
+//! worker's token opens the endpoints of its own session and no others: 403 elsewhere. It is signed
+//! with a key from the [`Store`], so it outlives the relay, and it names the epoch, so the stream
+//! and the `GET` are fenced like everything else.
+//!
+//! A stream starts behind the larger of `from_sequence_num` and `Last-Event-ID`, but sends nothing
+//! that is acknowledged as `processed`; without a position it starts with the first frame that is
+//! not. A position that the log has not reached is ignored: it belongs to another log.
+//!
+//! Every call renews the worker's lease. When there was none for
+//! [`worker_lease`](RelayOptions::worker_lease), the worker counts as disconnected, its stream ends
+//! and its calls get 410: it has to register again. After a restart of the relay a worker counts
+//! as disconnected until its next call, and goes on in its epoch.
+//!
 //! # When the agent is slow or away
 //!
 //! What viewers say waits in the log, so nothing is lost or repeated when an agent comes back, even
 //! on another relay over the same store. When [`agent_backlog`](RelayOptions::agent_backlog) frames
 //! wait, `POST …/events` answers 429 with `Retry-After` and a request on a socket gets an error
-//! response. While no agent is attached, the relay answers `initialize` and `interrupt` itself.
+//! response. For a worker, a frame waits until it is `processed`. While no agent is there, the relay
+//! answers `initialize` and `interrupt` itself.
 
 mod agent;
 mod credentials;

@@ -5,6 +5,7 @@
 //! halfway leaves nothing half done.
 
 mod actor;
+mod calls;
 mod conversation;
 mod deliveries;
 mod intake;
@@ -21,11 +22,11 @@ use attache_protocol::{ByteString, SessionId};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use self::worker::WorkerCall;
+use self::calls::WorkerCall;
 pub(crate) use self::{
+    calls::{Listening, ReportChange},
     deliveries::DeliveryStatus,
     seat::Presence,
-    worker::{Listening, ReportChange},
 };
 use crate::{RelayError, RelayOptions, line::Line, outgoing::Outgoing, store::Store};
 
