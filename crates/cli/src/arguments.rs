@@ -181,6 +181,7 @@ const JSON_HELP: &str = r#"With --json, stdout has one object a line:
 and stdin takes one command a line:
   {"command":"send","content":"a text, or an array of blocks"}
   {"command":"decide","request_id":…,"behavior":"allow","updatedInput":{…}}
+    (with "even_if_unverified":true also when a drop left it unclear whether it is still asked)
   {"command":"decide","request_id":…,"behavior":"deny","message":"why"}
   {"command":"request","subtype":…,any other fields}
   {"command":"interrupt"}

@@ -8,7 +8,10 @@ use std::{
 use attache_protocol::{
     SessionId,
     frame::RequestId,
-    viewer::{Content, Decision, Event, History, RequestOutcome, SendState, SettledBy},
+    viewer::{
+        Content, Decision, Event, History, RequestOutcome, SendRejection, SendState, SettledBy,
+        Status,
+    },
 };
 use attache_tokio::{Events, Session};
 use tokio::time::timeout_at;
@@ -103,7 +106,6 @@ async fn within(
 ) -> Result<(), Failure> {
     let limit = options.patience.timeout.min(Duration::from_secs(1 << 30));
     let deadline = tokio::time::Instant::now() + limit;
-    let timed_out = || Failure::timed_out(format!("session {}: {waiting_for}", options.session));
     // A session that is not there may come back, so a viewer tries for a while. Here nobody wants to
     // wait for that.
     let api = Api::new(&options.connection, tokens.clone(), options.patience)?;
@@ -120,9 +122,8 @@ async fn within(
         events,
         prompts: OpenPrompts::default(),
     };
-    let result = timeout_at(deadline, act(&mut attached))
-        .await
-        .unwrap_or_else(|_| Err(timed_out()));
+    let result = timeout_at(deadline, act(&mut attached)).await;
+    let result = result.unwrap_or_else(|_| Err(attached.timed_out(waiting_for)));
     // The goodbye has a limit of its own, and changes nothing about the outcome.
     let _ = attached.session.close().await;
     result
@@ -145,7 +146,7 @@ impl Attached {
                 SendState::Accepted => Some(Ok(())),
                 SendState::Rejected(why) => Some(Err(Failure::new(
                     match why {
-                        attache_protocol::viewer::SendRejection::Unauthorized => Exit::Unauthorized,
+                        SendRejection::Unauthorized => Exit::Unauthorized,
                         _ => Exit::Failure,
                     },
                     format!("session {name} did not take the message: {why}"),
@@ -287,6 +288,19 @@ impl Attached {
             Exit::ConnectionLost,
             format!("session {}: the connection ended; try again", self.id),
         ))
+    }
+
+    fn timed_out(&self, waiting_for: &str) -> Failure {
+        let waiting = format!("session {}: {waiting_for}", self.id);
+        match self.session.status() {
+            Status::Waiting { cause, .. } => Failure::new(
+                Exit::TimedOut,
+                format!(
+                    "timed out waiting for {waiting}: not connected, {cause}; check the network and --base-url"
+                ),
+            ),
+            _ => Failure::timed_out(waiting),
+        }
     }
 
     fn refused(&self, what: &str, error: &dyn std::error::Error) -> Failure {

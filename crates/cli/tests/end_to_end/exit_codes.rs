@@ -20,6 +20,15 @@ async fn a_wrong_command_line_is_2() {
     ] {
         finish(&mut attache(arguments)).await.ends_with(2);
     }
+    let mut no_ca = attache(&[
+        "ls",
+        "--base-url",
+        "https://127.0.0.1:1",
+        "--ca-file",
+        "/nonexistent",
+    ]);
+    let no_ca = finish(no_ca.env("ATTACHE_TOKEN", "t")).await;
+    no_ca.fails_in_one_line(2, "/nonexistent");
     let no_token = finish(&mut attache(&["ls", "--base-url", "http://127.0.0.1:1"])).await;
     no_token.fails_in_one_line(2, "ATTACHE_TOKEN");
 }
@@ -94,6 +103,16 @@ async fn no_server_is_7_and_a_silent_one_is_6() {
     let mut command = attache(&["ls", "--base-url", &url]);
     let run = finish(command.env("ATTACHE_TOKEN", "t")).await;
     run.fails_in_one_line(7, "connection refused");
+    let mut command = attache(&["send", "session_x", "hello", "--timeout", "0.3"]);
+    command.env("ATTACHE_BASE_URL", &url);
+    let run = finish(command.env("ATTACHE_TOKEN", "t")).await;
+    run.fails_in_one_line(6, "connection refused");
+    let profile = ["attach", "session_x", "--watch", "--profile", "reference"];
+    let mut command = attache(&profile);
+    command.env("ATTACHE_BASE_URL", &url);
+    let run = finish(command.env("ATTACHE_TOKEN", "t")).await;
+    run.ends_with(7);
+    assert_eq!(run.stderr.matches("reconnecting").count(), 5, "{run:?}");
 }
 
 #[tokio::test]
