@@ -15,6 +15,7 @@ mod prompts;
 mod restart;
 mod sessions;
 mod slow_viewers;
+mod store_trouble;
 mod stream;
 mod worker_access;
 mod worker_lease;

@@ -1,8 +1,10 @@
 //! Workers outlive the relay.
 
+use tokio::sync::watch;
+
 use crate::{
-    workers::read,
-    world::{World, answer, assistant, prompt, user},
+    workers::{read, try_send},
+    world::{World, answer, assistant, prompt, soon, user},
 };
 
 #[tokio::test]
@@ -36,6 +38,43 @@ async fn a_restarted_relay_knows_tokens_epochs_and_positions() {
     assert_eq!(fenced.heartbeat().await.0, 409, "once fenced, for good");
     assert_eq!(world.worker().await.epoch, worker.epoch + 1);
     assert_eq!(read(worker.try_stream("", &[]).await).await.0, 409);
+}
+
+#[tokio::test]
+async fn through_restarts_every_upload_is_stored_exactly_once_and_in_order() {
+    const UPLOADS: usize = 300;
+    let mut world = World::new().await;
+    let worker = world.worker().await;
+    let (where_to, address) = watch::channel(world.address);
+    let uploading = tokio::spawn(async move {
+        let mut address = address;
+        let mut next = 0;
+        while next < UPLOADS {
+            let batch: Vec<_> = (next..UPLOADS.min(next + 5))
+                .map(|n| format!(r#"{{"payload":{}}}"#, assistant(&format!("a{n}"))))
+                .collect();
+            let (epoch, events) = (worker.epoch, batch.join(","));
+            let body = format!(r#"{{"worker_epoch":{epoch},"events":[{events}]}}"#);
+            let (_, path) = worker.base.split_once("/v1/").unwrap();
+            let at = *address.borrow_and_update();
+            let url = format!("http://{at}/v1/{path}/events");
+            match try_send("POST", &url, &worker.token, &body, &[]).await {
+                Some(response) if response.status() == 200 => next += batch.len(),
+                Some(response) => assert_eq!(response.status(), 503),
+                None => address.changed().await.unwrap(),
+            }
+        }
+    });
+    for restart in 1..=5 {
+        while world.log().await.len() < restart * 40 {
+            tokio::task::yield_now().await;
+        }
+        world = world.restarted().await;
+        where_to.send_replace(world.address);
+    }
+    soon(uploading).await.unwrap();
+    let expected: Vec<_> = (0..UPLOADS).map(|n| assistant(&format!("a{n}"))).collect();
+    assert_eq!(world.log().await, expected);
 }
 
 #[tokio::test]
@@ -80,8 +119,5 @@ async fn a_graceful_stop_ends_the_stream_at_once() {
     let mut stream = worker.stream(None).await;
     drop(world.stop.take());
     assert!(stream.next().await.is_none());
-    crate::world::soon(&mut world.serving)
-        .await
-        .unwrap()
-        .unwrap();
+    soon(&mut world.serving).await.unwrap().unwrap();
 }

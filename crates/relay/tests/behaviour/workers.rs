@@ -223,10 +223,21 @@ pub(crate) async fn send(
     body: &str,
     headers: &[(&str, &str)],
 ) -> Response<Incoming> {
+    try_send(method, url, token, body, headers).await.unwrap()
+}
+
+/// The same when the relay may not be there, or go away.
+pub(crate) async fn try_send(
+    method: &str,
+    url: &str,
+    token: &str,
+    body: &str,
+    headers: &[(&str, &str)],
+) -> Option<Response<Incoming>> {
     let rest = url.strip_prefix("http://").unwrap();
     let (host, path) = rest.split_at(rest.find('/').unwrap());
-    let stream = soon(TcpStream::connect(host)).await.unwrap();
-    let (mut client, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    let stream = soon(TcpStream::connect(host)).await.ok()?;
+    let (mut client, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
     tokio::spawn(connection);
     let mut request = Request::builder()
         .method(method)
@@ -240,7 +251,7 @@ pub(crate) async fn send(
     let body = Full::new(Bytes::from(body.to_owned()));
     soon(client.send_request(request.body(body).unwrap()))
         .await
-        .unwrap()
+        .ok()
 }
 
 pub(crate) async fn read(response: Response<Incoming>) -> (StatusCode, Value) {

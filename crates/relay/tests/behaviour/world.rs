@@ -72,7 +72,7 @@ impl World {
         Self::over(self.store, relay, self.session).await
     }
 
-    async fn over(store: Arc<MemoryStore>, relay: Relay, session: SessionId) -> Self {
+    pub(crate) async fn over(store: Arc<MemoryStore>, relay: Relay, session: SessionId) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();

@@ -1,0 +1,149 @@
+//! A store that fails now and then.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::SystemTime,
+};
+
+use attache_protocol::SessionId;
+use attache_relay::{
+    MemoryStore, Relay, Store, StoreError,
+    store::{
+        After, Appended, NewFrame, Origin, Page, SessionChange, SessionRecord, SigningKey,
+        StoreFuture, StoredFrame,
+    },
+};
+use serde_json::json;
+
+use crate::world::{World, assistant, options, user};
+
+/// Writes fail while `broken` is set.
+#[derive(Default)]
+struct Fragile {
+    inner: MemoryStore,
+    broken: AtomicBool,
+}
+
+impl Fragile {
+    fn write<'a, T>(&'a self, write: impl FnOnce() -> StoreFuture<'a, T>) -> StoreFuture<'a, T> {
+        if self.broken.load(Ordering::SeqCst) {
+            let full = std::io::Error::other("the disk is full");
+            return Box::pin(async { Err(StoreError::Backend(full.into())) });
+        }
+        write()
+    }
+}
+
+impl Store for Fragile {
+    fn create<'a>(&'a self, session: &'a SessionRecord) -> StoreFuture<'a, ()> {
+        self.write(|| self.inner.create(session))
+    }
+
+    fn session<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<SessionRecord>> {
+        self.inner.session(id)
+    }
+
+    fn sessions<'a>(
+        &'a self,
+        after: Option<&'a SessionId>,
+        limit: usize,
+    ) -> StoreFuture<'a, Page<SessionRecord>> {
+        self.inner.sessions(after, limit)
+    }
+
+    fn update<'a>(
+        &'a self,
+        id: &'a SessionId,
+        change: SessionChange,
+        at: SystemTime,
+    ) -> StoreFuture<'a, SessionRecord> {
+        self.write(|| self.inner.update(id, change, at))
+    }
+
+    fn append<'a>(
+        &'a self,
+        id: &'a SessionId,
+        frames: Vec<NewFrame>,
+        at: SystemTime,
+    ) -> StoreFuture<'a, Vec<Appended>> {
+        self.write(|| self.inner.append(id, frames, at))
+    }
+
+    fn frames<'a>(
+        &'a self,
+        id: &'a SessionId,
+        after: After<'a>,
+        only: Option<Origin>,
+        limit: usize,
+    ) -> StoreFuture<'a, Page<StoredFrame>> {
+        self.inner.frames(id, after, only, limit)
+    }
+
+    fn agent_cursor<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, u64> {
+        self.inner.agent_cursor(id)
+    }
+
+    fn advance_agent_cursor<'a>(
+        &'a self,
+        id: &'a SessionId,
+        from: u64,
+        to: u64,
+    ) -> StoreFuture<'a, bool> {
+        self.write(|| self.inner.advance_agent_cursor(id, from, to))
+    }
+
+    fn next_epoch<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, u64> {
+        self.write(|| self.inner.next_epoch(id))
+    }
+
+    fn signing_key(&self, fresh: SigningKey) -> StoreFuture<'_, SigningKey> {
+        self.inner.signing_key(fresh)
+    }
+}
+
+#[tokio::test]
+async fn what_a_worker_does_while_the_store_fails_is_not_done_and_can_be_done_again() {
+    let store = Arc::new(Fragile::default());
+    let relay = Relay::new(store.clone(), options());
+    let session = relay.create_session("a test").await.unwrap();
+    let world = World::over(Arc::new(MemoryStore::new()), relay, session).await;
+    let mut viewer = world.viewer().await;
+    let worker = world.worker().await;
+    let mut stream = worker.stream(None).await;
+    world.post_events(&[&user("u1"), &user("u2")]).await;
+    assert_eq!(viewer.frames(2).await, [user("u1"), user("u2")]);
+    assert_eq!(stream.payload().await, user("u1"));
+
+    store.broken.store(true, Ordering::SeqCst);
+    for (status, body) in [
+        worker.upload(&[assistant("a1")]).await,
+        worker.put(json!({"external_metadata": {"a": 1}})).await,
+        worker.acknowledge("u1", "processed").await,
+        world.bridge(&world.session).await,
+    ] {
+        assert_eq!(status, 503, "{body}");
+    }
+    assert_eq!(
+        worker.heartbeat().await.0,
+        200,
+        "the failed takeover fenced nobody"
+    );
+    assert_eq!(stream.payload().await, user("u2"));
+    let (_, state) = worker.get().await;
+    assert_eq!(state["worker"]["external_metadata"], json!({}));
+
+    store.broken.store(false, Ordering::SeqCst);
+    for (status, body) in [
+        worker.upload(&[assistant("a1")]).await,
+        worker.put(json!({"external_metadata": {"a": 1}})).await,
+        worker.acknowledge("u1", "processed").await,
+    ] {
+        assert_eq!(status, 200, "{body}");
+    }
+    assert_eq!(viewer.frame().await, assistant("a1"));
+    let next = world.worker().await;
+    assert_eq!(next.stream(None).await.payload().await, user("u2"));
+}
