@@ -183,10 +183,11 @@ impl Session {
         if by != self.epoch {
             return Err(RelayError::Superseded);
         }
-        let asks = lines
-            .iter()
-            .filter(|line| asked(line.frame()).is_some())
-            .count();
+        // A batch that comes again asks nothing new.
+        let is_new = |line: &&Line| {
+            asked(line.frame()).is_some_and(|(id, _)| !self.conversation.is_open(id))
+        };
+        let asks = lines.iter().filter(is_new).count();
         let open = self.conversation.open_requests().len();
         if asks > 0 && open + asks > self.options.open_requests {
             return Err(RelayError::TooManyOpenRequests(open));

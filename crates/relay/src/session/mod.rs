@@ -10,6 +10,8 @@ mod conversation;
 mod deliveries;
 mod intake;
 mod live_uuids;
+#[cfg(test)]
+mod model;
 mod seat;
 mod worker;
 

@@ -100,7 +100,7 @@ async fn a_worker_is_sent_where_it_asked_or_where_the_operator_says() {
     );
 
     let mut options = options();
-    options.api_base_url = Some("https://relay.example".to_owned());
+    options.api_base_url = Some("https://relay.example/".to_owned());
     let world = world.restarted_with(options).await;
     let (_, body) = world.bridge(&world.session).await;
     assert_eq!(body["api_base_url"], "https://relay.example");

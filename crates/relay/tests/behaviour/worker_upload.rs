@@ -6,7 +6,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::world::{World, assistant, cancel, prompt, soon, user};
+use crate::world::{World, assistant, cancel, options, prompt, soon, user};
 
 #[tokio::test]
 async fn uploads_reach_every_viewer_once_and_in_order() {
@@ -105,6 +105,22 @@ async fn prompts_of_a_worker_are_open_until_they_are_settled() {
     assert_eq!(world.status().await, "requires_action");
     let session = world.code_session().await;
     assert_eq!(session["worker_status"], "requires_action");
+}
+
+#[tokio::test]
+async fn prompts_that_are_sent_again_do_not_count_twice() {
+    let mut options = options();
+    options.open_requests = 2;
+    let world = World::with(options).await;
+    let worker = world.worker().await;
+    let prompts = ["p1", "p2"].map(prompt);
+    for _ in 0..2 {
+        assert_eq!(worker.upload(&prompts).await.0, 200);
+    }
+    assert_eq!(worker.upload(&[prompt("p3")]).await.0, 429);
+    assert_eq!(worker.upload(&[cancel("p1")]).await.0, 200);
+    assert_eq!(worker.upload(&[prompt("p3")]).await.0, 200);
+    assert_eq!(world.log().await.len(), 4);
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ pub(super) async fn bridge(
     headers: HeaderMap,
 ) -> Result<Json<Bridge>, ApiError> {
     let api_base_url = match &relay.options().api_base_url {
-        Some(url) => url.clone(),
+        Some(url) => url.trim_end_matches('/').to_owned(),
         None => own_base_url(&uri, &headers)?,
     };
     let tokens = relay.worker_tokens().await?;
