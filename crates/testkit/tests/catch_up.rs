@@ -385,3 +385,17 @@ fn a_live_message_sent_twice_is_delivered_once() {
     world.run_for(secs(1));
     assert_eq!(world.messages(), ["u0", "u1"]);
 }
+
+#[test]
+fn nothing_is_loaded_before_the_server_shows_that_it_has_subscribed_us() {
+    let mut world = World::new(with_history(History::All));
+    world.server().answers_pings = false;
+    world.connect();
+    world.run_for(secs(4));
+    assert_eq!(*world.status(), Status::CatchingUp);
+    assert!(world.pages().is_empty());
+
+    // A server that answers no ping is believed after 5 s.
+    world.run_for(secs(2));
+    assert_eq!(*world.status(), Status::Live);
+}

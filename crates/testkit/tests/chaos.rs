@@ -12,8 +12,8 @@ use attache_protocol::{
     io::{NetworkFailure, Refusal, TokenRefusal},
     policy::Profile,
     viewer::{
-        Allow, Content, Decision, GapCause, History, MessageId, SendState, Standing, Status,
-        ViewerConfig,
+        Allow, Content, DecideError, Decision, GapCause, History, MessageId, SendState, Standing,
+        Status, ViewerConfig,
     },
 };
 use attache_testkit::{HttpPlan, Reading, TokenPlan, Upgrade, World, config, millis, secs};
@@ -197,6 +197,26 @@ impl Story {
         stored.retain(|uuid| in_order.contains(uuid));
         assert_eq!(stored, in_order);
     }
+
+    /// What the agent still asks can be answered; nothing else can.
+    fn assert_prompts_agree(&mut self) {
+        let open: Vec<String> = self
+            .world
+            .server()
+            .open_prompts()
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        for number in 0..self.asked {
+            let id = format!("r{number}");
+            let expected = if open.contains(&id) {
+                Ok(())
+            } else {
+                Err(DecideError::UnknownPrompt)
+            };
+            assert_eq!(self.world.decide(&id, &Decision::allow()), expected, "{id}");
+        }
+    }
 }
 
 fn for_each_seed(seeds: std::ops::Range<u64>, story: fn(u64)) {
@@ -221,6 +241,7 @@ fn chaos_loses_nothing_and_repeats_nothing() {
         assert_eq!(*story.world.status(), Status::Live);
         story.assert_messages_arrived(history);
         story.assert_sends_arrived_in_order();
+        story.assert_prompts_agree();
     });
 }
 

@@ -312,3 +312,41 @@ fn an_approval_that_was_explicit_is_sent_even_after_a_hole() {
     world.run_for(secs(120));
     assert_eq!(answers(&mut world).len(), 1);
 }
+#[test]
+fn an_end_that_overtakes_the_repeated_question_in_the_list_still_ends_it() {
+    // The server repeats the open prompt to whoever subscribes; the prompt ends; then the list is
+    // written, with the end in it. So the list tells the end before the socket tells the question.
+    for known_before in [true, false] {
+        for cancelled in [true, false] {
+            let mut world = live();
+            world.server().say("assistant", "u0");
+            if known_before {
+                world.server().ask("r1", "ls");
+            }
+            world.run_for(secs(1));
+            world.server().go_down();
+            world.run_for(secs(1));
+            world
+                .server()
+                .ask(if known_before { "other" } else { "r1" }, "ls");
+            world.server().come_up();
+            world.set_latency(millis(100));
+            let opens = world.opens().len();
+            world.run_until(secs(60), |world| world.opens().len() > opens);
+            world.run_for(millis(50));
+            if cancelled {
+                world.server().cancel("r1");
+            } else {
+                world.server().answer_by_another("r1");
+            }
+            world.run_until_live();
+            world.run_for(secs(1));
+            assert_eq!(
+                world.decide("r1", &Decision::allow()),
+                Err(DecideError::UnknownPrompt),
+                "known before: {known_before}, cancelled: {cancelled}, {:?}",
+                world.prompts()
+            );
+        }
+    }
+}

@@ -5,8 +5,7 @@ use core::time::Duration;
 use super::{
     CredentialPlacement, Event, GapCause, Status, Timer, Viewer,
     catchup::Start,
-    memory::Memory,
-    phase::{Attention, Link, Phase},
+    phase::{Attention, Link, Phase, Subscription},
     requests::{Audience, Scope},
 };
 use crate::{
@@ -57,8 +56,10 @@ impl Viewer {
             token,
             refresh: None,
             attention: Attention::Undivided,
+            subscription: Subscription::AwaitsPong(self.pings.wrapping_add(1)),
         });
         self.alive();
+        self.ping();
         if self.config.initialize && !self.config.viewer_only {
             self.open_request(
                 "initialize",
@@ -136,6 +137,17 @@ impl Viewer {
             self.timers.arm(Timer::Ping, self.now, liveness.ping_after);
             self.timers
                 .arm(Timer::Silence, self.now, liveness.silence_deadline);
+        }
+    }
+
+    /// The pong to ping number `ping` came.
+    pub(super) fn pong(&mut self, ping: u64) {
+        self.answers_delivered(ping);
+        if let Phase::Up(link) = &mut self.phase
+            && matches!(link.subscription, Subscription::AwaitsPong(awaited) if awaited <= ping)
+        {
+            link.subscription = Subscription::Made;
+            self.timers.disarm(Timer::Page);
         }
     }
 
@@ -310,7 +322,7 @@ impl Viewer {
     }
 
     fn link_lost(&mut self) {
-        self.refused = Memory::new(self.config.limits.remembered);
+        self.refused.clear();
         self.inbox.clear();
         self.cancel_page();
         self.timers.disarm(Timer::Page);

@@ -6,7 +6,7 @@ use super::{
     Event, GapCause, Message, PromptState, Source, Status, Timer, Viewer,
     catchup::{HeldFrom, PageOutcome},
     endpoint,
-    phase::Phase,
+    phase::{Phase, Subscription},
     prompts::CaughtUp,
     routing::RECHECK,
 };
@@ -18,6 +18,13 @@ use crate::{
 impl Viewer {
     pub(super) fn ask_for_page(&mut self) {
         let token = match &self.phase {
+            Phase::Up(link) if link.subscription != Subscription::Made => {
+                if self.catch_up.is_running() && self.timers.deadline(Timer::Page).is_none() {
+                    let patience = self.config.liveness.probe_deadline;
+                    self.timers.arm(Timer::Page, self.now, patience);
+                }
+                return;
+            }
             Phase::Up(link) => &link.token,
             Phase::Ending { token, .. } => token,
             Phase::Idle
@@ -40,6 +47,20 @@ impl Viewer {
         self.timers
             .arm(Timer::Page, self.now, self.config.patience.http);
         self.effects.push_back(Effect::SendHttp { id, request });
+    }
+
+    /// A page was not answered in time, or one may be asked for now.
+    pub(super) fn page_due(&mut self) {
+        if let Some(id) = self.catch_up.in_flight() {
+            self.effects.push_back(Effect::CancelHttp { id });
+            self.page_answered(Err(NetworkFailure::TimedOut));
+            return;
+        }
+        // A server that answers no ping is believed after a while.
+        if let Phase::Up(link) = &mut self.phase {
+            link.subscription = Subscription::Made;
+        }
+        self.catch_up.resume();
     }
 
     /// The page in flight was answered, or there is no answer.

@@ -40,6 +40,11 @@ impl Memory {
         true
     }
 
+    pub(super) fn clear(&mut self) {
+        self.order.clear();
+        self.known.clear();
+    }
+
     pub(super) fn contains(&self, id: &str) -> bool {
         self.known.contains(id)
     }

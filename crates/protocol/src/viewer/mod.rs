@@ -337,7 +337,7 @@ impl Viewer {
                     && self.socket() == Some(id)
                     && ping <= self.pings
                 {
-                    self.answers_delivered(ping);
+                    self.pong(ping);
                 }
             }
             Input::SocketClosed { id, ending } => self.socket_closed(id, &ending),

@@ -39,6 +39,17 @@ pub(super) struct Link {
     /// The question for another token, while it is open.
     pub(super) refresh: Option<TokenRequestId>,
     pub(super) attention: Attention,
+    pub(super) subscription: Subscription,
+}
+
+/// Whether the server is known to send us everything from now on. The upgrade alone does not say so: a
+/// server may subscribe us a moment later, and what it stores in between is in no page asked for before.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Subscription {
+    /// It will be when the pong to this ping returns.
+    AwaitsPong(u64),
+    /// It is, as far as one can know.
+    Made,
 }
 
 /// Whether silence can be held against the peer.

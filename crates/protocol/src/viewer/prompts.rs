@@ -24,6 +24,8 @@ pub(super) struct Prompts {
     asked: u64,
     limit: usize,
     withdrawn: Memory,
+    /// Whose answer was seen on this link: asked again before that, they may come late.
+    answered: Memory,
     settled: VecDeque<(PermissionRequest, Answer)>,
     settled_bytes: usize,
 }
@@ -126,6 +128,7 @@ impl Prompts {
             asked: 0,
             limit: limits.prompts,
             withdrawn: Memory::new(limits.prompts.saturating_mul(4)),
+            answered: Memory::new(limits.prompts.saturating_mul(4)),
             settled: VecDeque::new(),
             settled_bytes: 0,
         }
@@ -134,7 +137,7 @@ impl Prompts {
     /// The agent asks, or somebody repeats what it asks.
     pub(super) fn asked(&mut self, request: PermissionRequest, seen: Seen) -> Noted {
         let id = request.request_id().clone();
-        if self.withdrawn.contains(id.as_str()) {
+        if self.withdrawn.contains(id.as_str()) || self.answered.contains(id.as_str()) {
             return Noted::Silently;
         }
         if let Some(prompt) = self.open.get_mut(&id) {
@@ -263,6 +266,7 @@ impl Prompts {
 
     /// The stream shows a response to `request_id`; `None` when that is no open prompt.
     pub(super) fn responded(&mut self, request_id: &RequestId, response: &str) -> Option<Settled> {
+        self.answered.insert(request_id.as_str());
         let prompt = self.open.get(request_id)?;
         let ours = match &prompt.reply {
             Reply::None => false,
@@ -290,6 +294,7 @@ impl Prompts {
 
     /// The link is gone: nothing is known to be asked any more, nothing sent is known to be delivered.
     pub(super) fn link_lost(&mut self) -> Vec<(RequestId, PromptState)> {
+        self.answered.clear();
         let mut changed = Vec::new();
         for prompt in self.in_order() {
             let before = prompt.state();

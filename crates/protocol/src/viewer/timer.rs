@@ -2,7 +2,7 @@
 
 use super::{Event, GapCause, Viewer};
 use crate::{
-    io::{Effect, NetworkFailure, TokenReason, TokenRefusal},
+    io::{Effect, TokenReason, TokenRefusal},
     policy::{CloseCause, Outcome},
     time::TimerIndex,
 };
@@ -83,13 +83,7 @@ impl Viewer {
                 self.abort_socket();
                 self.finish(CloseCause::Requested);
             }
-            Timer::Page => match self.catch_up.in_flight() {
-                Some(id) => {
-                    self.effects.push_back(Effect::CancelHttp { id });
-                    self.page_answered(Err(NetworkFailure::TimedOut));
-                }
-                None => self.catch_up.resume(),
-            },
+            Timer::Page => self.page_due(),
             Timer::CatchUp if self.events.is_full() => {
                 let patience = self.config.patience.catch_up;
                 self.timers.arm(Timer::CatchUp, self.now, patience);

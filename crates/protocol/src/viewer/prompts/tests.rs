@@ -158,6 +158,20 @@ fn another_viewers_answer_settles_the_prompt() {
 }
 
 #[test]
+fn a_question_asked_again_before_its_answer_stays_answered_when_it_comes_late() {
+    let mut prompts = table();
+    prompts.asked(ask("r", "ls"), Seen::Past);
+    let response = r#"{"type":"control_response","response":{"subtype":"success","request_id":"r","response":{"behavior":"allow","updatedInput":{}}}}"#;
+    prompts.responded(&id("r"), response);
+    assert_eq!(prompts.asked(ask("r", "ls"), Seen::Live), Noted::Silently);
+    assert!(prompts.caught_up(true).is_empty());
+
+    // On another link the server knows better than the log.
+    prompts.link_lost();
+    assert_eq!(prompts.asked(ask("r", "ls"), Seen::Live), Noted::New);
+}
+
+#[test]
 fn the_table_is_bounded() {
     let mut prompts = table();
     let full = (0..100_000)
