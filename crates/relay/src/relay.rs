@@ -50,7 +50,7 @@ impl Relay {
             store,
             options: Arc::new(options),
             sessions: Mutex::default(),
-            closing: killed.child_token(),
+            closing: CancellationToken::new(),
             _kill_on_drop: killed.clone().drop_guard(),
             killed,
             tasks: TaskTracker::new(),
@@ -164,7 +164,8 @@ impl Relay {
         &self.inner.tasks
     }
 
-    /// Cancelled when sockets are to be closed.
+    /// Cancelled when sockets are to be closed in order. A kill does not cancel it: who is killed says
+    /// nothing any more.
     pub(crate) fn closing(&self) -> &CancellationToken {
         &self.inner.closing
     }
@@ -192,7 +193,7 @@ impl Relay {
 
     /// The session's task, which is started when it does not run yet.
     pub(crate) async fn session(&self, id: &SessionId) -> Result<SessionHandle, RelayError> {
-        if self.inner.closing.is_cancelled() {
+        if self.inner.closing.is_cancelled() || self.inner.killed.is_cancelled() {
             return Err(RelayError::Stopped);
         }
         if let Some(running) = self.running(id) {

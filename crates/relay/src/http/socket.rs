@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    RefusedFrame, RelayOptions,
+    RefusedFrame, RelayError, RelayOptions,
     line::Line,
     outgoing::{Ending, Outgoing},
     session::{SessionHandle, ViewerId},
@@ -31,31 +31,56 @@ use crate::{
 /// Big batches get more time to be written than small ones: a second for so many bytes.
 const SLOWEST_BYTES_PER_SECOND: usize = 128 << 10;
 
-/// Serves a viewer until its socket ends, which is also how it unsubscribes.
+/// A place among a session's viewers. From its making on nothing that is stored passes it by; dropping
+/// it gives it up.
+pub(super) struct Subscription {
+    session: SessionHandle,
+    viewer: ViewerId,
+    outgoing: Arc<Outgoing>,
+}
+
+impl Subscription {
+    pub(super) async fn to(
+        session: SessionHandle,
+        options: &RelayOptions,
+    ) -> Result<Self, RelayError> {
+        let (frames, bytes) = (options.viewer_buffer_frames, options.viewer_buffer_bytes);
+        let outgoing = Arc::new(Outgoing::new(frames, bytes));
+        let viewer = session.subscribe(outgoing.clone()).await?;
+        Ok(Self {
+            session,
+            viewer,
+            outgoing,
+        })
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.outgoing.abandon();
+    }
+}
+
+/// Serves a viewer until its socket ends.
 pub(super) async fn run(
     socket: Box<WebSocket>,
-    session: SessionHandle,
+    subscription: Subscription,
     early: Vec<ByteString>,
     options: &RelayOptions,
     closing: &CancellationToken,
 ) {
-    let (frames, bytes) = (options.viewer_buffer_frames, options.viewer_buffer_bytes);
-    let outgoing = Arc::new(Outgoing::new(frames, bytes));
-    let _unsubscribe = Unsubscribe(&outgoing);
-    let Ok(viewer) = session.subscribe(outgoing.clone()).await else {
-        return close(socket, Ending::Failed, options.close_timeout).await;
-    };
+    let outgoing = &subscription.outgoing;
     let (sink, stream) = socket.split();
     let reader = Reader {
         stream,
-        viewer,
-        session,
-        outgoing: &outgoing,
+        viewer: subscription.viewer,
+        session: &subscription.session,
+        outgoing,
         silence: options.viewer_silence,
         limit_bytes: options.viewer_message_limit_bytes,
     };
     let mut reading = pin!(reader.run(early));
-    let mut writing = pin!(write(sink, &outgoing, options));
+    let mut writing = pin!(write(sink, outgoing, options));
     tokio::select! {
         () = &mut reading => return,
         () = &mut writing => {}
@@ -81,19 +106,10 @@ pub(super) async fn close(mut socket: Box<WebSocket>, ending: Ending, patience: 
     let _ = timeout(patience, closed).await;
 }
 
-/// The session drops a viewer whose queue is closed.
-struct Unsubscribe<'a>(&'a Outgoing);
-
-impl Drop for Unsubscribe<'_> {
-    fn drop(&mut self) {
-        self.0.abandon();
-    }
-}
-
 struct Reader<'a> {
     stream: SplitStream<Box<WebSocket>>,
     viewer: ViewerId,
-    session: SessionHandle,
+    session: &'a SessionHandle,
     outgoing: &'a Outgoing,
     silence: Duration,
     limit_bytes: usize,

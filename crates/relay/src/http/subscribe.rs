@@ -23,7 +23,7 @@ use super::{
     ConnectionScope,
     access::{Bearer, Named, bearer, is_workers},
     error::ApiError,
-    socket,
+    socket::{self, Subscription},
 };
 use crate::{Relay, RelayError, outgoing::Ending};
 
@@ -44,6 +44,13 @@ pub(super) async fn subscribe(
     };
     let scope = scope.map_or_else(CancellationToken::new, |Extension(scope)| scope.0);
     let id = session.ok().map(|Named(id)| id);
+    // Whoever is let in by a header is subscribed before the answer: what is stored from then on reaches
+    // them, whatever they ask for in the meantime.
+    let entry = match admission {
+        Admission::Allowed => Entry::Decided(join(&relay, id.as_ref()).await),
+        Admission::Refused => Entry::Decided(Err(Ending::Unauthorized)),
+        Admission::Unknown => Entry::AwaitsAuth,
+    };
     let options = relay.options();
     // A message that is only somewhat too large is read to its end, so that the close frame gets
     // through.
@@ -56,7 +63,7 @@ pub(super) async fn subscribe(
         let (tracker, killed) = (relay.tasks().clone(), relay.killed().clone());
         let span =
             tracing::debug_span!("viewer", session = id.as_ref().map(tracing::field::display));
-        let served = serve(Box::new(socket), relay, id, admission).instrument(span);
+        let served = serve(Box::new(socket), relay, id, entry).instrument(span);
         // Dropping a socket is what a crash looks like from outside.
         tracker
             .track_future(killed.run_until_cancelled(scope.run_until_cancelled(served)))
@@ -72,49 +79,64 @@ enum Admission {
     Unknown,
 }
 
-async fn serve(
-    mut socket: Box<WebSocket>,
-    relay: Relay,
-    id: Option<SessionId>,
-    admission: Admission,
-) {
+/// Whether a viewer is in.
+enum Entry {
+    Decided(Result<Subscription, Ending>),
+    AwaitsAuth,
+}
+
+async fn serve(mut socket: Box<WebSocket>, relay: Relay, id: Option<SessionId>, entry: Entry) {
     let options = relay.options().clone();
-    let allowed = match admission {
-        Admission::Allowed => Ok(Vec::new()),
-        Admission::Refused => Err(Ending::Unauthorized),
-        Admission::Unknown => {
+    let entered = match entry {
+        Entry::Decided(decided) => decided.map(|subscription| (subscription, Vec::new())),
+        Entry::AwaitsAuth => {
             let authenticated = authenticate(&mut socket, &relay, options.auth_timeout);
             // Boxed, like the socket: a viewer that is let in should not carry this memory along.
             let authenticated = Box::pin(authenticated);
             match relay.closing().run_until_cancelled(authenticated).await {
-                Some(Some(early)) => Ok(early),
+                Some(Some(early)) => join(&relay, id.as_ref())
+                    .await
+                    .map(|subscription| (subscription, early)),
                 Some(None) => Err(Ending::Unauthorized),
                 None => Err(Ending::Restarting),
             }
         }
     };
-    let session = match (allowed, id) {
-        (Err(ending), _) => Err(ending),
-        (Ok(_), None) => Err(Ending::SessionNotFound),
-        (Ok(early), Some(id)) => match relay.session(&id).await {
-            Ok(session) => Ok((session, early)),
-            Err(RelayError::SessionNotFound(_)) => Err(Ending::SessionNotFound),
-            Err(RelayError::Stopped) => Err(Ending::Restarting),
-            Err(error) => {
-                tracing::error!(session = %id, %error, "a viewer can't be let in");
-                Err(Ending::Failed)
-            }
-        },
-    };
-    match session {
-        Ok((session, early)) => {
-            socket::run(socket, session, early, &options, relay.closing()).await;
+    match entered {
+        Ok((subscription, early)) => {
+            socket::run(socket, subscription, early, &options, relay.closing()).await;
         }
         Err(ending) => {
             tracing::debug!(code = ending.code(), "a viewer is turned away");
             socket::close(socket, ending, options.close_timeout).await;
         }
     }
+}
+
+async fn join(relay: &Relay, id: Option<&SessionId>) -> Result<Subscription, Ending> {
+    let Some(id) = id else {
+        return Err(Ending::SessionNotFound);
+    };
+    let joined = async {
+        let session = relay.session(id).await?;
+        Subscription::to(session, relay.options()).await
+    };
+    joined.await.map_err(|error| match error {
+        RelayError::SessionNotFound(_) => Ending::SessionNotFound,
+        RelayError::Stopped => Ending::Restarting,
+        error @ (RelayError::Archived
+        | RelayError::Superseded
+        | RelayError::LeaseLost
+        | RelayError::Refused(_)
+        | RelayError::WorkerStateTooLarge(_)
+        | RelayError::TooManyOpenRequests(_)
+        | RelayError::AgentBehind(_)
+        | RelayError::Store(_)
+        | RelayError::NoRandomness) => {
+            tracing::error!(session = %id, %error, "a viewer can't be let in");
+            Ending::Failed
+        }
+    })
 }
 
 /// Waits for the `auth` frame. `None` when it does not come, or is not good enough; else the frames

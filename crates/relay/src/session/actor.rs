@@ -255,7 +255,11 @@ impl Session {
             }
         }
         self.viewers.retain(|viewer| viewer.outgoing.is_open());
-        self.viewers.push(Viewer { id, outgoing });
+        if self.status == SessionStatus::Archived {
+            outgoing.end(Ending::SessionEnded);
+        } else {
+            self.viewers.push(Viewer { id, outgoing });
+        }
         id
     }
 
