@@ -2,7 +2,7 @@
 
 use attache_relay::RelayError;
 
-use crate::world::{World, assistant, prompt, request, soon, user};
+use crate::world::{World, assistant, prompt, soon, user};
 
 #[tokio::test]
 async fn archiving_closes_sockets_after_everything_was_sent() {
