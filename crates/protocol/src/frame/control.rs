@@ -9,8 +9,9 @@ use bytestring::ByteString;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
+use super::decision::{AfterDeny, Decision};
 use super::{Frame, MalformedJson, MalformedReason, RawJson, RequestId, json::object};
-use crate::{io::Token, viewer::Decision};
+use crate::io::Token;
 
 /// The fields that go into a control request beside its `subtype`: a JSON object, or nothing.
 ///
@@ -163,7 +164,7 @@ pub fn decision(request_id: &RequestId, decision: &Decision, input: &RawJson) ->
         Decision::Deny(deny) => {
             text.push_str("{\"behavior\":\"deny\",\"message\":");
             push_string(&mut text, &deny.message);
-            if deny.then == crate::viewer::AfterDeny::Interrupt {
+            if deny.then == AfterDeny::Interrupt {
                 text.push_str(",\"interrupt\":true");
             }
         }

@@ -16,6 +16,7 @@
 //! ```
 
 pub mod control;
+pub mod decision;
 mod json;
 pub mod message;
 pub mod permission;

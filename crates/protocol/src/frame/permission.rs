@@ -186,7 +186,7 @@ impl PermissionRequest {
     }
 
     /// Rules that would allow this for longer: a JSON array, to be handed back as
-    /// [`updated_permissions`](crate::viewer::Allow::updated_permissions).
+    /// [`updated_permissions`](super::decision::Allow::updated_permissions).
     pub fn suggestions(&self) -> Option<&RawJson> {
         self.0.suggestions.as_ref()
     }

@@ -58,14 +58,14 @@ use queue::EventQueue;
 use requests::{Audience, Requests, Scope};
 use watchdog::Watchdog;
 
+pub use crate::frame::decision::{AfterDeny, Allow, Decision, Deny, Standing};
 pub use command::{
     ConnectError, DecideError, ReconnectError, RequestError, SendError, SendRefusal,
 };
 pub use config::{CredentialPlacement, History, Limits, Liveness, Patience, ViewerConfig};
 pub use event::{
-    AfterDeny, Allow, Content, Decision, Deny, Event, GapCause, InvalidContent, Malformed,
-    MalformedCause, Message, MessageId, PromptState, RequestOutcome, SendRejection, SendState,
-    SettledBy, Source, Standing, Status,
+    Content, Event, GapCause, InvalidContent, Malformed, MalformedCause, Message, MessageId,
+    PromptState, RequestOutcome, SendRejection, SendState, SettledBy, Source, Status,
 };
 pub use timer::Timer;
 
