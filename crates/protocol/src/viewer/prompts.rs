@@ -24,8 +24,10 @@ pub(super) struct Prompts {
     asked: u64,
     limit: usize,
     withdrawn: Memory,
-    /// Whose answer was seen on this link: asked again before that, they may come late.
+    /// Whose answer was seen: what was asked before it may be looked at after it.
     answered: Memory,
+    /// The same, on this link. On a later one the server may ask again, and then it knows better.
+    answered_here: Memory,
     settled: VecDeque<(PermissionRequest, Answer)>,
     settled_bytes: usize,
 }
@@ -129,6 +131,7 @@ impl Prompts {
             limit: limits.prompts,
             withdrawn: Memory::new(limits.prompts.saturating_mul(4)),
             answered: Memory::new(limits.prompts.saturating_mul(4)),
+            answered_here: Memory::new(limits.prompts.saturating_mul(4)),
             settled: VecDeque::new(),
             settled_bytes: 0,
         }
@@ -137,7 +140,11 @@ impl Prompts {
     /// The agent asks, or somebody repeats what it asks.
     pub(super) fn asked(&mut self, request: PermissionRequest, seen: Seen) -> Noted {
         let id = request.request_id().clone();
-        if self.withdrawn.contains(id.as_str()) || self.answered.contains(id.as_str()) {
+        let answered = match seen {
+            Seen::Live => &self.answered_here,
+            Seen::Past => &self.answered,
+        };
+        if self.withdrawn.contains(id.as_str()) || answered.contains(id.as_str()) {
             return Noted::Silently;
         }
         if let Some(prompt) = self.open.get_mut(&id) {
@@ -267,6 +274,7 @@ impl Prompts {
     /// The stream shows a response to `request_id`; `None` when that is no open prompt.
     pub(super) fn responded(&mut self, request_id: &RequestId, response: &str) -> Option<Settled> {
         self.answered.insert(request_id.as_str());
+        self.answered_here.insert(request_id.as_str());
         let prompt = self.open.get(request_id)?;
         let ours = match &prompt.reply {
             Reply::None => false,
@@ -294,7 +302,7 @@ impl Prompts {
 
     /// The link is gone: nothing is known to be asked any more, nothing sent is known to be delivered.
     pub(super) fn link_lost(&mut self) -> Vec<(RequestId, PromptState)> {
-        self.answered.clear();
+        self.answered_here.clear();
         let mut changed = Vec::new();
         for prompt in self.in_order() {
             let before = prompt.state();

@@ -166,8 +166,10 @@ fn a_question_asked_again_before_its_answer_stays_answered_when_it_comes_late() 
     assert_eq!(prompts.asked(ask("r", "ls"), Seen::Live), Noted::Silently);
     assert!(prompts.caught_up(true).is_empty());
 
-    // On another link the server knows better than the log.
+    // On another link the server knows better than the log; what was held before does not.
     prompts.link_lost();
+    assert_eq!(prompts.asked(ask("r", "ls"), Seen::Past), Noted::Silently);
+    assert!(prompts.caught_up(true).is_empty());
     assert_eq!(prompts.asked(ask("r", "ls"), Seen::Live), Noted::New);
 }
 
