@@ -209,12 +209,14 @@ impl Story {
             .collect();
         for number in 0..self.asked {
             let id = format!("r{number}");
-            let expected = if open.contains(&id) {
-                Ok(())
+            let decided = self.world.decide(&id, &Decision::allow());
+            if open.contains(&id) {
+                // What was asked in a hole that was told, and is not asked again, nobody knows of.
+                let lost = !self.world.gaps().is_empty();
+                assert!(decided.is_ok() || lost, "{id}: {decided:?}");
             } else {
-                Err(DecideError::UnknownPrompt)
-            };
-            assert_eq!(self.world.decide(&id, &Decision::allow()), expected, "{id}");
+                assert_eq!(decided, Err(DecideError::UnknownPrompt), "{id}");
+            }
         }
     }
 }
