@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use attache_protocol::io::{Header, HttpRequest, Method};
+use attache_protocol::io::{Header, HttpRequest, Method, Server};
 use attache_tokio::Http;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -104,6 +104,7 @@ impl Api {
         }
         let request = HttpRequest {
             method: Method::Get,
+            server: Server::Configured,
             path,
             bearer: token,
             headers,

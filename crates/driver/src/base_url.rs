@@ -1,7 +1,8 @@
 //! Where the server is: scheme, host, port and perhaps a path prefix.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
+use attache_protocol::io::Server;
 use url::{Host, Url};
 
 /// The part that every URL of a server has in common. Holds no secret, so it may be shown.
@@ -24,6 +25,8 @@ pub struct BaseUrl {
     authority: String,
     /// Empty, or starts with `/` and does not end with one.
     prefix: String,
+    /// The rule it was parsed by.
+    plaintext: Plaintext,
 }
 
 /// Whether a token may travel unencrypted.
@@ -111,7 +114,20 @@ impl BaseUrl {
             port: url.port_or_known_default().unwrap_or(scheme.default_port()),
             authority,
             prefix: url.path().trim_end_matches('/').into(),
+            plaintext,
         })
+    }
+
+    /// The server that a request names: this one, or one that this one has named. The same rules hold
+    /// for both, and where this one may be spoken to unencrypted, so may the other.
+    ///
+    /// # Errors
+    /// [`BaseUrlError`] as from [`parse`](Self::parse).
+    pub fn resolve(&self, server: &Server) -> Result<Cow<'_, Self>, BaseUrlError> {
+        match server {
+            Server::Configured => Ok(Cow::Borrowed(self)),
+            Server::At(url) => Ok(Cow::Owned(Self::parse(url, self.plaintext)?)),
+        }
     }
 
     /// The `http` or `https` URL of a path (and query) that starts with `/`.
@@ -281,6 +297,22 @@ mod tests {
         for text in cases {
             let error = parse(text).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_is_named_is_held_to_the_rules_of_the_one_that_named_it() {
+        let strict = parse("https://h.example/api").unwrap();
+        let lenient = BaseUrl::parse("http://h.example", Plaintext::Allowed).unwrap();
+        let at = |url: &'static str| Server::At(url.into());
+
+        assert_eq!(*strict.resolve(&Server::Configured).unwrap(), strict);
+        let other = strict.resolve(&at("https://w.example:8443/x/")).unwrap();
+        assert_eq!(other.http_url("/y"), "https://w.example:8443/x/y");
+        assert!(strict.resolve(&at("http://127.0.0.1:1")).is_ok());
+        assert!(lenient.resolve(&at("http://w.example")).is_ok());
+        for refused in ["http://w.example", "https://u:p@w.example", "w.example", ""] {
+            assert!(strict.resolve(&at(refused)).is_err(), "{refused}");
         }
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! | what an adapter has | what it needs | where |
 //! |---|---|---|
+//! | a `Viewer` or a `Worker` | one face for both | [`Machine`] |
 //! | a monotonic instant | a `Timestamp` | [`Clock`] |
 //! | `SocketRequest`, `HttpRequest` | a request with every header | [`request`] |
 //! | an error of a socket or a library | `NetworkFailure`, `Refusal`, `SocketEnding` | [`failure`] |
@@ -15,6 +16,7 @@
 mod base_url;
 mod clock;
 pub mod failure;
+mod machine;
 mod options;
 pub mod proxy;
 pub mod request;
@@ -25,6 +27,7 @@ mod websocket;
 
 pub use base_url::{BaseUrl, BaseUrlError, Plaintext};
 pub use clock::Clock;
+pub use machine::{Machine, Room, WorkerView};
 pub use options::{Options, OptionsError};
 pub use proxy::ProxyOptions;
 pub use retry_after::retry_after;

@@ -48,7 +48,8 @@ pub fn websocket(base: &BaseUrl, request: &SocketRequest) -> Result<Request<()>,
     Ok(upgrade)
 }
 
-/// An HTTP/1.1 call in origin form: path and query as target, the server in `Host`.
+/// An HTTP/1.1 call in origin form: path and query as target, the server in `Host`. `base` is what
+/// [`BaseUrl::resolve`] makes of the server that the request names.
 ///
 /// # Errors
 /// [`InvalidRequest`]
@@ -57,6 +58,7 @@ pub fn http(base: &BaseUrl, request: HttpRequest) -> Result<Request<Bytes>, Inva
     let method = match request.method {
         Method::Get => http::Method::GET,
         Method::Post => http::Method::POST,
+        Method::Put => http::Method::PUT,
         Method::Patch => http::Method::PATCH,
     };
     let mut call = Request::builder()
@@ -114,6 +116,8 @@ fn starts_with_slash(path: &str) -> Result<(), InvalidRequest> {
 
 #[cfg(test)]
 mod tests {
+    use attache_protocol::io::Server;
+
     use super::*;
     use crate::Plaintext;
 
@@ -131,6 +135,7 @@ mod tests {
     fn call(path: &str, token: &str) -> HttpRequest {
         HttpRequest {
             method: Method::Post,
+            server: Server::Configured,
             path: path.into(),
             bearer: Token::new(token),
             headers: vec![version()],

@@ -36,6 +36,8 @@ ids! {
     SocketId
     /// One HTTP call.
     HttpRequestId
+    /// One attempt to open an event stream, and the stream that came of it.
+    StreamId
     /// One question to the token source.
     TokenRequestId
 }
@@ -50,6 +52,9 @@ impl IdCounter {
     }
     pub(crate) fn http(&mut self) -> HttpRequestId {
         HttpRequestId(self.next())
+    }
+    pub(crate) fn stream(&mut self) -> StreamId {
+        StreamId(self.next())
     }
     pub(crate) fn token(&mut self) -> TokenRequestId {
         TokenRequestId(self.next())
@@ -146,6 +151,20 @@ pub enum Effect {
         /// Which call.
         id: HttpRequestId,
     },
+    /// Open an event stream: an HTTP call whose answer is read as it comes. Report
+    /// [`Input::StreamOpened`] at a 200, then [`Input::StreamBytes`] for whatever arrives, and
+    /// [`Input::StreamClosed`] when there will be no more, or instead of opening.
+    OpenStream {
+        /// What every later input about this stream names.
+        id: StreamId,
+        /// The call. Its `response_limit` does not apply.
+        request: HttpRequest,
+    },
+    /// Drop the stream (or the attempt to open it) at once. Nothing more is reported about it.
+    CloseStream {
+        /// Which stream.
+        id: StreamId,
+    },
 }
 
 /// A fact from the driver. Report facts as they happen and judge none of them.
@@ -231,6 +250,25 @@ pub enum Input {
         /// Why not.
         failure: NetworkFailure,
     },
+    /// The stream was answered with 200.
+    StreamOpened {
+        /// The attempt.
+        id: StreamId,
+    },
+    /// Bytes of the stream's body, cut anywhere.
+    StreamBytes {
+        /// The stream.
+        id: StreamId,
+        /// What arrived.
+        bytes: Bytes,
+    },
+    /// The stream did not open, or is over.
+    StreamClosed {
+        /// The stream.
+        id: StreamId,
+        /// How it went. [`NetworkFailure::Ended`] also stands for an orderly end.
+        ending: Refusal,
+    },
     /// The machine this runs on woke up, or its network changed: connections may be dead without a
     /// sign.
     Woke,
@@ -283,6 +321,8 @@ pub struct Header {
 pub struct HttpRequest {
     /// The method.
     pub method: Method,
+    /// Which server.
+    pub server: Server,
     /// Path and query, percent-encoded, starting with `/`.
     pub path: String,
     /// Goes into `Authorization: Bearer …`.
@@ -295,6 +335,16 @@ pub struct HttpRequest {
     pub response_limit: usize,
 }
 
+/// Which server a call goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// The one the driver was set up with.
+    Configured,
+    /// The one at this base URL, which the configured server named. The driver applies the same rules
+    /// to it as to its own.
+    At(ByteString),
+}
+
 /// The HTTP methods in use.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Method {
@@ -302,6 +352,8 @@ pub enum Method {
     Get,
     /// `POST`
     Post,
+    /// `PUT`
+    Put,
     /// `PATCH`
     Patch,
 }
@@ -317,7 +369,7 @@ pub struct HttpResponse {
     pub body: Bytes,
 }
 
-/// Why a socket did not open.
+/// Why a socket or a stream did not open, or how a stream ended.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The server answered the upgrade with another status than 101.
@@ -388,6 +440,8 @@ impl fmt::Debug for Effect {
             Self::AbortSocket { id } => write!(f, "AbortSocket({id:?})"),
             Self::SendHttp { id, request } => write!(f, "SendHttp({id:?}, {request:?})"),
             Self::CancelHttp { id } => write!(f, "CancelHttp({id:?})"),
+            Self::OpenStream { id, request } => write!(f, "OpenStream({id:?}, {request:?})"),
+            Self::CloseStream { id } => write!(f, "CloseStream({id:?})"),
         }
     }
 }
@@ -409,6 +463,11 @@ impl fmt::Debug for Input {
             Self::SocketClosed { id, ending } => write!(f, "SocketClosed({id:?}, {ending:?})"),
             Self::HttpAnswered { id, response } => write!(f, "HttpAnswered({id:?}, {response:?})"),
             Self::HttpFailed { id, failure } => write!(f, "HttpFailed({id:?}, {failure:?})"),
+            Self::StreamOpened { id } => write!(f, "StreamOpened({id:?})"),
+            Self::StreamBytes { id, bytes } => {
+                write!(f, "StreamBytes({id:?}, {} bytes)", bytes.len())
+            }
+            Self::StreamClosed { id, ending } => write!(f, "StreamClosed({id:?}, {ending:?})"),
             Self::Woke => f.write_str("Woke"),
         }
     }

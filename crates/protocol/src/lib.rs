@@ -84,6 +84,7 @@
 //!                 facts.push_back(Input::SocketClosed { id, ending });
 //!             }
 //!             Effect::AbortSocket { .. } | Effect::CancelHttp { .. } => {}
+//!             Effect::OpenStream { .. } | Effect::CloseStream { .. } => {} // a worker's
 //!         }
 //!     }
 //!     // 2. Tell the application, and do what it says.
@@ -123,10 +124,12 @@ extern crate alloc;
 pub mod frame;
 mod ids;
 pub mod io;
+mod memory;
 pub mod policy;
 mod rng;
 pub mod time;
 pub mod viewer;
+pub mod worker;
 
 pub use bytes::Bytes;
 pub use bytestring::ByteString;

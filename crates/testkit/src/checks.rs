@@ -74,6 +74,9 @@ impl Checks {
             | Input::SocketBinary { .. }
             | Input::SocketPing { .. }
             | Input::SocketPong { .. }
+            | Input::StreamOpened { .. }
+            | Input::StreamBytes { .. }
+            | Input::StreamClosed { .. }
             | Input::Woke => {}
         }
     }
@@ -111,6 +114,9 @@ impl Checks {
             }
             Effect::CancelHttp { id } => {
                 self.posts.remove(id);
+            }
+            Effect::OpenStream { .. } | Effect::CloseStream { .. } => {
+                return Err(format!("{effect:?}, which is a worker's"));
             }
             Effect::FetchToken { .. } => {}
         }

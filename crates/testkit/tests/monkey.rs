@@ -220,6 +220,9 @@ fn rampage(seed: u64) {
         }
         while let Some(effect) = viewer.poll_effect() {
             match effect {
+                Effect::OpenStream { .. } | Effect::CloseStream { .. } => {
+                    panic!("{effect:?}, which is a worker's");
+                }
                 Effect::FetchToken { id, .. } => ids.tokens.push(id),
                 Effect::OpenSocket { id, .. } => {
                     assert!(alive.is_empty(), "{id:?} beside {alive:?}");

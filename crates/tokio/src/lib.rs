@@ -1,4 +1,6 @@
-//! Attach to a remote agent session from tokio.
+//! Attach to a remote agent session from tokio, or let an agent be attached to.
+//!
+//! # A person's end
 //!
 //! [`connect`] gives three things: a [`Session`] to command, [`Events`] to read, and a [`Driver`] to
 //! spawn, which does all the work. [`spawn`] spawns it at once.
@@ -24,43 +26,108 @@
 //! # }
 //! ```
 //!
+//! # An agent's end
+//!
+//! [`connect_worker`] gives the same three things for a worker: a [`WorkerSession`] to command,
+//! [`WorkerEvents`] to read, a [`WorkerDriver`] to spawn; [`spawn_worker`] spawns it at once. What the
+//! agent writes is uploaded, what comes in is handed to it:
+//!
+//! ```no_run
+//! use attache_protocol::worker::{
+//!     AgentState, Delivery, NewSession, SessionChoice, WorkerConfig, WorkerEvent,
+//! };
+//! use attache_tokio::{BaseUrl, Options, Plaintext, StaticToken};
+//! # use tokio::{io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader}, io, net::tcp};
+//!
+//! # async fn run(stdout: tcp::OwnedReadHalf, mut stdin: tcp::OwnedWriteHalf) -> Result<(), Box<dyn std::error::Error>> {
+//! let config = WorkerConfig::new(SessionChoice::Create(NewSession::default()));
+//! let base_url = BaseUrl::parse("https://relay.example", Plaintext::LoopbackOnly)?;
+//! let token = StaticToken::new(std::env::var("ATTACHE_TOKEN")?);
+//!
+//! let (session, mut events, driver) =
+//!     attache_tokio::spawn_worker(config, Options::new(base_url), token)?;
+//! let uploading = session.clone();
+//! tokio::spawn(async move {
+//!     let mut lines = BufReader::new(stdout).lines();
+//!     while let Ok(Some(line)) = lines.next_line().await {
+//!         // Waits while the server can't keep up, and so does the agent.
+//!         if let Err(error) = uploading.upload(line.into()).await {
+//!             eprintln!("{error}");
+//!         }
+//!     }
+//!     uploading.close().await
+//! });
+//! while let Some(event) = events.next().await {
+//!     if let WorkerEvent::Inbound(inbound) = event {
+//!         stdin.write_all(inbound.frame.as_str().as_bytes()).await?;
+//!         stdin.write_all(b"\n").await?;
+//!         session.report(AgentState::Running).await?;
+//!         session.acknowledge(inbound.event_id, Delivery::Processed).await?;
+//!     }
+//! }
+//! println!("{}", driver.await?);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # What ends what
 //!
 //! - The session lives until it is closed, gives up, or nobody is left: dropping every [`Session`]
-//!   *and* [`Events`] closes it in an orderly way.
+//!   *and* [`Events`] closes it in an orderly way. So it is with a worker, whose session is archived then.
 //! - Dropping only [`Events`] throws events away from then on. Dropping every [`Session`] leaves a
 //!   session that is only watched.
-//! - Dropping the [`Driver`] aborts sockets, calls and token fetches at once: nothing runs outside it
-//!   (a name lookup that the operating system is in the middle of ends unheard). Commands then fail with [`CommandError::Ended`] and the events end.
+//! - Dropping the [`Driver`] aborts sockets, streams, calls and token fetches at once: nothing runs
+//!   outside it (a name lookup that the operating system is in the middle of ends unheard). Commands then
+//!   fail as [`Ended`] and the events end. A worker's session is not archived.
 //!
 //! # Back-pressure
 //!
 //! An application that takes no events blocks neither pings, nor writes, nor commands. When
 //! [`Limits::events`](attache_protocol::viewer::Limits::events) are waiting, the driver stops reading
-//! and TCP slows the server down.
+//! and TCP slows the server down. A worker's [`upload`](WorkerSession::upload) waits while
+//! [`WorkerLimits::uploads`](attache_protocol::worker::WorkerLimits::uploads) are waiting for the server.
 
+mod connections;
 mod dial;
 mod driver;
 mod events;
+mod handle;
 mod http;
 mod in_flight;
+mod line;
 mod noticed;
+mod servers;
 mod session;
 mod socket;
+mod stream;
 mod token;
+mod worker;
 
-use attache_protocol::{policy::CloseCause, viewer::ViewerConfig};
+use attache_driver::Clock;
+use attache_protocol::{
+    policy::CloseCause,
+    viewer::{Viewer, ViewerConfig},
+    worker::{Worker, WorkerCloseCause, WorkerConfig},
+};
 use tokio::task::JoinHandle;
 
 pub use attache_driver::{
-    BaseUrl, BaseUrlError, ClientCertificate, Options, OptionsError, Plaintext, ProxyOptions,
-    TlsOptions, WebSocketOptions, proxy::ProxyRules,
+    BaseUrl, BaseUrlError, ClientCertificate, Machine, Options, OptionsError, Plaintext,
+    ProxyOptions, TlsOptions, WebSocketOptions, proxy::ProxyRules,
 };
+use connections::Connections;
 pub use driver::Driver;
 pub use events::Events;
+pub use handle::{CommandError, Ended};
 pub use http::Http;
-pub use session::{CommandError, Ended, Session};
+pub use session::Session;
 pub use token::{StaticToken, TokenSource};
+pub use worker::WorkerSession;
+
+/// A worker's events.
+pub type WorkerEvents = Events<Worker>;
+/// A worker's driver.
+pub type WorkerDriver = Driver<Worker>;
 
 /// Prepares a session. Nothing happens before the [`Driver`] is polled, on a tokio runtime with I/O and
 /// time enabled; its first poll starts to connect. Reads the TLS files.
@@ -76,9 +143,13 @@ pub fn connect(
     options: Options,
     tokens: impl TokenSource,
 ) -> Result<(Session, Events, Driver), OptionsError> {
-    let http = Http::new(&options)?;
+    let connections = Connections::new(Http::new(&options)?, token::erase(tokens));
     let seed = attache_driver::seed()?;
-    Ok(Driver::prepare(config, seed, http, token::erase(tokens)))
+    let clock = Clock::start();
+    let span = tracing::info_span!("session", id = %config.session);
+    let viewer = Viewer::new(config, seed, clock.now());
+    let (handle, events, driver) = Driver::prepare(viewer, clock, connections, span);
+    Ok((Session::new(handle, clock), events, driver))
 }
 
 /// [`connect`], with the driver spawned on the current runtime. Aborting the handle is dropping the
@@ -95,6 +166,48 @@ pub fn spawn(
     tokens: impl TokenSource,
 ) -> Result<(Session, Events, JoinHandle<CloseCause>), OptionsError> {
     let (session, events, driver) = connect(config, options, tokens)?;
+    Ok((session, events, tokio::spawn(driver)))
+}
+
+/// Prepares a worker. Nothing happens before the [`WorkerDriver`] is polled, on a tokio runtime with I/O
+/// and time enabled; its first poll starts to get a session. Reads the TLS files.
+///
+/// `tokens` gives the person's credential; what the server grants the worker is the worker's own affair.
+///
+/// # Errors
+/// [`OptionsError`] when the TLS files or the proxy can't be used.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "what a worker is made of is handed over, not lent"
+)]
+pub fn connect_worker(
+    config: WorkerConfig,
+    options: Options,
+    tokens: impl TokenSource,
+) -> Result<(WorkerSession, WorkerEvents, WorkerDriver), OptionsError> {
+    let connections = Connections::new(Http::new(&options)?, token::erase(tokens));
+    let seed = attache_driver::seed()?;
+    let clock = Clock::start();
+    let worker = Worker::new(config, seed, clock.now());
+    let span = tracing::info_span!("worker");
+    let (handle, events, driver) = Driver::prepare(worker, clock, connections, span);
+    Ok((WorkerSession::new(handle), events, driver))
+}
+
+/// [`connect_worker`], with the driver spawned on the current runtime. Aborting the handle is dropping
+/// the driver.
+///
+/// # Errors
+/// [`OptionsError`] when the TLS files or the proxy can't be used.
+///
+/// # Panics
+/// Outside a tokio runtime, as [`tokio::spawn`] does.
+pub fn spawn_worker(
+    config: WorkerConfig,
+    options: Options,
+    tokens: impl TokenSource,
+) -> Result<(WorkerSession, WorkerEvents, JoinHandle<WorkerCloseCause>), OptionsError> {
+    let (session, events, driver) = connect_worker(config, options, tokens)?;
     Ok((session, events, tokio::spawn(driver)))
 }
 

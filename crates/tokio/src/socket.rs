@@ -78,7 +78,7 @@ impl Link {
 
 impl Socket {
     async fn open(http: &Http, request: &SocketRequest) -> Result<Self, Refusal> {
-        let connector = http.connector();
+        let connector = http.configured().connector();
         let upgrade = request::websocket(connector.base(), request).map_err(|error| {
             tracing::warn!(%error, "upgrade not possible");
             Refusal::Network(NetworkFailure::Other)

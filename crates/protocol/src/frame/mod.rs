@@ -22,7 +22,7 @@ pub mod message;
 pub mod permission;
 pub mod sse;
 
-use alloc::{borrow::Cow, string::String};
+use alloc::{borrow::Cow, format, string::String};
 use core::fmt;
 
 use bytestring::ByteString;
@@ -184,6 +184,18 @@ impl Frame {
         }
     }
 
+    /// The frame's `uuid` and its text; one without a `uuid` gets a minted one as its last field.
+    pub(crate) fn identified(&self, mint: impl FnOnce() -> String) -> (ByteString, ByteString) {
+        if let Some(uuid) = &self.uuid {
+            return (uuid.clone(), self.text.clone());
+        }
+        let uuid = mint();
+        let open = self.text.trim_end();
+        let open = open.strip_suffix('}').unwrap_or(open);
+        let text = format!("{open},\"uuid\":\"{uuid}\"}}");
+        (uuid.into(), text.into())
+    }
+
     /// The frame's text, byte for byte.
     pub fn text(&self) -> &ByteString {
         &self.text
@@ -335,7 +347,7 @@ fn classify(text: &ByteString) -> Result<(FrameKind, Option<ByteString>), FrameE
 
 #[cfg(test)]
 mod tests {
-    use alloc::{format, vec::Vec};
+    use alloc::vec::Vec;
 
     use super::*;
 

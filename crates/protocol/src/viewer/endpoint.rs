@@ -5,7 +5,7 @@ use alloc::{format, string::String, vec, vec::Vec};
 use bytes::Bytes;
 
 use super::{Content, CredentialPlacement, MessageId, ViewerConfig, catchup::NextPage};
-use crate::io::{Header, HttpRequest, Method, SocketRequest, Token};
+use crate::io::{Header, HttpRequest, Method, Server, SocketRequest, Token};
 
 /// `anthropic-version`, sent with everything.
 const API_VERSION: &str = "2023-06-01";
@@ -50,6 +50,7 @@ pub(super) fn list_events(
     }
     HttpRequest {
         method: Method::Get,
+        server: Server::Configured,
         path,
         bearer: token.clone(),
         headers: call_headers(config),
@@ -62,6 +63,7 @@ pub(super) fn list_events(
 pub(super) fn post_event(config: &ViewerConfig, token: &Token, body: Bytes) -> HttpRequest {
     HttpRequest {
         method: Method::Post,
+        server: Server::Configured,
         path: format!("/v1/sessions/{}/events", config.session.v1()),
         bearer: token.clone(),
         headers: call_headers(config),

@@ -23,7 +23,6 @@ mod credential;
 mod endpoint;
 mod event;
 mod loading;
-mod memory;
 mod outbox;
 mod phase;
 mod prompts;
@@ -45,6 +44,7 @@ use crate::{
         Effect, HttpRequestId, HttpResponse, IdCounter, Input, NetworkFailure, SocketId, Token,
         TokenReason,
     },
+    memory,
     policy::Episode,
     rng::Rng,
     time::{TimerIndex, TimerTable, Timestamp},
@@ -343,6 +343,9 @@ impl Viewer {
             Input::SocketClosed { id, ending } => self.socket_closed(id, &ending),
             Input::HttpAnswered { id, response } => self.http_over(id, Ok(&response)),
             Input::HttpFailed { id, failure } => self.http_over(id, Err(failure)),
+            // A viewer opens no streams.
+            Input::StreamOpened { .. } | Input::StreamBytes { .. } | Input::StreamClosed { .. } => {
+            }
             Input::Woke => self.woke(),
         }
         self.advance();

@@ -70,6 +70,9 @@ impl World {
                     | Input::SocketPing { .. }
                     | Input::SocketPong { .. }
                     | Input::SocketClosed { .. }
+                    | Input::StreamOpened { .. }
+                    | Input::StreamBytes { .. }
+                    | Input::StreamClosed { .. }
                     | Input::Woke => true,
                 };
                 if wanted {
@@ -170,6 +173,8 @@ impl World {
                 self.server.take_http(id, &request);
             }
             Effect::CancelHttp { id } => self.calls.retain(|call| *call != id),
+            // Refused by the checks before: a viewer has no streams.
+            Effect::OpenStream { .. } | Effect::CloseStream { .. } => {}
         }
     }
 

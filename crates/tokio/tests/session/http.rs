@@ -21,6 +21,7 @@ use crate::{
 fn request(method: Method, body: Option<&'static str>) -> HttpRequest {
     HttpRequest {
         method,
+        server: attache_protocol::io::Server::Configured,
         path: "/v1/sessions/session_test".into(),
         bearer: Token::new("hunter2"),
         headers: Vec::new(),

@@ -8,14 +8,14 @@ use bytestring::ByteString;
 ///
 /// Ids are copied in: a slice would keep the whole frame it came from alive.
 #[derive(Clone, Debug)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     order: VecDeque<ByteString>,
     known: BTreeSet<ByteString>,
     limit: usize,
 }
 
 impl Memory {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         Self {
             order: VecDeque::new(),
             known: BTreeSet::new(),
@@ -24,7 +24,7 @@ impl Memory {
     }
 
     /// Remembers `id`, forgetting the oldest one at the limit; `false` if it was known.
-    pub(super) fn insert(&mut self, id: &str) -> bool {
+    pub(crate) fn insert(&mut self, id: &str) -> bool {
         if self.known.contains(id) {
             return false;
         }
@@ -40,12 +40,12 @@ impl Memory {
         true
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.order.clear();
         self.known.clear();
     }
 
-    pub(super) fn contains(&self, id: &str) -> bool {
+    pub(crate) fn contains(&self, id: &str) -> bool {
         self.known.contains(id)
     }
 }

@@ -1,0 +1,198 @@
+//! From a token to a session to credentials: one question at a time, ever.
+
+use core::time::Duration;
+
+use super::{
+    Timer, Worker, WorkerEvent,
+    calls::Call,
+    config::SessionChoice,
+    endpoint,
+    event::{WorkerCloseCause, WorkerStatus},
+    judgement::{Judgement, judge},
+    phase::{Goal, Phase, Reached, Step},
+};
+use crate::{
+    io::{Effect, HttpResponse, NetworkFailure, Token, TokenReason, TokenRefusal, TokenRequestId},
+    policy::Outcome,
+};
+
+impl Worker {
+    /// Asks for a token; a session and credentials follow from it.
+    pub(super) fn fetch_token(&mut self, reason: TokenReason) {
+        let id = self.ids.token();
+        self.phase = Phase::FetchingToken(id);
+        self.timers
+            .arm(Timer::Token, self.now, self.config.patience.token);
+        self.effects.push_back(Effect::FetchToken { id, reason });
+        self.set_status(match (&self.session, self.reached) {
+            (None, _) => WorkerStatus::Registering,
+            (Some(_), Reached::Never) => WorkerStatus::Connecting,
+            (Some(_), Reached::Once) => WorkerStatus::Rebuilding,
+        });
+    }
+
+    pub(super) fn token_fetched(&mut self, id: TokenRequestId, token: &Token) {
+        if !matches!(self.phase, Phase::FetchingToken(awaited) if awaited == id) {
+            return;
+        }
+        self.timers.disarm(Timer::Token);
+        if self.rejected.as_ref() == Some(token) {
+            self.finish(WorkerCloseCause::Unauthorized);
+            return;
+        }
+        self.token = Some(token.clone());
+        match &self.session {
+            Some(session) => {
+                let request = endpoint::bridge(token, session);
+                self.phase = Phase::Bridging;
+                self.call(Call::Bridge, request);
+            }
+            None => self.register(token),
+        }
+    }
+
+    pub(super) fn token_refused(&mut self, id: TokenRequestId, refusal: TokenRefusal) {
+        if matches!(self.phase, Phase::FetchingToken(awaited) if awaited == id) {
+            self.timers.disarm(Timer::Token);
+            self.without_token(refusal);
+        }
+    }
+
+    /// The token source gave nothing, or nothing in time.
+    pub(super) fn without_token(&mut self, refusal: TokenRefusal) {
+        match refusal {
+            TokenRefusal::SignedOut => self.finish(WorkerCloseCause::SignedOut),
+            TokenRefusal::Unavailable => self.try_again(Outcome::TokenUnavailable, None),
+        }
+    }
+
+    pub(super) fn registered(&mut self, answer: Result<&HttpResponse, NetworkFailure>) {
+        match judge(answer) {
+            Judgement::Fine(body) => match endpoint::read_registered(body) {
+                Some(session) => {
+                    self.failures = 0;
+                    self.rejected = None;
+                    self.session = Some(session.clone());
+                    self.events.push(WorkerEvent::Registered(session));
+                    if self.goal == Goal::Work {
+                        self.fetch_token(TokenReason::Attempt);
+                    } else {
+                        self.archive();
+                    }
+                }
+                // It exists; trying again would make another one.
+                None => self.finish(WorkerCloseCause::Unreadable),
+            },
+            Judgement::Later { outcome, after } => self.try_again(outcome, after),
+            Judgement::OtherCredential => self.token_rejected(),
+            Judgement::Fenced => self.finish(WorkerCloseCause::Rejected { status: 409 }),
+            Judgement::NotFound => self.finish(WorkerCloseCause::Rejected { status: 404 }),
+            Judgement::LeaseLost => self.finish(WorkerCloseCause::Rejected { status: 410 }),
+            Judgement::Refused(status) => self.finish(WorkerCloseCause::Rejected { status }),
+        }
+    }
+
+    pub(super) fn bridged(&mut self, answer: Result<&HttpResponse, NetworkFailure>) {
+        match judge(answer) {
+            Judgement::Fine(body) => {
+                let newest = self.credentials.as_ref().map_or(0, |known| known.epoch);
+                match endpoint::read_credentials(body) {
+                    Some(credentials) if credentials.epoch >= newest => {
+                        let delay = self.config.refresh.after(credentials.lifetime);
+                        self.timers.arm(Timer::Refresh, self.now, delay);
+                        self.rejected = None;
+                        self.credentials = Some(credentials);
+                        self.open(Step::Read);
+                    }
+                    // The answer to a question that a later one has overtaken, or no answer at all.
+                    Some(_) | None => {
+                        let outcome = Outcome::Network(NetworkFailure::Protocol);
+                        self.try_again(outcome, None);
+                    }
+                }
+            }
+            Judgement::Later { outcome, after } => self.try_again(outcome, after),
+            Judgement::OtherCredential => self.token_rejected(),
+            Judgement::Fenced => self.finish(WorkerCloseCause::Superseded),
+            Judgement::NotFound => self.finish(WorkerCloseCause::SessionNotFound),
+            Judgement::LeaseLost => self.finish(WorkerCloseCause::Rejected { status: 410 }),
+            Judgement::Refused(status) => self.finish(WorkerCloseCause::Rejected { status }),
+        }
+    }
+
+    /// Something on the way to running failed: it is tried again, at the start only so often.
+    pub(super) fn try_again(&mut self, outcome: Outcome, asked: Option<Duration>) {
+        self.failures = self.failures.saturating_add(1);
+        let start = &self.config.start;
+        if self.reached == Reached::Never && self.failures >= start.attempts.max(1) {
+            self.finish(WorkerCloseCause::StartFailed { last: outcome });
+            return;
+        }
+        let delay = match self.reached {
+            Reached::Never => {
+                let window = doubled(start.base, self.failures, start.cap);
+                let swing = window / 100 * start.jitter_percent.min(100);
+                let least = window.saturating_sub(swing);
+                self.rng.between(least, window.saturating_add(swing))
+            }
+            Reached::Once => self.backoff(self.failures),
+        };
+        self.phase = Phase::Pausing;
+        self.timers
+            .arm(Timer::Start, self.now, delay.max(asked.unwrap_or_default()));
+    }
+
+    /// The credentials are no good any more, or soon will not be: everything is built anew from where
+    /// it stands, and uploads wait meanwhile.
+    pub(super) fn rebuild(&mut self) {
+        self.drop_transport();
+        self.fetch_token(TokenReason::Attempt);
+    }
+
+    /// The credentials were refused.
+    pub(super) fn credentials_refused(&mut self) {
+        self.refusals = self.refusals.saturating_add(1);
+        if self.refusals >= self.config.liveness.refusals.max(1) {
+            self.drop_transport();
+            self.finish(WorkerCloseCause::Unauthorized);
+        } else {
+            self.rebuild();
+        }
+    }
+
+    /// A delay that doubles with every failure, drawn from the upper half of its window.
+    pub(super) fn backoff(&mut self, failures: u32) -> Duration {
+        let liveness = &self.config.liveness;
+        let window = doubled(liveness.retry_base, failures, liveness.retry_cap);
+        self.rng.between(window / 2, window)
+    }
+
+    fn register(&mut self, token: &Token) {
+        let request = match &self.config.session {
+            SessionChoice::Create(session) => endpoint::register(token, session),
+            SessionChoice::Join(session) => {
+                // Joining needs no registration; the session is known from the start.
+                self.session = Some(session.clone());
+                self.fetch_token(TokenReason::Attempt);
+                return;
+            }
+        };
+        self.phase = Phase::Registering;
+        self.call(Call::Register, request);
+    }
+
+    /// The server refuses the person's token; only a different one helps, and only once.
+    fn token_rejected(&mut self) {
+        if self.rejected.is_some() {
+            self.finish(WorkerCloseCause::Unauthorized);
+        } else {
+            self.rejected = self.token.take();
+            self.fetch_token(TokenReason::Rejected);
+        }
+    }
+}
+
+fn doubled(base: Duration, failures: u32, cap: Duration) -> Duration {
+    let factor = 1_u32.checked_shl(failures.max(1) - 1).unwrap_or(u32::MAX);
+    base.saturating_mul(factor).min(cap)
+}

@@ -1,0 +1,111 @@
+//! Leaving nothing behind: idle is reported, what is left is sent, the session archived, within a budget.
+
+use alloc::{vec, vec::Vec};
+
+use super::{
+    Timer, Worker, WorkerEvent,
+    calls::Call,
+    config::Farewell,
+    endpoint,
+    event::{AgentState, WorkerCloseCause, WorkerStatus},
+    judgement::{Judgement, judge},
+    phase::{Goal, Phase},
+};
+use crate::io::{HttpResponse, NetworkFailure, Token};
+
+impl Worker {
+    /// Starts leaving.
+    pub(super) fn leave(&mut self) {
+        if self.goal == Goal::Leave || matches!(self.phase, Phase::Closed) {
+            return;
+        }
+        self.goal = Goal::Leave;
+        self.state = AgentState::Idle;
+        self.timers
+            .arm(Timer::Flush, self.now, self.config.patience.flush);
+        self.set_status(WorkerStatus::Closing);
+        self.advance();
+    }
+
+    /// Goes on to the archive once there is nothing to wait for.
+    pub(super) fn leave_if_done(&mut self) {
+        match &self.phase {
+            Phase::Idle => self.finish(WorkerCloseCause::Requested),
+            // The session may come into being any moment, and then it has to go.
+            Phase::Registering | Phase::Archiving { .. } | Phase::Closed => {}
+            Phase::FetchingToken(_) | Phase::Pausing if self.session.is_none() => {
+                self.finish(WorkerCloseCause::Requested);
+            }
+            Phase::Running if self.uploads.is_empty() && self.is_known_idle() => self.archive(),
+            Phase::FetchingToken(_)
+            | Phase::Bridging
+            | Phase::Opening(_)
+            | Phase::Pausing
+            | Phase::Running => {
+                // Without anything to send there is no reason to finish building.
+                if self.uploads.is_empty() && !matches!(self.phase, Phase::Running) {
+                    self.archive();
+                }
+            }
+        }
+    }
+
+    /// Archives the session, trying each credential once.
+    pub(super) fn archive(&mut self) {
+        self.drop_transport();
+        self.timers.disarm(Timer::Token);
+        self.timers.disarm(Timer::Flush);
+        if self.config.farewell == Farewell::Leave || self.session.is_none() {
+            self.finish(WorkerCloseCause::Requested);
+            return;
+        }
+        let worker = self
+            .credentials
+            .as_ref()
+            .map(|granted| granted.token.clone());
+        let mut untried: Vec<Token> = vec![];
+        for token in [self.token.clone(), worker].into_iter().flatten() {
+            if !untried.contains(&token) {
+                untried.push(token);
+            }
+        }
+        self.timers
+            .arm(Timer::Archive, self.now, self.config.patience.archive);
+        self.phase = Phase::Archiving { untried };
+        self.archive_next();
+    }
+
+    pub(super) fn archived(&mut self, answer: Result<&HttpResponse, NetworkFailure>) {
+        match judge(answer) {
+            Judgement::OtherCredential => self.archive_next(),
+            Judgement::Fine(_)
+            | Judgement::Later { .. }
+            | Judgement::NotFound
+            | Judgement::Fenced
+            | Judgement::LeaseLost
+            | Judgement::Refused(_) => self.finish(WorkerCloseCause::Requested),
+        }
+    }
+
+    /// The end.
+    pub(super) fn finish(&mut self, cause: WorkerCloseCause) {
+        self.drop_transport();
+        self.timers.clear();
+        self.phase = Phase::Closed;
+        self.set_status(WorkerStatus::Closed(cause));
+        self.events.push(WorkerEvent::Closed(cause));
+    }
+
+    fn archive_next(&mut self) {
+        let Phase::Archiving { untried } = &mut self.phase else {
+            return;
+        };
+        match (untried.pop(), &self.session) {
+            (Some(token), Some(session)) => {
+                let request = endpoint::archive(&token, session);
+                self.call(Call::Archive, request);
+            }
+            (None, _) | (_, None) => self.finish(WorkerCloseCause::Requested),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What the worker's deadlines are for, and what happens at them.
+
+use core::time::Duration;
+
+use super::{
+    Worker,
+    event::WorkerCloseCause,
+    phase::{Goal, Phase, Stream},
+};
+use crate::{
+    io::{TokenReason, TokenRefusal},
+    time::TimerIndex,
+};
+
+/// How soon credentials are renewed that were still being put to use when they should have been.
+const REFRESH_LATER: Duration = Duration::from_secs(1);
+
+/// What a deadline of the worker is for.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// The token source must have answered.
+    Token,
+    /// A call must have been answered.
+    Calls,
+    /// A start or a rebuild is tried again.
+    Start,
+    /// The credentials are renewed.
+    Refresh,
+    /// The stream is opened again.
+    Stream,
+    /// The stream is dead unless something was heard.
+    Silence,
+    /// Uploads are tried again.
+    Upload,
+    /// A report is tried again.
+    Report,
+    /// Deliveries are told again.
+    Delivery,
+    /// A heartbeat goes out.
+    Heartbeat,
+    /// A viewer's request must have been answered.
+    Requests,
+    /// Events of the stream are waiting for room.
+    Backlog,
+    /// What is left must have been sent.
+    Flush,
+    /// The archive must have been answered.
+    Archive,
+}
+
+impl TimerIndex for Timer {
+    const ALL: &'static [Self] = &[
+        Self::Token,
+        Self::Calls,
+        Self::Start,
+        Self::Refresh,
+        Self::Stream,
+        Self::Silence,
+        Self::Upload,
+        Self::Report,
+        Self::Delivery,
+        Self::Heartbeat,
+        Self::Requests,
+        Self::Backlog,
+        Self::Flush,
+        Self::Archive,
+    ];
+
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl Worker {
+    pub(super) fn fire(&mut self, timer: Timer) {
+        match timer {
+            Timer::Token => self.without_token(TokenRefusal::Unavailable),
+            Timer::Calls => self.calls_overdue(),
+            Timer::Start => {
+                self.drop_transport();
+                self.fetch_token(TokenReason::Attempt);
+            }
+            Timer::Refresh => match self.phase {
+                Phase::Running => self.rebuild(),
+                // They are just being put to use.
+                Phase::Opening(_) => self.timers.arm(Timer::Refresh, self.now, REFRESH_LATER),
+                // Others are on their way, or none are wanted.
+                Phase::Idle
+                | Phase::FetchingToken(_)
+                | Phase::Registering
+                | Phase::Bridging
+                | Phase::Pausing
+                | Phase::Archiving { .. }
+                | Phase::Closed => {}
+            },
+            Timer::Stream => {
+                if matches!(self.stream, Stream::Pausing { .. }) {
+                    self.open_stream();
+                }
+            }
+            Timer::Silence => self.stream_silent(),
+            // Their work is taken up again by `advance`.
+            Timer::Upload | Timer::Report | Timer::Delivery => {}
+            Timer::Heartbeat => self.heartbeat(),
+            Timer::Requests => self.requests_overdue(),
+            Timer::Backlog => self.read_stream(),
+            Timer::Flush => match (&self.phase, self.goal) {
+                (Phase::Registering, _) => self.finish(WorkerCloseCause::Requested),
+                (_, Goal::Leave) => self.archive(),
+                (_, Goal::Work) => {}
+            },
+            Timer::Archive => self.finish(WorkerCloseCause::Requested),
+        }
+    }
+}

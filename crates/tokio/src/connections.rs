@@ -1,0 +1,278 @@
+//! Everything that is under way outside the machine: sockets, streams, calls, questions for tokens.
+
+use std::{
+    collections::BTreeMap,
+    task::{Context, Poll},
+};
+
+use attache_driver::Machine;
+use attache_protocol::{
+    io::{
+        Effect, HttpRequestId, HttpResponse, Input, NetworkFailure, Refusal, SocketId, StreamId,
+        Token, TokenRefusal, TokenRequestId,
+    },
+    time::Timestamp,
+};
+use tracing::Instrument as _;
+
+use crate::{
+    http::Http, in_flight::InFlight, socket::Link, stream::EventStream, token::ErasedTokenSource,
+};
+
+/// Messages or chunks read from one connection before everybody else has a turn.
+const TURN: usize = 64;
+
+/// Carries effects out and reports what comes of them. Dropping it aborts everything at once.
+pub(crate) struct Connections {
+    http: Http,
+    tokens: ErasedTokenSource,
+    sockets: BTreeMap<SocketId, Link>,
+    streams: BTreeMap<StreamId, EventStream>,
+    calls: InFlight<HttpRequestId, Result<HttpResponse, NetworkFailure>>,
+    fetches: InFlight<TokenRequestId, Result<Token, TokenRefusal>>,
+}
+
+impl Connections {
+    pub(crate) fn new(http: Http, tokens: ErasedTokenSource) -> Self {
+        Self {
+            http,
+            tokens,
+            sockets: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            calls: InFlight::new(),
+            fetches: InFlight::new(),
+        }
+    }
+
+    /// Tells the machine what has happened. Whether anything has.
+    pub(crate) fn report(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Timestamp,
+        machine: &mut impl Machine,
+    ) -> bool {
+        let mut changed = self.open_sockets(cx, now, machine);
+        changed |= self.read_sockets(cx, now, machine);
+        changed |= self.open_streams(cx, now, machine);
+        changed |= self.read_streams(cx, now, machine);
+        changed |= self.take_answers(cx, now, machine);
+        changed
+    }
+
+    /// Carries out what the machine orders. Whether there was anything.
+    pub(crate) fn carry_out(&mut self, now: Timestamp, machine: &mut impl Machine) -> bool {
+        let mut changed = false;
+        while let Some(effect) = machine.poll_effect() {
+            changed = true;
+            tracing::trace!(?effect);
+            self.carry_out_one(effect, now, machine);
+        }
+        changed
+    }
+
+    /// Writes what the sockets take.
+    pub(crate) fn write(&mut self, cx: &mut Context<'_>) {
+        for link in self.sockets.values_mut() {
+            if let Link::Open(socket) = link {
+                socket.write(cx);
+            }
+        }
+    }
+
+    fn open_sockets(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Timestamp,
+        machine: &mut impl Machine,
+    ) -> bool {
+        let mut changed = false;
+        self.sockets
+            .retain(|&id, link| match link.poll_opening(cx) {
+                Poll::Pending => true,
+                Poll::Ready(opened) => {
+                    changed = true;
+                    tracing::debug!(socket = id.get(), ?opened, "socket attempt decided");
+                    machine.handle_input(
+                        now,
+                        match opened {
+                            Ok(()) => Input::SocketOpened { id },
+                            Err(refusal) => Input::SocketRefused { id, refusal },
+                        },
+                    );
+                    opened.is_ok()
+                }
+            });
+        changed
+    }
+
+    fn read_sockets(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Timestamp,
+        machine: &mut impl Machine,
+    ) -> bool {
+        let mut changed = false;
+        self.sockets.retain(|&id, link| {
+            let Link::Open(socket) = link else {
+                return true;
+            };
+            for _ in 0..TURN {
+                if !machine.wants_read() {
+                    return true;
+                }
+                let Poll::Ready(input) = socket.poll_read(id, cx) else {
+                    return true;
+                };
+                changed = true;
+                let closed = matches!(input, Input::SocketClosed { .. });
+                if closed {
+                    tracing::debug!(socket = id.get(), ?input, "socket closed");
+                }
+                machine.handle_input(now, input);
+                if closed {
+                    return false;
+                }
+            }
+            true
+        });
+        changed
+    }
+
+    fn open_streams(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Timestamp,
+        machine: &mut impl Machine,
+    ) -> bool {
+        let mut changed = false;
+        self.streams
+            .retain(|&id, stream| match stream.poll_opening(cx) {
+                Poll::Pending => true,
+                Poll::Ready(opened) => {
+                    changed = true;
+                    tracing::debug!(stream = id.get(), ?opened, "stream attempt decided");
+                    machine.handle_input(
+                        now,
+                        match opened {
+                            Ok(()) => Input::StreamOpened { id },
+                            Err(ending) => Input::StreamClosed { id, ending },
+                        },
+                    );
+                    opened.is_ok()
+                }
+            });
+        changed
+    }
+
+    fn read_streams(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Timestamp,
+        machine: &mut impl Machine,
+    ) -> bool {
+        let mut changed = false;
+        self.streams.retain(|&id, stream| {
+            for _ in 0..TURN {
+                if !machine.wants_read() {
+                    return true;
+                }
+                let Poll::Ready(input) = stream.poll_read(id, cx) else {
+                    return true;
+                };
+                changed = true;
+                let closed = matches!(input, Input::StreamClosed { .. });
+                if closed {
+                    tracing::debug!(stream = id.get(), ?input, "stream closed");
+                }
+                machine.handle_input(now, input);
+                if closed {
+                    return false;
+                }
+            }
+            true
+        });
+        changed
+    }
+
+    fn take_answers(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Timestamp,
+        machine: &mut impl Machine,
+    ) -> bool {
+        let mut changed = false;
+        while let Poll::Ready((id, fetched)) = self.fetches.poll_next(cx) {
+            changed = true;
+            machine.handle_input(
+                now,
+                match fetched {
+                    Ok(token) => Input::TokenFetched { id, token },
+                    Err(refusal) => Input::TokenRefused { id, refusal },
+                },
+            );
+        }
+        while let Poll::Ready((id, answered)) = self.calls.poll_next(cx) {
+            changed = true;
+            tracing::debug!(request = id.get(), ?answered, "request over");
+            machine.handle_input(
+                now,
+                match answered {
+                    Ok(response) => Input::HttpAnswered { id, response },
+                    Err(failure) => Input::HttpFailed { id, failure },
+                },
+            );
+        }
+        changed
+    }
+
+    fn carry_out_one(&mut self, effect: Effect, now: Timestamp, machine: &mut impl Machine) {
+        match effect {
+            Effect::FetchToken { id, reason } => self.fetches.start(id, (self.tokens)(reason)),
+            Effect::OpenSocket { id, request } => {
+                let span = tracing::debug_span!("socket", id = id.get());
+                let link = span.in_scope(|| Link::open(self.http.clone(), request));
+                self.sockets.insert(id, link);
+            }
+            Effect::SendText { id, text } => {
+                if let Some(Link::Open(socket)) = self.sockets.get_mut(&id) {
+                    socket.send_text(&text);
+                }
+            }
+            Effect::SendPing { id, payload } => {
+                if let Some(Link::Open(socket)) = self.sockets.get_mut(&id) {
+                    socket.send_ping(payload);
+                }
+            }
+            Effect::CloseSocket { id, code } => match self.sockets.get_mut(&id) {
+                Some(Link::Open(socket)) => socket.send_close(code),
+                Some(Link::Opening(_)) => {
+                    self.sockets.remove(&id);
+                    let refusal = Refusal::Network(NetworkFailure::Ended);
+                    let refused = Input::SocketRefused { id, refusal };
+                    machine.handle_input(now, refused);
+                }
+                None => {}
+            },
+            Effect::AbortSocket { id } => {
+                self.sockets.remove(&id);
+            }
+            Effect::SendHttp { id, request } => {
+                let span = tracing::debug_span!("request", id = id.get());
+                let http = self.http.clone();
+                let call = async move { http.call(request).await }.instrument(span);
+                self.calls.start(id, Box::pin(call));
+            }
+            Effect::CancelHttp { id } => {
+                self.calls.cancel(id);
+            }
+            Effect::OpenStream { id, request } => {
+                let span = tracing::debug_span!("stream", id = id.get());
+                let stream = span.in_scope(|| EventStream::open(self.http.clone(), request));
+                self.streams.insert(id, stream);
+            }
+            Effect::CloseStream { id } => {
+                self.streams.remove(&id);
+            }
+        }
+    }
+}
