@@ -3,11 +3,13 @@
 use std::{env, fs, net::SocketAddr, path::PathBuf, process, sync::Arc};
 
 use attache_protocol::{
-    io::NetworkFailure,
+    io::{self, HttpRequest, Method, NetworkFailure, Token},
     policy::Outcome,
     viewer::{Content, Event, Status},
 };
-use attache_tokio::{BaseUrl, ClientCertificate, Options, Plaintext, ProxyOptions, StaticToken};
+use attache_tokio::{
+    BaseUrl, ClientCertificate, Http, Options, Plaintext, ProxyOptions, StaticToken,
+};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
 };
@@ -22,7 +24,7 @@ use tokio_rustls::{
 };
 
 use crate::{
-    server::Server,
+    server::{Server, within},
     viewer::{attach_with, config},
 };
 
@@ -132,6 +134,32 @@ async fn a_server_that_nobody_vouches_for_is_refused() {
     let failure = first_failure(authority.options(server.address())).await;
 
     assert_eq!(failure, NetworkFailure::Tls);
+}
+
+#[tokio::test]
+async fn a_server_that_another_one_names_is_called_with_the_same_authority_and_certificate() {
+    let authority = Authority::establish("session-named");
+    let mut named = Server::start_tls(authority.acceptor.clone());
+    let place = format!("https://{}", named.address());
+    let mut options = authority.options(named.address());
+    options.base_url = BaseUrl::parse("http://127.0.0.1:1", Plaintext::LoopbackOnly).unwrap();
+    let http = Http::new(&options).unwrap();
+    let request = HttpRequest {
+        method: Method::Put,
+        server: io::Server::At(place.into()),
+        path: "/x".into(),
+        bearer: Token::new("hunter2"),
+        headers: Vec::new(),
+        body: None,
+        response_limit: 10,
+    };
+    let calling = tokio::spawn(async move { http.call(request).await });
+
+    let call = named.call().await;
+    assert_eq!(call.method, "PUT");
+    call.answer(200, "{}");
+
+    assert_eq!(within(calling).await.unwrap().unwrap().status, 200);
 }
 
 /// Why the first attempt fails.
