@@ -16,6 +16,7 @@ use crate::{
 };
 
 impl Viewer {
+    /// Asks for the next page if one is wanted and there is room for what it brings.
     pub(super) fn ask_for_page(&mut self) {
         let token = match &self.phase {
             Phase::Up(link) if link.subscription != Subscription::Made => {
@@ -75,6 +76,7 @@ impl Viewer {
         }
     }
 
+    /// Takes in what a page brought.
     pub(super) fn page(&mut self, outcome: PageOutcome) {
         match outcome {
             PageOutcome::Frames(texts) => {
