@@ -20,7 +20,7 @@ use attache_protocol::{
 };
 
 /// Answers every order at once and remembers what it was asked.
-struct Server1 {
+struct KindServer {
     worker: Worker,
     now: Timestamp,
     epoch: u64,
@@ -28,16 +28,17 @@ struct Server1 {
     uploads: Vec<String>,
     stream: Option<StreamId>,
     events: Vec<WorkerEvent>,
+    refuses_bridge: bool,
 }
 
-impl Server1 {
+impl KindServer {
     fn start() -> Self {
         Self::start_with(config())
     }
 
     fn start_with(config: WorkerConfig) -> Self {
         let now = Timestamp::ORIGIN;
-        let mut server = Self {
+        Self {
             worker: Worker::new(config, [3; 32], now),
             now,
             epoch: 0,
@@ -45,10 +46,13 @@ impl Server1 {
             uploads: vec![],
             stream: None,
             events: vec![],
-        };
-        server.worker.start(now).unwrap();
-        server.serve();
-        server
+            refuses_bridge: false,
+        }
+    }
+
+    fn begin(&mut self) {
+        self.worker.start(self.now).unwrap();
+        self.serve();
     }
 
     fn serve(&mut self) {
@@ -84,6 +88,13 @@ impl Server1 {
     fn answer(&mut self, request: &HttpRequest) -> HttpResponse {
         self.asked
             .push(format!("{:?} {}", request.method, request.path));
+        if self.refuses_bridge && request.path.ends_with("/bridge") {
+            return HttpResponse {
+                status: 503,
+                retry_after: None,
+                body: "".into(),
+            };
+        }
         let body = if request.path.ends_with("/bridge") {
             self.epoch += 1;
             format!(
@@ -158,7 +169,7 @@ fn config() -> WorkerConfig {
 
 #[test]
 fn a_worker_registers_connects_works_and_leaves_nothing_behind() {
-    let mut server = Server1::start();
+    let mut server = KindServer::start();
     assert_eq!(server.worker.status(), WorkerStatus::Running);
     assert_eq!(
         server.asked,
@@ -199,7 +210,7 @@ fn a_worker_registers_connects_works_and_leaves_nothing_behind() {
 
 #[test]
 fn a_refresh_goes_on_where_the_stream_was() {
-    let mut server = Server1::start();
+    let mut server = KindServer::start();
     server.say(41, r#"{"type":"user","uuid":"u1"}"#);
     server.wait(Duration::from_secs(3600));
     assert_eq!(server.epoch, 2);
@@ -213,7 +224,7 @@ fn a_refresh_goes_on_where_the_stream_was() {
 
 #[test]
 fn initialize_is_answered_even_when_the_agent_says_nothing() {
-    let mut server = Server1::start();
+    let mut server = KindServer::start();
     server.say(
         1,
         r#"{"type":"control_request","request_id":"r1","request":{"subtype":"initialize"}}"#,
@@ -229,7 +240,7 @@ fn initialize_is_answered_even_when_the_agent_says_nothing() {
 
 #[test]
 fn a_delivery_is_told_in_order() {
-    let mut server = Server1::start();
+    let mut server = KindServer::start();
     server.say(1, r#"{"type":"user","uuid":"u1"}"#);
     let event = match server.events.last() {
         Some(WorkerEvent::Inbound(inbound)) => inbound.event_id.clone(),
@@ -251,7 +262,7 @@ fn a_delivery_is_told_in_order() {
 fn what_was_read_is_used_up_before_more_is_read() {
     let mut config = config();
     config.limits.events = 1;
-    let mut server = Server1::start_with(config);
+    let mut server = KindServer::start_with(config);
     let id = server.stream.unwrap();
     let event = |number: u64| {
         format!(
@@ -271,4 +282,20 @@ fn what_was_read_is_used_up_before_more_is_read() {
     let (deadline, _) = server.worker.poll_timeout().unwrap();
     server.worker.handle_timeout(deadline);
     assert!(server.worker.wants_read());
+}
+
+#[test]
+fn a_start_that_fails_after_registration_leaves_no_orphan() {
+    let mut server = KindServer::new();
+    server.refuses_bridge = true;
+    server.begin();
+    server.wait(Duration::from_secs(30));
+    assert!(matches!(
+        server.events.last(),
+        Some(WorkerEvent::Closed(WorkerCloseCause::StartFailed { .. }))
+    ));
+    assert_eq!(
+        server.asked.last().unwrap(),
+        "Post /v1/sessions/session_1/archive"
+    );
 }

@@ -77,7 +77,7 @@ impl Worker {
                     if self.goal == Goal::Work {
                         self.fetch_token(TokenReason::Attempt);
                     } else {
-                        self.archive();
+                        self.archive(WorkerCloseCause::Requested);
                     }
                 }
                 // It exists; trying again would make another one.
@@ -115,8 +115,8 @@ impl Worker {
             Judgement::OtherCredential => self.token_rejected(),
             Judgement::Fenced => self.finish(WorkerCloseCause::Superseded),
             Judgement::NotFound => self.finish(WorkerCloseCause::SessionNotFound),
-            Judgement::LeaseLost => self.finish(WorkerCloseCause::Rejected { status: 410 }),
-            Judgement::Refused(status) => self.finish(WorkerCloseCause::Rejected { status }),
+            Judgement::LeaseLost => self.give_start_up(WorkerCloseCause::Rejected { status: 410 }),
+            Judgement::Refused(status) => self.give_start_up(WorkerCloseCause::Rejected { status }),
         }
     }
 
@@ -125,7 +125,7 @@ impl Worker {
         self.failures = self.failures.saturating_add(1);
         let start = &self.config.start;
         if self.reached == Reached::Never && self.failures >= start.attempts.max(1) {
-            self.finish(WorkerCloseCause::StartFailed { last: outcome });
+            self.give_start_up(WorkerCloseCause::StartFailed { last: outcome });
             return;
         }
         let delay = match self.reached {

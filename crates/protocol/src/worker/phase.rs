@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::event::WorkerCloseCause;
 use crate::{
     io::{StreamId, Token, TokenRequestId},
     policy::Outcome,
@@ -23,8 +24,11 @@ pub(super) enum Phase {
     Running,
     /// A start or a rebuild waits for its next try.
     Pausing,
-    /// The session is being archived; these tokens have not been tried.
-    Archiving { untried: Vec<Token> },
+    /// The session is being archived before the end; these tokens have not been tried.
+    Archiving {
+        untried: Vec<Token>,
+        cause: WorkerCloseCause,
+    },
     /// Over.
     Closed,
 }

@@ -5,7 +5,7 @@ use alloc::{vec, vec::Vec};
 use super::{
     Timer, Worker, WorkerEvent,
     calls::Call,
-    config::Farewell,
+    config::{Farewell, SessionChoice},
     endpoint,
     event::{AgentState, WorkerCloseCause, WorkerStatus},
     judgement::{Judgement, judge},
@@ -36,7 +36,9 @@ impl Worker {
             Phase::FetchingToken(_) | Phase::Pausing if self.session.is_none() => {
                 self.finish(WorkerCloseCause::Requested);
             }
-            Phase::Running if self.uploads.is_empty() && self.is_known_idle() => self.archive(),
+            Phase::Running if self.uploads.is_empty() && self.is_known_idle() => {
+                self.archive(WorkerCloseCause::Requested);
+            }
             Phase::FetchingToken(_)
             | Phase::Bridging
             | Phase::Opening(_)
@@ -44,19 +46,19 @@ impl Worker {
             | Phase::Running => {
                 // Without anything to send there is no reason to finish building.
                 if self.uploads.is_empty() && !matches!(self.phase, Phase::Running) {
-                    self.archive();
+                    self.archive(WorkerCloseCause::Requested);
                 }
             }
         }
     }
 
     /// Archives the session, trying each credential once.
-    pub(super) fn archive(&mut self) {
+    pub(super) fn archive(&mut self, cause: WorkerCloseCause) {
         self.drop_transport();
         self.timers.disarm(Timer::Token);
         self.timers.disarm(Timer::Flush);
         if self.config.farewell == Farewell::Leave || self.session.is_none() {
-            self.finish(WorkerCloseCause::Requested);
+            self.finish(cause);
             return;
         }
         let worker = self
@@ -71,7 +73,7 @@ impl Worker {
         }
         self.timers
             .arm(Timer::Archive, self.now, self.config.patience.archive);
-        self.phase = Phase::Archiving { untried };
+        self.phase = Phase::Archiving { untried, cause };
         self.archive_next();
     }
 
@@ -83,7 +85,22 @@ impl Worker {
             | Judgement::NotFound
             | Judgement::Fenced
             | Judgement::LeaseLost
-            | Judgement::Refused(_) => self.finish(WorkerCloseCause::Requested),
+            | Judgement::Refused(_) => self.archive_over(),
+        }
+    }
+
+    /// The archive has been tried as often as it may.
+    pub(super) fn archive_over(&mut self) {
+        if let Phase::Archiving { cause, .. } = self.phase {
+            self.finish(cause);
+        }
+    }
+
+    /// The start failed for good. A session that was created for it is not left behind.
+    pub(super) fn give_start_up(&mut self, cause: WorkerCloseCause) {
+        match self.config.session {
+            SessionChoice::Create(_) => self.archive(cause),
+            SessionChoice::Join(_) => self.finish(cause),
         }
     }
 
@@ -97,7 +114,7 @@ impl Worker {
     }
 
     fn archive_next(&mut self) {
-        let Phase::Archiving { untried } = &mut self.phase else {
+        let Phase::Archiving { untried, .. } = &mut self.phase else {
             return;
         };
         match (untried.pop(), &self.session) {
@@ -105,7 +122,7 @@ impl Worker {
                 let request = endpoint::archive(&token, session);
                 self.call(Call::Archive, request);
             }
-            (None, _) | (_, None) => self.finish(WorkerCloseCause::Requested),
+            (None, _) | (_, None) => self.archive_over(),
         }
     }
 }

@@ -106,10 +106,10 @@ impl Worker {
             Timer::Backlog => self.read_stream(),
             Timer::Flush => match (&self.phase, self.goal) {
                 (Phase::Registering, _) => self.finish(WorkerCloseCause::Requested),
-                (_, Goal::Leave) => self.archive(),
+                (_, Goal::Leave) => self.archive(WorkerCloseCause::Requested),
                 (_, Goal::Work) => {}
             },
-            Timer::Archive => self.finish(WorkerCloseCause::Requested),
+            Timer::Archive => self.archive_over(),
         }
     }
 }

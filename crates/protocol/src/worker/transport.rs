@@ -39,7 +39,9 @@ impl Worker {
         match judge(answer) {
             Judgement::Fine(_) => self.open(next),
             Judgement::Later { outcome, after } => self.try_again(outcome, after),
-            Judgement::Refused(status) => self.finish(WorkerCloseCause::Rejected { status }),
+            Judgement::Refused(status) => {
+                self.give_start_up(WorkerCloseCause::Rejected { status });
+            }
             Judgement::OtherCredential
             | Judgement::NotFound
             | Judgement::Fenced
