@@ -37,6 +37,12 @@ impl KindServer {
     }
 
     fn start_with(config: WorkerConfig) -> Self {
+        let mut server = Self::new(config);
+        server.begin();
+        server
+    }
+
+    fn new(config: WorkerConfig) -> Self {
         let now = Timestamp::ORIGIN;
         Self {
             worker: Worker::new(config, [3; 32], now),
@@ -286,7 +292,7 @@ fn what_was_read_is_used_up_before_more_is_read() {
 
 #[test]
 fn a_start_that_fails_after_registration_leaves_no_orphan() {
-    let mut server = KindServer::new();
+    let mut server = KindServer::new(config());
     server.refuses_bridge = true;
     server.begin();
     server.wait(Duration::from_secs(30));
