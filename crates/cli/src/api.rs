@@ -45,7 +45,7 @@ impl Api {
         patience: Patience,
     ) -> Result<Self, Failure> {
         Ok(Self {
-            http: Http::new(&connection.options()?)?,
+            http: Http::new(&connection.server.options()?)?,
             tokens,
             organization: connection.org.as_ref().map(|org| org.as_str().to_owned()),
             deadline: Instant::now() + patience.timeout.min(Duration::from_secs(1 << 30)),

@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Run a relay that agents and viewers meet at
     Relay(Relay),
+    /// Run an agent here, for people to attach to from elsewhere
+    Bridge(Bridge),
     /// List the sessions
     Ls(Ls),
     /// Attach to a session
@@ -68,21 +70,67 @@ pub(crate) struct Relay {
     /// Start with a session of this title, played by the demo agent
     #[arg(long, value_name = "TITLE")]
     pub(crate) demo_session: Option<String>,
+    /// Give workers tokens that last so long; they ask for new ones in time
+    #[arg(long, value_name = "SECONDS", default_value = "3600")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) worker_token_ttl: u32,
 }
 
-/// Which server, and how to get there.
+/// How `bridge` is used.
+const BRIDGE_HELP: &str = "\
+The agent speaks newline-delimited JSON on stdin and stdout. Its flags are yours to choose:
+  attache bridge --title 'my project' -- some-agent --input-format stream-json \\
+      --output-format stream-json --permission-prompt-tool stdio --verbose
+
+stdout has one line, `session ID`; what the agent writes to stderr comes out on stderr.
+On Ctrl-C or SIGTERM the agent's stdin is closed and the session archived, within 5 seconds.";
+
+#[derive(Args, Debug)]
+#[command(after_help = BRIDGE_HELP)]
+pub(crate) struct Bridge {
+    /// What the session is called in lists
+    #[arg(long, value_name = "TITLE", conflicts_with = "session")]
+    pub(crate) title: Option<String>,
+    /// Take this session over instead of starting a new one; a bridge that has it stops
+    #[arg(long, value_name = "ID", value_parser = session)]
+    pub(crate) session: Option<SessionId>,
+    /// The folder the agent runs in
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cwd: Option<PathBuf>,
+    /// Set a variable in the agent's environment; may be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    pub(crate) env: Vec<Variable>,
+    /// What to do when the agent fails
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) restart: RestartPolicy,
+    #[command(flatten)]
+    pub(crate) server: Server,
+    /// The agent's command line
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+/// A variable for the agent's environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Variable {
+    pub(crate) name: String,
+    pub(crate) value: String,
+}
+
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RestartPolicy {
+    /// Tell the viewers and end the session
+    #[default]
+    Never,
+    /// Tell the viewers and start it again after a while, unless it keeps failing
+    OnFailure,
+}
+
+/// Which server, and how to get there as a viewer.
 #[derive(Args, Debug, Clone)]
 pub(crate) struct Connection {
-    #[arg(
-        long,
-        help = "The server's base URL, such as https://relay.example",
-        value_name = "URL",
-        env = "ATTACHE_BASE_URL",
-        hide_env_values = true,
-        help_heading = "Connection"
-    )]
-    #[arg(value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) base_url: String,
+    #[command(flatten)]
+    pub(crate) server: Server,
     /// The organization the session belongs to
     #[arg(
         long,
@@ -96,6 +144,21 @@ pub(crate) struct Connection {
     /// How to retry: like the reference client, or for as long as it takes
     #[arg(long, value_enum, default_value_t, help_heading = "Connection")]
     pub(crate) profile: ProfileName,
+}
+
+/// Which server, and how to get there.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct Server {
+    #[arg(
+        long,
+        help = "The server's base URL, such as https://relay.example",
+        value_name = "URL",
+        env = "ATTACHE_BASE_URL",
+        hide_env_values = true,
+        help_heading = "Connection"
+    )]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) base_url: String,
     /// Read the token from this file, anew for every attempt (otherwise from ATTACHE_TOKEN)
     #[arg(long, value_name = "FILE", help_heading = "Connection")]
     pub(crate) token_file: Option<PathBuf>,
@@ -275,6 +338,16 @@ fn organization(text: &str) -> Result<OrganizationId, String> {
     OrganizationId::parse(text).map_err(|error| error.to_string())
 }
 
+fn variable(text: &str) -> Result<Variable, String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !text.contains('\0') => Ok(Variable {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        }),
+        Some(_) | None => Err("a variable is NAME=VALUE".to_owned()),
+    }
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     const WRONG: &str = "a number of seconds above 0, such as 30 or 0.5";
     let seconds = text.parse::<f64>().map_err(|_| WRONG.to_owned())?;
@@ -337,6 +410,31 @@ mod tests {
         assert_eq!(config.profile, Profile::reference());
         assert_eq!(config.organization.unwrap().as_str(), "o1");
         assert_eq!(attach.history, History::All);
+    }
+
+    #[test]
+    fn everything_after_the_dashes_is_the_agents() {
+        let parsed =
+            parse("attache bridge --env A=b=c --base-url http://127.0.0.1 -- agent --env X --help")
+                .unwrap();
+        let Command::Bridge(bridge) = parsed.command else {
+            panic!("bridge was typed");
+        };
+        assert_eq!(bridge.command, ["agent", "--env", "X", "--help"]);
+        let variable = Variable {
+            name: "A".to_owned(),
+            value: "b=c".to_owned(),
+        };
+        assert_eq!(bridge.env, [variable]);
+        for wrong in [
+            "",
+            "--env =x -- agent",
+            "--env x -- agent",
+            "--title a --session b -- agent",
+        ] {
+            let line = format!("attache bridge --base-url http://127.0.0.1 {wrong}");
+            assert!(parse(&line).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use attache_tokio::{BaseUrl, BaseUrlError, ClientCertificate, Options, Plaintext};
 
-use crate::{arguments::Connection, exit::Failure};
+use crate::{arguments::Server, exit::Failure};
 
-impl Connection {
+impl Server {
     /// The adapter's options.
     pub(crate) fn options(&self) -> Result<Options, Failure> {
         let plaintext = if self.allow_plaintext {

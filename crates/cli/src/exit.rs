@@ -14,6 +14,7 @@ pub(crate) enum Exit {
     AgentError,
     TimedOut,
     ConnectionLost,
+    Superseded,
     Interrupted,
 }
 
@@ -28,6 +29,7 @@ impl Exit {
             Self::AgentError => 5,
             Self::TimedOut => 6,
             Self::ConnectionLost => 7,
+            Self::Superseded => 8,
             Self::Interrupted => 130,
         }
     }
@@ -35,7 +37,7 @@ impl Exit {
 
 /// The table of exit codes as `--help` shows it.
 pub(crate) const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failure, 2 usage, 3 unauthorized, 4 session not found, \
-5 agent ended in error, 6 timed out, 7 connection lost for good, 130 interrupted.";
+5 agent ended in error, 6 timed out, 7 connection lost for good, 8 taken over by another bridge, 130 interrupted.";
 
 /// Why a command did not succeed. `Display` is one line for people: what happened, to what, and what to
 /// do next.

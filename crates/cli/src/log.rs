@@ -6,7 +6,7 @@ use crate::{api::Api, arguments::Log, exit::Failure, ls::on_one_line, token::Tok
 
 pub(crate) async fn run(options: Log) -> Result<(), Failure> {
     let options = options.one_shot;
-    let tokens = Tokens::choose(&options.connection)?;
+    let tokens = Tokens::choose(&options.connection.server)?;
     let api = Api::new(&options.connection, tokens, options.patience)?;
     let path = format!("/v1/sessions/{}/events", options.session.v1());
     let what = format!("the log of session {}", options.session);

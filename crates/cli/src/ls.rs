@@ -16,7 +16,7 @@ struct Row {
 }
 
 pub(crate) async fn run(options: Ls) -> Result<(), Failure> {
-    let tokens = Tokens::choose(&options.connection)?;
+    let tokens = Tokens::choose(&options.connection.server)?;
     let api = Api::new(&options.connection, tokens, options.patience)?;
     let mut sessions = api.list("/v1/sessions", "the list of sessions");
     let mut out = io::stdout().lock();

@@ -8,6 +8,7 @@
 mod api;
 mod arguments;
 mod attach;
+mod bridge;
 mod connection;
 mod demo;
 mod exit;
@@ -60,6 +61,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Interrupt(options) => on_runtime(interruptible(oneshot::interrupt(options))),
         Command::Demo(options) => on_runtime(demo::run(options)),
         Command::Relay(options) => on_runtime(relay::run(options)),
+        Command::Bridge(options) => on_runtime(bridge::run(options)),
     }
 }
 

@@ -29,7 +29,7 @@ use crate::{
 const BRIEF: usize = 160;
 
 pub(crate) async fn send(options: Send) -> Result<(), Failure> {
-    let tokens = Tokens::choose(&options.one_shot.connection)?;
+    let tokens = Tokens::choose(&options.one_shot.connection.server)?;
     let text = message_text(options.text)?;
     within(
         options.one_shot,
@@ -52,7 +52,7 @@ pub(crate) async fn deny(options: Deny) -> Result<(), Failure> {
 }
 
 pub(crate) async fn interrupt(options: OneShot) -> Result<(), Failure> {
-    let tokens = Tokens::choose(&options.connection)?;
+    let tokens = Tokens::choose(&options.connection.server)?;
     within(options, tokens, History::None, "the agent to stop", {
         async |attached: &mut Attached| attached.interrupt().await
     })
@@ -68,7 +68,7 @@ async fn decide(
         RequestId::new(text).ok_or_else(|| Failure::usage("a prompt's id has 1 to 1024 bytes"))
     });
     let request_id = request_id.transpose()?;
-    let tokens = Tokens::choose(&options.connection)?;
+    let tokens = Tokens::choose(&options.connection.server)?;
     // Open prompts may be as old as the session.
     within(options, tokens, History::All, "the prompt to be settled", {
         async move |attached: &mut Attached| attached.decide(request_id, decision).await
@@ -115,7 +115,7 @@ async fn within(
     let mut config = options.connection.viewer_config(options.session.clone());
     config.history = history;
     let (session, events, _driver) =
-        attache_tokio::spawn(config, options.connection.options()?, tokens)?;
+        attache_tokio::spawn(config, options.connection.server.options()?, tokens)?;
     let mut attached = Attached {
         id: options.session.clone(),
         session,

@@ -5,6 +5,7 @@ use std::{
     io::{self, Write},
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 use attache_protocol::io::Token;
@@ -21,6 +22,7 @@ use crate::{
 pub(crate) async fn run(options: arguments::Relay) -> Result<(), Failure> {
     let mut signals = Signals::listen();
     let mut settings = RelayOptions::default();
+    settings.worker_token_ttl = Duration::from_secs(options.worker_token_ttl.into());
     let open = options.token_file.is_none();
     if let Some(file) = &options.token_file {
         settings.credentials = Credentials::Tokens(tokens(file)?);

@@ -6,7 +6,7 @@ use attache_driver::request::InvalidRequest;
 use attache_protocol::io::{Token, TokenReason, TokenRefusal};
 use attache_tokio::TokenSource;
 
-use crate::{arguments::Connection, exit::Failure};
+use crate::{arguments::Server, exit::Failure};
 
 const VARIABLE: &str = "ATTACHE_TOKEN";
 
@@ -21,7 +21,7 @@ pub(crate) enum Tokens {
 
 impl Tokens {
     /// Follows the options, and checks that there is a token at all.
-    pub(crate) fn choose(options: &Connection) -> Result<Self, Failure> {
+    pub(crate) fn choose(options: &Server) -> Result<Self, Failure> {
         if let Some(file) = &options.token_file {
             let tokens = Self::File(file.clone());
             tokens.read().map_err(|error| {

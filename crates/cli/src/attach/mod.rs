@@ -21,9 +21,9 @@ pub(crate) async fn run(options: Attach) -> Result<(), Failure> {
     let mut config = options.connection.viewer_config(options.session.clone());
     config.history = options.history;
     config.viewer_only = options.watch;
-    let tokens = Tokens::choose(&options.connection)?;
+    let tokens = Tokens::choose(&options.connection.server)?;
     let (session, events, _driver) =
-        attache_tokio::spawn(config, options.connection.options()?, tokens)?;
+        attache_tokio::spawn(config, options.connection.server.options()?, tokens)?;
     let silent = options.watch || options.count;
     let drive = Drive {
         name: options.session.to_string(),
