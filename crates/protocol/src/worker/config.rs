@@ -236,3 +236,37 @@ impl Default for WorkerLimits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn an_hour_is_renewed_five_minutes_ahead_at_the_latest_after_four_fifths() {
+        let rule = RefreshRule::default();
+        assert_eq!(rule.after(SECOND * 1000), SECOND * 700);
+        assert_eq!(rule.after(SECOND * 3600), SECOND * 2880);
+        assert_eq!(rule.after(SECOND * 310), SECOND * 30);
+        assert_eq!(rule.after(SECOND * 20), SECOND * 16);
+        assert_eq!(rule.after(Duration::ZERO), SECOND);
+    }
+
+    proptest! {
+        #[test]
+        fn a_refresh_is_never_too_soon_and_never_too_late(
+            seconds in prop_oneof![0..10_000_u64, any::<u64>(), Just(u64::MAX)],
+        ) {
+            let lifetime = Duration::from_secs(seconds);
+            let rule = RefreshRule::default();
+            let after = rule.after(lifetime);
+            let latest = lifetime / 100 * 80;
+            prop_assert!(after >= SECOND);
+            prop_assert!(after <= latest.max(SECOND));
+            prop_assert!(after >= rule.soonest.min(latest));
+        }
+    }
+}
