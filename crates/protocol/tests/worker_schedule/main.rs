@@ -1,0 +1,145 @@
+//! A worker against a server that fails in every way, for many lifetimes of its credentials.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "a schedule that goes wrong fails here"
+)]
+
+mod relay;
+
+use std::time::Duration;
+
+use attache_protocol::{time::Timestamp, worker::WorkerCloseCause};
+use proptest::prelude::*;
+use relay::{Fate, Relay};
+
+fn fates() -> impl Strategy<Value = Fate> {
+    prop_oneof![
+        12 => Just(Fate::Fine),
+        1 => Just(Fate::AnswerLost),
+        1 => Just(Fate::Swallowed),
+        1 => Just(Fate::Broken),
+        1 => prop_oneof![Just(500_u16), Just(503), Just(429), Just(401)].prop_map(Fate::Status),
+    ]
+}
+
+/// Talks both ways for `rounds` rounds of 5 s, then heals, then closes.
+fn story(fates: Vec<Fate>, seed: u8, rounds: u32) -> Relay {
+    let mut relay = Relay::new(fates, seed);
+    relay.worker.start(relay.now).unwrap();
+    let mut uploaded = Vec::new();
+    for round in 0..rounds {
+        let end = relay.now.checked_add(Duration::from_secs(5)).unwrap();
+        relay.run_until(end);
+        relay.say();
+        let uuid = format!("a{round}");
+        let text = format!(r#"{{"type":"assistant","uuid":"{uuid}"}}"#);
+        if relay.worker.upload(relay.now, text.into()).is_ok() {
+            uploaded.push(uuid);
+        }
+    }
+    relay.fates = vec![Fate::Fine];
+    for _ in 0..60 {
+        let end = relay.now.checked_add(Duration::from_secs(5)).unwrap();
+        relay.run_until(end);
+        relay.carry();
+    }
+    assert_eq!(relay.closed, None);
+    assert_eq!(relay.log, uploaded, "uploads lost, repeated or reordered");
+    let expected: Vec<u64> = (1..=relay.sent).collect();
+    assert_eq!(
+        relay.delivered, expected,
+        "deliveries lost, repeated or reordered"
+    );
+
+    relay.worker.close(relay.now);
+    let end = relay.now.checked_add(Duration::from_secs(4)).unwrap();
+    relay.run_until(end);
+    assert_eq!(relay.closed, Some(WorkerCloseCause::Requested));
+    assert!(relay.archived && relay.stream.is_none() && relay.calls.is_empty());
+    assert_eq!(relay.worker.poll_timeout(), None);
+    relay
+}
+
+#[test]
+fn a_thousand_refreshes_change_nothing_for_anybody() {
+    let relay = story(vec![Fate::Fine], 1, 10_000);
+    assert!(relay.refreshes >= 1000, "{} refreshes", relay.refreshes);
+    assert_eq!(relay.sessions, 1);
+}
+
+#[test]
+fn a_token_that_was_good_enough_to_register_may_be_replaced_once_more() {
+    let mut fates = vec![Fate::Fine; 8];
+    // What calls meet, in this order: registering twice, then three tries at credentials.
+    fates[2] = Fate::Status(401);
+    fates[0] = Fate::AnswerLost;
+    fates[6] = Fate::AnswerLost;
+    assert_eq!(story(fates, 0, 10).sessions, 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_schedule_of_failures_loses_repeats_or_reorders_anything(
+        fates in proptest::collection::vec(fates(), 5..80),
+        seed in any::<u8>(),
+    ) {
+        story(fates, seed, 200);
+    }
+
+    #[test]
+    fn closing_at_any_moment_ends_in_time_and_leaves_nothing_open(
+        fates in proptest::collection::vec(fates(), 5..80),
+        seed in any::<u8>(),
+        moment in 0..60_000_u64,
+    ) {
+        let mut relay = Relay::new(fates, seed);
+        relay.worker.start(relay.now).unwrap();
+        relay.run_until(Timestamp::from_origin(Duration::from_millis(moment)));
+        let known = relay.worker.session().is_some();
+        let _ = relay.worker.upload(relay.now, r#"{"type":"assistant"}"#.into());
+        relay.worker.close(relay.now);
+        relay.fates = vec![Fate::Fine];
+        let end = relay.now.checked_add(Duration::from_millis(3600)).unwrap();
+        relay.run_until(end);
+        prop_assert!(relay.worker.is_closed());
+        prop_assert!(relay.stream.is_none() && relay.calls.is_empty());
+        if known {
+            prop_assert!(relay.archived, "an orphan");
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_life(
+        fates in proptest::collection::vec(fates(), 5..40),
+        seed in any::<u8>(),
+    ) {
+        let (one, other) = (story(fates.clone(), seed, 50), story(fates, seed, 50));
+        prop_assert_eq!((one.refreshes, one.drawn, one.now), (other.refreshes, other.drawn, other.now));
+    }
+
+    #[test]
+    fn a_worker_that_is_taken_over_stops_and_touches_nothing_any_more(
+        fates in proptest::collection::vec(fates(), 5..80),
+        seed in any::<u8>(),
+        moment in 5_000..40_000_u64,
+    ) {
+        let mut relay = Relay::new(vec![Fate::Fine], seed);
+        relay.worker.start(relay.now).unwrap();
+        relay.run_until(Timestamp::from_origin(Duration::from_millis(moment)));
+        let _ = relay.worker.upload(relay.now, r#"{"type":"assistant"}"#.into());
+        relay.take_over();
+        let log = relay.log.clone();
+        relay.fates = fates;
+        let end = relay.now.checked_add(Duration::from_secs(60)).unwrap();
+        relay.run_until(end);
+        prop_assert_eq!(relay.closed, Some(WorkerCloseCause::Superseded));
+        prop_assert_eq!(&relay.log, &log);
+        prop_assert!(!relay.archived && relay.calls.is_empty() && relay.stream.is_none());
+    }
+}
