@@ -217,7 +217,13 @@ pub(crate) struct Patience {
     pub(crate) timeout: Duration,
 }
 
+/// What `ls` prints.
+const LS_HELP: &str = "\
+Each line has the id, the state, the time of the last change and the title. The state is idle, running,
+needs action, disconnected (no agent is there) or archived.";
+
 #[derive(Args, Debug)]
+#[command(after_help = LS_HELP)]
 pub(crate) struct Ls {
     /// One JSON object a line
     #[arg(long)]

@@ -92,18 +92,23 @@ pub(crate) async fn run(options: arguments::Bridge) -> Result<(), Failure> {
                         "the agent {how}; it is started again in {seconds} s"
                     ));
                     sleep(delay).await;
+                    None
                 }
                 None => leave(&worker).await,
             }
         };
-        select! {
-            biased;
-            () = next => {}
-            cause = closed(worker.clone()) => return Err(over(&worker, cause)),
+        let cause = select! {
+            cause = next => cause,
+            cause = closed(worker.clone()), if again.is_some() => Some(cause),
             signal = signals.next() => {
                 let _ = timeout(LEAVING, worker.close()).await;
                 return stopped(signal);
             }
+        };
+        if let Some(cause) = cause
+            && cause != WorkerCloseCause::Requested
+        {
+            return Err(over(&worker, cause));
         }
         if again.is_none() {
             if death.in_order {
@@ -158,7 +163,8 @@ fn request_id() -> Result<RequestId, Failure> {
 }
 
 /// Closes `worker`. If the server is away, it gets some time to come back for what the agent said last.
-async fn leave(worker: &WorkerSession) {
+/// Tells why it is closed.
+async fn leave(worker: &WorkerSession) -> Option<WorkerCloseCause> {
     let mut connected = worker.clone();
     let back = async {
         while !matches!(
@@ -171,7 +177,7 @@ async fn leave(worker: &WorkerSession) {
         }
     };
     let _ = timeout(LAST_WORDS, back).await;
-    let _ = worker.close().await;
+    worker.close().await.ok()
 }
 
 fn stopped(signal: Signal) -> Result<(), Failure> {

@@ -1,11 +1,18 @@
 //! The built program, run as a person or a script would run it.
 
-#![expect(clippy::unwrap_used, reason = "what tests are made of is test code")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what tests are made of is test code"
+)]
 
+mod agent;
 mod attach_json;
 mod attach_terminal;
+mod bridge;
 mod demo;
 mod exit_codes;
+mod hub;
 mod inspect;
 mod one_shot;
 mod program;

@@ -130,9 +130,15 @@ impl Running {
     /// Presses Ctrl-C.
     #[cfg(unix)]
     pub(crate) async fn ctrl_c(&self) {
+        self.signal("-INT").await;
+    }
+
+    /// Sends `signal`, as `kill` names it.
+    #[cfg(unix)]
+    pub(crate) async fn signal(&self, signal: &str) {
         let id = self.child.id().expect("it runs").to_string();
-        let pressed = Command::new("kill").args(["-INT", &id]).status().await;
-        assert!(pressed.unwrap().success());
+        let sent = Command::new("kill").args([signal, &id]).status().await;
+        assert!(sent.unwrap().success());
     }
 
     /// Waits for the end: exit code, what is left on stdout, and all of stderr.

@@ -1,0 +1,170 @@
+//! A relay inside the test for bridges outside it. It can crash and come back.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use attache_protocol::SessionId;
+use attache_relay::{
+    MemoryStore, Relay, RelayOptions, Store,
+    store::{After, SessionStatus, StoredFrame},
+};
+use serde_json::Value;
+use tokio::{net::TcpListener, process::Command, task::JoinHandle, time::timeout};
+
+use crate::{
+    agent::scripted_agent,
+    program::{LIMIT, Running, attache},
+};
+
+pub(crate) struct Hub {
+    pub(crate) relay: Relay,
+    store: Arc<MemoryStore>,
+    options: RelayOptions,
+    address: SocketAddr,
+    serving: JoinHandle<()>,
+}
+
+impl Hub {
+    pub(crate) async fn start() -> Self {
+        Self::with(RelayOptions::default()).await
+    }
+
+    /// A relay whose workers' tokens last `ttl`.
+    pub(crate) async fn with_worker_tokens(ttl: Duration) -> Self {
+        let mut options = RelayOptions::default();
+        options.worker_token_ttl = ttl;
+        Self::with(options).await
+    }
+
+    async fn with(options: RelayOptions) -> Self {
+        let store = Arc::new(MemoryStore::new());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let relay = Relay::new(store.clone(), options.clone());
+        let serving = serve(&relay, listener);
+        Self {
+            relay,
+            store,
+            options,
+            address,
+            serving,
+        }
+    }
+
+    /// Breaks every connection and closes the port; only the store is left.
+    pub(crate) async fn crash(&mut self) {
+        self.serving.abort();
+        let _ = (&mut self.serving).await;
+        self.relay.kill();
+        self.relay = Relay::new(self.store.clone(), self.options.clone());
+    }
+
+    /// Listens again, on the same port.
+    pub(crate) async fn come_back(&mut self) {
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        self.serving = serve(&self.relay, listener);
+    }
+
+    /// The program, pointed at this relay.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = attache(arguments);
+        command
+            .env("ATTACHE_BASE_URL", format!("http://{}", self.address))
+            .env("ATTACHE_TOKEN", "a-token");
+        command
+    }
+
+    /// A bridge with `options` and the scripted agent, and its session.
+    pub(crate) async fn bridge(&self, options: &[&str]) -> (Running, SessionId) {
+        let arguments = [
+            &["bridge"],
+            options,
+            &["--", scripted_agent(), "--some", "flag"],
+        ]
+        .concat();
+        let mut bridge = Running::start(&mut self.command(&arguments));
+        let line = bridge.line(|line| line.starts_with("session ")).await;
+        let id = line.trim_start_matches("session ");
+        (bridge, SessionId::parse(id).unwrap())
+    }
+
+    /// A viewer of `session` that is connected.
+    pub(crate) async fn viewer(&self, session: &SessionId) -> Viewer {
+        let id = session.to_string();
+        let arguments = ["attach", &id, "--json", "--history", "all"];
+        let mut running = Running::start(&mut self.command(&arguments));
+        running
+            .line(|line| line.contains("\"status\":\"live\""))
+            .await;
+        Viewer(running)
+    }
+
+    /// Everything in `session`'s log.
+    pub(crate) async fn log(&self, session: &SessionId) -> Vec<Value> {
+        let all = self
+            .store
+            .frames(session, After::Sequence(0), None, 100_000);
+        let frames: Vec<StoredFrame> = timeout(LIMIT, all).await.unwrap().unwrap().items;
+        frames
+            .iter()
+            .map(|frame| serde_json::from_str(&frame.text).unwrap())
+            .collect()
+    }
+
+    pub(crate) async fn is_archived(&self, session: &SessionId) -> bool {
+        let record = self.store.session(session).await.unwrap().unwrap();
+        record.status == SessionStatus::Archived
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+fn serve(relay: &Relay, listener: TcpListener) -> JoinHandle<()> {
+    let serving = relay.serve(listener, std::future::pending());
+    tokio::spawn(async move {
+        serving.await.unwrap();
+    })
+}
+
+/// A person's `attach --json`.
+pub(crate) struct Viewer(Running);
+
+impl Viewer {
+    pub(crate) async fn say(&mut self, text: &str) {
+        self.command(&serde_json::json!({"command": "send", "content": text}))
+            .await;
+    }
+
+    pub(crate) async fn command(&mut self, command: &Value) {
+        self.0.type_line(&command.to_string()).await;
+    }
+
+    /// The next line that tells of `event`.
+    pub(crate) async fn event(&mut self, event: &str) -> Value {
+        let prefix = format!("{{\"event\":\"{event}\"");
+        let line = self.0.line(|line| line.starts_with(&prefix)).await;
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// The next message of the agent of the type `name`.
+    pub(crate) async fn message(&mut self, name: &str) -> Value {
+        let search = async {
+            loop {
+                let mut event = self.event("message").await;
+                if event["message"]["type"] == name {
+                    return event["message"].take();
+                }
+            }
+        };
+        timeout(LIMIT, search).await.expect("in time")
+    }
+
+    /// Says something and waits for the end of the turn.
+    pub(crate) async fn turn(&mut self, text: &str) -> Value {
+        self.say(text).await;
+        self.message("result").await
+    }
+}
