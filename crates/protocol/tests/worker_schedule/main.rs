@@ -81,6 +81,31 @@ fn a_token_that_was_good_enough_to_register_may_be_replaced_once_more() {
     assert_eq!(story(fates, 0, 10).sessions, 1);
 }
 
+#[test]
+fn an_hour_without_the_relay_is_bounded_and_loses_nothing() {
+    let mut relay = Relay::new(vec![Fate::Fine], 1);
+    relay.worker.start(relay.now).unwrap();
+    relay.run_until(Timestamp::from_origin(Duration::from_secs(5)));
+    relay.fates = vec![Fate::Broken];
+    let mut uploaded = Vec::new();
+    for second in 5..3605_u64 {
+        relay.run_until(Timestamp::from_origin(Duration::from_secs(second)));
+        let uuid = format!("a{second}");
+        let text = format!(r#"{{"type":"assistant","uuid":"{uuid}"}}"#);
+        if relay.worker.upload(relay.now, text.into()).is_ok() {
+            uploaded.push(uuid);
+        }
+    }
+    assert!(!relay.worker.wants_write());
+    assert!(uploaded.len() <= 1001, "{} frames kept", uploaded.len());
+
+    relay.fates = vec![Fate::Fine];
+    let end = relay.now.checked_add(Duration::from_secs(60)).unwrap();
+    relay.run_until(end);
+    assert!(relay.worker.wants_write());
+    assert_eq!(relay.log, uploaded);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
