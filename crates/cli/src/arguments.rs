@@ -82,7 +82,8 @@ The agent speaks newline-delimited JSON on stdin and stdout. Its flags are yours
   attache bridge --title 'my project' -- some-agent --input-format stream-json \\
       --output-format stream-json --permission-prompt-tool stdio --verbose
 
-stdout has one line, `session ID`; what the agent writes to stderr comes out on stderr.
+stdout has one line, `session ID`; what the agent writes to stderr comes out on stderr. The agent has
+this program's environment, but for ATTACHE_TOKEN.
 On Ctrl-C or SIGTERM the agent's stdin is closed and the session archived, within 5 seconds.";
 
 #[derive(Args, Debug)]

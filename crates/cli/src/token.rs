@@ -8,7 +8,8 @@ use attache_tokio::TokenSource;
 
 use crate::{arguments::Server, exit::Failure};
 
-const VARIABLE: &str = "ATTACHE_TOKEN";
+/// The variable that may hold the token.
+pub(crate) const VARIABLE: &str = "ATTACHE_TOKEN";
 
 /// The chosen source of tokens.
 #[derive(Clone, Debug)]

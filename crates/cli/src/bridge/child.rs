@@ -20,12 +20,13 @@ use crate::{
     arguments::Variable,
     exit::{Exit, Failure},
     ls::on_one_line,
+    token,
 };
 
 /// The longest line that is read, in bytes.
 const LINE_LIMIT: usize = 64 << 20;
 /// How long an agent may take to leave once it is told.
-pub(super) const GRACE: Duration = Duration::from_secs(2);
+pub(super) const GRACE: Duration = Duration::from_millis(1500);
 
 /// How the agent is started.
 #[derive(Debug)]
@@ -46,10 +47,12 @@ pub(super) struct Agent {
 
 impl AgentCommand {
     /// Starts the agent in a process group of its own: what is pressed on our terminal is not for it.
+    /// Neither is our token.
     pub(super) fn start(&self) -> Result<Agent, Failure> {
         let mut command = Command::new(&self.program);
         command
             .args(&self.arguments)
+            .env_remove(token::VARIABLE)
             .envs(self.variables.iter().map(|it| (&it.name, &it.value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -23,7 +23,7 @@ const BRIEF: usize = 300;
 /// The longest line that is shown, in bytes.
 const LIMIT: usize = 1 << 20;
 /// How long the last words of an agent that is gone may take to come.
-const PATIENCE: Duration = Duration::from_millis(300);
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Shows what an agent complains about.
 #[derive(Debug)]

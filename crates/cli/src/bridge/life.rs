@@ -33,6 +33,8 @@ use crate::signals::{Signal, Signals};
 /// An agent that is gone has said everything when nothing came for so long, although something that it
 /// has started holds its pipe open.
 const QUIET: Duration = Duration::from_millis(500);
+/// An agent that has been killed is gone within this.
+const MARGIN: Duration = Duration::from_millis(250);
 
 /// Carries frames between one agent and its worker.
 pub(super) struct Life {
@@ -89,8 +91,7 @@ impl Life {
                 status = exit.ok();
                 Ending::Gone
             }
-            // It will not hear anything any more.
-            _ = self.inward(inbox, &mut input) => Ending::Gone,
+            never = self.inward_or_leave(inbox, &mut input, &leave) => match never {},
             never = self.report() => match never {},
             never = self.handshake.limit() => match never {},
         };
@@ -98,7 +99,10 @@ impl Life {
         if status.is_none() {
             leave.notify_one();
             // It is dead by then; only its last words may not have found a place.
-            status = timeout(GRACE + QUIET, gone).await.ok().and_then(Result::ok);
+            status = timeout(GRACE + MARGIN, gone)
+                .await
+                .ok()
+                .and_then(Result::ok);
         }
         let death = Death {
             how: match (&ending, status) {
@@ -198,6 +202,18 @@ impl Life {
             let finished = self.unfinished.borrow_mut().turn_ended();
             self.acknowledge(finished, Delivery::Processed).await;
         }
+    }
+
+    /// Hands the agent what comes for it. One that can't be told anything any more has to leave.
+    async fn inward_or_leave(
+        &self,
+        inbox: &mut Inbox,
+        input: &mut Input,
+        leave: &Notify,
+    ) -> Infallible {
+        let Err(_) = self.inward(inbox, input).await;
+        leave.notify_one();
+        pending().await
     }
 
     /// Hands the agent what comes for it, each frame once. Ends when the agent can't be told.

@@ -44,6 +44,8 @@ use restart::Restarts;
 
 /// Everything is over so long after we were asked to stop.
 const LEAVING: Duration = Duration::from_millis(4700);
+/// Telling viewers of the agent's end may take so long then: there may be no room for it.
+const BURY: Duration = Duration::from_millis(250);
 /// What is left is sent within this, so that there is still time to archive the session.
 const FLUSH: Duration = Duration::from_secs(1);
 /// How long the last words of an agent that has left wait for a server that is away.
@@ -75,7 +77,7 @@ pub(crate) async fn run(options: arguments::Bridge) -> Result<(), Failure> {
             Ending::Closed(cause) => return Err(over(&worker, cause)),
             Ending::Asked(signal, at) => {
                 let farewell = async {
-                    life.bury(&death).await;
+                    let _ = timeout(BURY, life.bury(&death)).await;
                     let _ = worker.close().await;
                 };
                 let _ = timeout_at(at + LEAVING, farewell).await;
@@ -176,6 +178,12 @@ async fn leave(worker: &WorkerSession) -> Option<WorkerCloseCause> {
             }
         }
     };
+    if worker.status() != WorkerStatus::Running {
+        let seconds = LAST_WORDS.as_secs();
+        note(&format!(
+            "the agent is gone; its last words wait {seconds} s for the server"
+        ));
+    }
     let _ = timeout(LAST_WORDS, back).await;
     worker.close().await.ok()
 }

@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use attache_protocol::SessionId;
+use attache_relay::RelayOptions;
 use serde_json::{Value, json};
 
 use crate::{
     agent::scripted_agent,
     hub::{Hub, Viewer},
-    program::{Running, finish},
+    program::{LIMIT, Running, attache, finish},
 };
 
 /// Answers the prompt that is open next.
@@ -110,6 +111,8 @@ async fn folder_environment_and_flags_are_the_users() {
     let mut viewer = hub.viewer(&session).await;
     let result = viewer.turn("env COLOUR").await;
     assert_eq!(result["result"], "COLOUR=blue");
+    let result = viewer.turn("env ATTACHE_TOKEN").await;
+    assert_eq!(result["result"], "ATTACHE_TOKEN is not set");
     let log = hub.log(&session).await;
     let init = log.iter().find(|frame| frame["subtype"] == "init").unwrap();
     assert_eq!(init["cwd"], path);
@@ -224,13 +227,133 @@ async fn of_two_bridges_the_newer_has_the_session() {
         "{end:?}"
     );
     assert!(!hub.is_archived(&session).await);
-    let seen = hub.log(&session).await.len();
     // What the older had not finished goes to the newer first.
     viewer.message("stream_event").await;
     viewer.command(&json!({"command": "interrupt"})).await;
     viewer.message("result").await;
     assert_eq!(viewer.turn("two").await["result"], "You said: two");
-    assert!(hub.log(&session).await.len() > seen);
+
+    let log = hub.log(&session).await;
+    let agents = log.iter().filter_map(|frame| {
+        let is_viewers = frame["type"] == "user" && frame["session_id"] == id.as_str();
+        frame["session_id"].as_str().filter(|_| !is_viewers)
+    });
+    let mut agents: Vec<_> = agents.collect();
+    agents.dedup();
+    assert_eq!(agents.len(), 2, "{agents:?}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn an_agent_that_says_more_than_there_is_room_for_has_to_wait() {
+    const SCRIPT: &str = r#"
+read -r line
+echo '{"type":"novel","n":0}'
+read -r line < "$GATE"
+pad="0123456789abcdef0123456789abcdef"; pad="$pad$pad$pad$pad$pad$pad$pad$pad"
+n=1; while [ $n -le 5000 ]; do
+    echo '{"type":"novel","n":'$n',"pad":"'"$pad"'"}'
+    n=$((n + 1))
+done
+echo '{"type":"result","subtype":"success","is_error":false}'
+cat > /dev/null
+"#;
+    let mut hub = Hub::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let gate = folder.path().join("gate");
+    let made = tokio::process::Command::new("mkfifo").arg(&gate).status();
+    assert!(made.await.unwrap().success());
+    let variable = format!("GATE={}", gate.display());
+    let path = format!("PATH={}", std::env::var("PATH").unwrap());
+    let options = ["--env", &variable, "--env", &path];
+    let (mut bridge, session) = hub.shell(&options, SCRIPT).await;
+    let mut viewer = hub.viewer(&session).await;
+    viewer.say("go").await;
+    viewer.message("novel").await;
+    hub.crash().await;
+    bridge
+        .note(|line| line.starts_with("the connection was lost"))
+        .await;
+    let open = tokio::task::spawn_blocking(move || std::fs::write(gate, "go on\n"));
+    let opened = tokio::time::timeout(LIMIT, open).await.unwrap();
+    opened.unwrap().unwrap();
+    hub.come_back().await;
+    viewer.message("result").await;
+    let log = hub.log(&session).await;
+    let numbers = log.iter().filter_map(|frame| frame["n"].as_u64());
+    assert!(numbers.eq(0..=5000));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn an_agent_that_stops_listening_is_replaced_and_nothing_is_said_to_it_in_vain() {
+    let hub = Hub::start().await;
+    let once = tempfile::tempdir().unwrap();
+    let flag = once.path().join("flag");
+    // The first of them closes its ears; the second repeats what it hears.
+    let script = format!(
+        r#"
+if [ ! -e {flag} ]; then
+    : > {flag}; exec < /dev/null; echo '{{"type":"deaf"}}'; exec /bin/sleep 1000
+fi
+read -r line
+echo '{{"type":"heard","line":'"$line"'}}'
+echo '{{"type":"result","subtype":"success","is_error":false}}'
+while read -r line; do :; done
+"#,
+        flag = flag.display()
+    );
+    let (_bridge, session) = hub.shell(&["--restart", "on-failure"], &script).await;
+    let mut viewer = hub.viewer(&session).await;
+    viewer.say("is anybody there?").await;
+    let heard = viewer.message("heard").await;
+    assert_eq!(heard["line"]["message"]["content"], "is anybody there?");
+    viewer.message("result").await;
+    let log = hub.log(&session).await;
+    assert_eq!(
+        log.iter().filter(|frame| frame["type"] == "heard").count(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_bridge_that_was_killed_shows_as_disconnected() {
+    let mut options = RelayOptions::default();
+    options.worker_lease = Duration::from_secs(1);
+    let hub = Hub::with(options).await;
+    let (bridge, session) = hub.bridge(&[]).await;
+    let mut viewer = hub.viewer(&session).await;
+    viewer.turn("hello").await;
+    drop(bridge);
+    let shown = async { while state(&hub, &session).await != "disconnected" {} };
+    tokio::time::timeout(LIMIT, shown).await.unwrap();
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_relay_of_the_command_line_gives_short_lived_tokens() {
+    let mut relay = Running::start(&mut attache(&["relay", "--worker-token-ttl", "1"]));
+    let line = relay.line(|line| line.starts_with("listening on ")).await;
+    let url = line.trim_start_matches("listening on ").to_owned();
+    let command = |arguments: &[&str]| {
+        let mut command = attache(arguments);
+        command
+            .env("ATTACHE_BASE_URL", &url)
+            .env("ATTACHE_TOKEN", "any");
+        command
+    };
+    let mut bridge = Running::start(&mut command(&["bridge", "--", scripted_agent()]));
+    let line = bridge.line(|line| line.starts_with("session ")).await;
+    let id = line.trim_start_matches("session ");
+    let mut viewer = Running::start(&mut command(&["attach", id, "--json"]));
+    for text in ["slow 60 50", "hello"] {
+        let say = json!({"command": "send", "content": text}).to_string();
+        viewer.type_line(&say).await;
+    }
+    viewer.line(|line| line.contains("60 words")).await;
+    viewer.line(|line| line.contains("You said: hello")).await;
+    bridge.signal("-TERM").await;
+    bridge.end().await.ends_with(0);
 }
 
 #[tokio::test]
@@ -282,7 +405,9 @@ async fn an_agent_talks_on_while_the_relay_is_away() {
 
 #[tokio::test]
 async fn a_conversation_does_not_notice_that_tokens_are_renewed() {
-    let hub = Hub::with_worker_tokens(Duration::from_secs(1)).await;
+    let mut options = RelayOptions::default();
+    options.worker_token_ttl = Duration::from_secs(1);
+    let hub = Hub::with(options).await;
     let (_bridge, session) = hub.bridge(&[]).await;
     let mut viewer = hub.viewer(&session).await;
     let started = Instant::now();

@@ -1,6 +1,6 @@
 //! A relay inside the test for bridges outside it. It can crash and come back.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use attache_protocol::SessionId;
 use attache_relay::{
@@ -15,6 +15,12 @@ use crate::{
     program::{LIMIT, Running, attache},
 };
 
+/// Answers `initialize`.
+const INTRODUCTION: &str = r#"
+read -r line; id="${line#*request_id\":\"}"; id="${id%%\"*}"
+echo '{"type":"control_response","response":{"subtype":"success","request_id":"'"$id"'","response":{}}}'
+"#;
+
 pub(crate) struct Hub {
     pub(crate) relay: Relay,
     store: Arc<MemoryStore>,
@@ -28,14 +34,7 @@ impl Hub {
         Self::with(RelayOptions::default()).await
     }
 
-    /// A relay whose workers' tokens last `ttl`.
-    pub(crate) async fn with_worker_tokens(ttl: Duration) -> Self {
-        let mut options = RelayOptions::default();
-        options.worker_token_ttl = ttl;
-        Self::with(options).await
-    }
-
-    async fn with(options: RelayOptions) -> Self {
+    pub(crate) async fn with(options: RelayOptions) -> Self {
         let store = Arc::new(MemoryStore::new());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -81,6 +80,16 @@ impl Hub {
             &["--", scripted_agent(), "--some", "flag"],
         ]
         .concat();
+        let mut bridge = Running::start(&mut self.command(&arguments));
+        let line = bridge.line(|line| line.starts_with("session ")).await;
+        let id = line.trim_start_matches("session ");
+        (bridge, SessionId::parse(id).unwrap())
+    }
+
+    /// A bridge with a shell script as its agent, and its session. The script is introduced already.
+    pub(crate) async fn shell(&self, options: &[&str], script: &str) -> (Running, SessionId) {
+        let script = format!("{INTRODUCTION}\n{script}");
+        let arguments = [&["bridge"], options, &["--", "/bin/sh", "-c", &script]].concat();
         let mut bridge = Running::start(&mut self.command(&arguments));
         let line = bridge.line(|line| line.starts_with("session ")).await;
         let id = line.trim_start_matches("session ");
