@@ -82,13 +82,13 @@ impl Life {
         } = agent;
         let leave = Notify::new();
         let mut gone = pin!(self.until_gone(&mut process, &mut output, &leave));
-        let mut status = None;
+        let mut exit = None;
         let ending = select! {
             biased;
             signal = signals.next() => Ending::Asked(signal, Instant::now()),
             cause = closed(self.worker.clone()) => Ending::Closed(cause),
-            exit = &mut gone => {
-                status = exit.ok();
+            result = &mut gone => {
+                exit = Some(result);
                 Ending::Gone
             }
             never = self.inward_or_leave(inbox, &mut input, &leave) => match never {},
@@ -96,14 +96,12 @@ impl Life {
             never = self.handshake.limit() => match never {},
         };
         drop(input);
-        if status.is_none() {
+        if exit.is_none() {
             leave.notify_one();
             // It is dead by then; only its last words may not have found a place.
-            status = timeout(GRACE + MARGIN, gone)
-                .await
-                .ok()
-                .and_then(Result::ok);
+            exit = timeout(GRACE + MARGIN, gone).await.ok();
         }
+        let status = exit.and_then(Result::ok);
         let death = Death {
             how: match (&ending, status) {
                 (Ending::Asked(..), _) => "was stopped".to_owned(),
