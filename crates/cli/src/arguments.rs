@@ -27,8 +27,11 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
-    /// Try it: a relay, a scripted agent and you, attached to it, in one process
+    /// Try it: a relay, a scripted agent behind a bridge, and you, attached to it
     Demo(Demo),
+    /// Be the scripted agent of the demo, on stdin and stdout
+    #[command(hide = true)]
+    DemoAgent(crate::demo::DemoAgent),
     /// Run a relay that agents and viewers meet at
     Relay(Relay),
     /// Run an agent here, for people to attach to from elsewhere

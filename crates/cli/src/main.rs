@@ -60,6 +60,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Deny(options) => on_runtime(interruptible(oneshot::deny(options))),
         Command::Interrupt(options) => on_runtime(interruptible(oneshot::interrupt(options))),
         Command::Demo(options) => on_runtime(demo::run(options)),
+        Command::DemoAgent(options) => on_runtime(demo::run_agent(options)),
         Command::Relay(options) => on_runtime(relay::run(options)),
         Command::Bridge(options) => on_runtime(bridge::run(options)),
     }

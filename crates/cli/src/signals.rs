@@ -42,6 +42,12 @@ impl Signals {
         Self(receiver)
     }
 
+    /// Only the signals that are sent by hand.
+    pub(crate) fn by_hand() -> (mpsc::UnboundedSender<Signal>, Self) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (sender, Self(receiver))
+    }
+
     /// The next signal. Cancel safe.
     pub(crate) async fn next(&mut self) -> Signal {
         match self.0.recv().await {

@@ -30,11 +30,11 @@ pub(super) const GRACE: Duration = Duration::from_millis(1500);
 
 /// How the agent is started.
 #[derive(Debug)]
-pub(super) struct AgentCommand {
-    pub(super) program: OsString,
-    pub(super) arguments: Vec<OsString>,
-    pub(super) cwd: Option<PathBuf>,
-    pub(super) variables: Vec<Variable>,
+pub(crate) struct AgentCommand {
+    pub(crate) program: OsString,
+    pub(crate) arguments: Vec<OsString>,
+    pub(crate) cwd: Option<PathBuf>,
+    pub(crate) variables: Vec<Variable>,
 }
 
 /// A started agent, by its parts.

@@ -19,8 +19,18 @@ pub(super) struct Inbox {
     worker: WorkerSession,
     events: WorkerEvents,
     first: Option<Inbound>,
+    audience: Audience,
     announced: bool,
     link: Link,
+}
+
+/// Who is told of the session and of its connection.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// The person who started the bridge, and programs that read its stdout.
+    Terminal,
+    /// Nobody: the bridge is a part of something that tells all of this itself.
+    Nobody,
 }
 
 /// The connection, as a person was told last.
@@ -32,11 +42,12 @@ enum Link {
 }
 
 impl Inbox {
-    pub(super) fn new(worker: WorkerSession, events: WorkerEvents) -> Self {
+    pub(super) fn new(worker: WorkerSession, events: WorkerEvents, audience: Audience) -> Self {
         Self {
             worker,
             events,
             first: None,
+            audience,
             announced: false,
             link: Link::New,
         }
@@ -64,8 +75,12 @@ impl Inbox {
     fn event(&mut self, event: WorkerEvent) {
         match event {
             WorkerEvent::Inbound(inbound) => self.first = Some(inbound),
-            WorkerEvent::Registered(session) => self.announce(&session),
-            WorkerEvent::Status(status) => self.status(status),
+            WorkerEvent::Registered(session) if self.audience == Audience::Terminal => {
+                self.announce(&session);
+            }
+            WorkerEvent::Status(status) if self.audience == Audience::Terminal => {
+                self.status(status);
+            }
             WorkerEvent::Malformed(malformed) => note(&format!(
                 "the server sent something that is no frame ({}); it was dropped",
                 malformed.error

@@ -23,7 +23,7 @@ use attache_protocol::{
     frame::RequestId,
     worker::{NewSession, SessionChoice, WorkerCloseCause, WorkerConfig, WorkerStatus},
 };
-use attache_tokio::WorkerSession;
+use attache_tokio::{Options, TokenSource, WorkerEvents, WorkerSession};
 use tokio::{
     select,
     time::{sleep, timeout, timeout_at},
@@ -36,11 +36,15 @@ use crate::{
     signals::{Signal, Signals},
     token::Tokens,
 };
-use child::AgentCommand;
+
+pub(crate) use child::AgentCommand;
+pub(crate) use inbox::Audience;
+pub(crate) use restart::Restarts;
+
+use child::Agent;
 use handshake::Handshake;
 use inbox::Inbox;
 use life::{Ending, Life, closed};
-use restart::Restarts;
 
 /// Everything is over so long after we were asked to stop.
 const LEAVING: Duration = Duration::from_millis(4700);
@@ -52,11 +56,10 @@ const FLUSH: Duration = Duration::from_secs(1);
 const LAST_WORDS: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run(options: arguments::Bridge) -> Result<(), Failure> {
-    let mut signals = Signals::listen();
+    let signals = Signals::listen();
     let tokens = Tokens::choose(&options.server)?;
     let adapter = options.server.options()?;
     let config = config(&options);
-    let mut restarts = Restarts::new(options.restart);
     let mut command = options.command.into_iter();
     let command = AgentCommand {
         program: command.next().unwrap_or_default(),
@@ -64,10 +67,61 @@ pub(crate) async fn run(options: arguments::Bridge) -> Result<(), Failure> {
         cwd: options.cwd,
         variables: options.env,
     };
-    // First, so that a mistyped command leaves no session behind.
-    let mut agent = command.start()?;
-    let (worker, events, _driver) = attache_tokio::spawn_worker(config, adapter, tokens)?;
-    let mut inbox = Inbox::new(worker.clone(), events);
+    let restarts = Restarts::new(options.restart);
+    let bridge = Bridge::open(command, restarts, config, adapter, tokens)?;
+    carry(bridge, signals, Audience::Terminal).await
+}
+
+/// An agent that is started, and its worker.
+pub(crate) struct Bridge {
+    command: AgentCommand,
+    agent: Agent,
+    restarts: Restarts,
+    worker: WorkerSession,
+    events: WorkerEvents,
+}
+
+impl Bridge {
+    /// Starts an agent and a worker for it. Needs the runtime.
+    pub(crate) fn open(
+        command: AgentCommand,
+        restarts: Restarts,
+        config: WorkerConfig,
+        adapter: Options,
+        tokens: impl TokenSource,
+    ) -> Result<Self, Failure> {
+        // First, so that a mistyped command leaves no session behind.
+        let agent = command.start()?;
+        let (worker, events, _driver) = attache_tokio::spawn_worker(config, adapter, tokens)?;
+        Ok(Self {
+            command,
+            agent,
+            restarts,
+            worker,
+            events,
+        })
+    }
+
+    pub(crate) fn worker(&self) -> &WorkerSession {
+        &self.worker
+    }
+}
+
+/// Carries frames until the agent is gone for good, the worker is closed or a signal comes. Then the
+/// agent has left.
+pub(crate) async fn carry(
+    bridge: Bridge,
+    mut signals: Signals,
+    audience: Audience,
+) -> Result<(), Failure> {
+    let Bridge {
+        command,
+        mut agent,
+        mut restarts,
+        worker,
+        events,
+    } = bridge;
+    let mut inbox = Inbox::new(worker.clone(), events, audience);
     loop {
         let started = Instant::now();
         let life = Life::new(worker.clone(), Handshake::new(request_id()?));

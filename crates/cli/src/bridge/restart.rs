@@ -15,13 +15,13 @@ const STABLE: Duration = Duration::from_secs(60);
 
 /// Counts failures.
 #[derive(Debug)]
-pub(super) struct Restarts {
+pub(crate) struct Restarts {
     policy: RestartPolicy,
     failures: u32,
 }
 
 impl Restarts {
-    pub(super) fn new(policy: RestartPolicy) -> Self {
+    pub(crate) fn new(policy: RestartPolicy) -> Self {
         Self {
             policy,
             failures: 0,

@@ -7,11 +7,15 @@ use attache_protocol::frame::{
     Frame, FrameKind, RequestId,
     control::{ControlOutcome, ControlResponse},
 };
-use attache_relay::{Agent, RelayError};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::frames::{self, Ids};
+use super::{
+    channel::Channel,
+    direction::Heard,
+    frames::{self, Ids},
+};
+use crate::exit::Failure;
 
 const TOOL: &str = "Dice";
 const GREETING: &str = "Hello. I only follow a script, but the connection is real. Type `roll` and I \
@@ -21,20 +25,7 @@ const COUNT: u32 = 200;
 /// The most dice it rolls at once.
 const DICE: u64 = 20;
 
-/// What the agent has been told, for whoever keeps the record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Heard {
-    /// A message, by its `uuid`.
-    Message(String),
-    /// An answer to a prompt.
-    Answer(RequestId),
-    /// An interrupt.
-    Interrupt,
-    /// Not heard, but said: the greeting, or a line it was cued to.
-    Spoke,
-}
-
-/// The agent, apart from its attachment: what it is about to say outlives a relay.
+/// The agent, apart from how it is reached.
 #[derive(Debug)]
 pub(super) struct Actor {
     ids: Ids,
@@ -100,20 +91,18 @@ impl Actor {
         }
     }
 
-    /// Plays until the attachment is over.
-    pub(super) async fn perform(&mut self, agent: &mut Agent) -> Result<(), RelayError> {
+    /// Plays until nobody talks to it any more.
+    pub(super) async fn perform(mut self, mut channel: impl Channel) -> Result<(), Failure> {
         loop {
-            while let Some(line) = self.urgent.front() {
-                agent.publish(&line.text).await?;
-                let cued = line.kind == LineKind::Cued;
-                self.urgent.pop_front();
-                if cued {
+            while let Some(line) = self.urgent.pop_front() {
+                channel.say(&line.text).await?;
+                if line.kind == LineKind::Cued {
                     let _ = self.record.send(Heard::Spoke);
                 }
             }
             self.turn_to_next_message();
             tokio::select! {
-                frame = agent.recv() => match frame? {
+                frame = channel.hear() => match frame? {
                     Some(frame) => self.hear(&frame),
                     None => return Ok(()),
                 },
@@ -121,7 +110,9 @@ impl Actor {
                     self.urgent.push_back(Line::cued(frames::said(&mut self.ids, &text)));
                 }
                 () = tokio::time::sleep(self.pace), if self.is_speaking() => {
-                    self.speak(agent).await?;
+                    if let Some(line) = self.next_line() {
+                        channel.say(&line).await?;
+                    }
                 }
             }
         }
@@ -131,23 +122,18 @@ impl Actor {
         matches!(self.doing, Doing::Speaking { .. })
     }
 
-    /// Says the next line. It is forgotten only when it has been said, and saying it twice changes
-    /// nothing.
-    async fn speak(&mut self, agent: &Agent) -> Result<(), RelayError> {
+    fn next_line(&mut self) -> Option<String> {
         let Doing::Speaking { lines, asks } = &mut self.doing else {
-            return Ok(());
+            return None;
         };
-        if let Some(line) = lines.front() {
-            agent.publish(line).await?;
-            lines.pop_front();
-        }
+        let line = lines.pop_front();
         if lines.is_empty() {
             self.doing = match asks.take() {
                 Some(asked) => Doing::Waiting(asked),
                 None => Doing::Nothing,
             };
         }
-        Ok(())
+        line
     }
 
     fn hear(&mut self, frame: &Frame) {
@@ -215,7 +201,7 @@ impl Actor {
     }
 
     fn answered(&mut self, request_id: &RequestId, frame: &Frame) {
-        let _ = self.record.send(Heard::Answer(request_id.clone()));
+        let _ = self.record.send(Heard::Answer(request_id.to_string()));
         let Doing::Waiting(asked) = &self.doing else {
             return;
         };

@@ -1,14 +1,21 @@
-//! `demo`: a relay, an agent and a viewer in one process, over a real socket.
+//! `demo`: a relay, a bridge and a viewer in one process, over real sockets, and a scripted agent in
+//! another.
 
 mod agent;
+mod channel;
+mod direction;
 mod frames;
+mod process;
 mod record;
 mod script;
 mod stage;
 
 use std::{sync::Arc, time::Duration};
 
-use attache_protocol::{SessionId, viewer::History};
+use attache_protocol::{
+    SessionId,
+    viewer::{History, ViewerConfig},
+};
 use attache_relay::{MemoryStore, Relay};
 use tokio::{sync::mpsc, task::JoinHandle};
 
@@ -19,7 +26,11 @@ use crate::{
     lines::Lines,
     signals::Signals,
 };
+
+pub(crate) use process::{DemoAgent, run as run_agent};
+
 use agent::Actor;
+use process::Bridged;
 use stage::Stage;
 
 /// The time between two words, for people to read along.
@@ -31,12 +42,23 @@ pub(crate) async fn run(options: arguments::Demo) -> Result<(), Failure> {
     }
     let signals = Signals::listen();
     let stage = Stage::open(Arc::new(MemoryStore::new())).await?;
-    let performance = Performance::start(&stage.relay, "demo").await?;
-    let mut config = attache_protocol::viewer::ViewerConfig::new(performance.session.clone());
+    let bridged = Bridged::start(&stage, PACE, None)?;
+    let result = attend(&stage, &bridged, signals).await;
+    bridged.end().await?;
+    result
+}
+
+/// Attaches the terminal to the agent.
+async fn attend(stage: &Stage, bridged: &Bridged, mut signals: Signals) -> Result<(), Failure> {
+    let id = tokio::select! {
+        id = bridged.session() => id?,
+        _ = signals.next() => return Err(Failure::Silent(Exit::Interrupted)),
+    };
+    let mut config = ViewerConfig::new(id.clone());
     config.history = History::All;
     let (session, events, _driver) = attache_tokio::spawn(config, stage.options()?, stage.token())?;
     let drive = Drive {
-        name: performance.session.to_string(),
+        name: id.to_string(),
         session,
         events,
         lines: Lines::of_stdin(),
@@ -45,7 +67,7 @@ pub(crate) async fn run(options: arguments::Demo) -> Result<(), Failure> {
     drive.run(&mut attach::terminal(Watching::AndTalking)).await
 }
 
-/// The demo agent, playing in a session of its own until this is dropped.
+/// The demo agent, playing inside a relay in a session of its own until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Performance {
     pub(crate) session: SessionId,
@@ -55,13 +77,13 @@ pub(crate) struct Performance {
 impl Performance {
     pub(crate) async fn start(relay: &Relay, title: &str) -> Result<Self, Failure> {
         let session = relay.create_session(title).await?;
-        let mut agent = relay.attach_agent(&session).await?;
+        let agent = relay.attach_agent(&session).await?;
         let (_, cues) = mpsc::unbounded_channel();
         let (recorder, mut record) = mpsc::unbounded_channel();
-        let mut actor = Actor::new(random()?, PACE, cues, recorder);
+        let actor = Actor::new(random()?, PACE, cues, recorder);
         let task = tokio::spawn(async move {
             // An agent whose relay is gone has nobody to play to.
-            let _ = actor.perform(&mut agent).await;
+            let _ = actor.perform(agent).await;
         });
         // Whoever comes from now on finds the greeting in the history.
         let _ = record.recv().await;

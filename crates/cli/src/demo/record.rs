@@ -12,7 +12,7 @@ use attache_relay::{
     store::{After, Origin, StoredFrame},
 };
 
-use super::agent::Heard;
+use super::direction::Heard;
 use crate::{
     exit::{Exit, Failure},
     prompts::OpenPrompts,
@@ -43,6 +43,7 @@ pub(super) struct Record {
     /// The viewer's messages as the agent heard them.
     messages_heard: Vec<String>,
     answers_heard: Vec<RequestId>,
+    interrupts_heard: usize,
     pub(super) spoken: usize,
 }
 
@@ -88,8 +89,11 @@ impl Record {
     pub(super) fn heard(&mut self, heard: Heard) {
         match heard {
             Heard::Message(uuid) => self.messages_heard.push(uuid),
-            Heard::Answer(request_id) => self.answers_heard.push(request_id),
-            Heard::Interrupt => {}
+            Heard::Answer(request_id) => match RequestId::new(request_id) {
+                Some(request_id) => self.answers_heard.push(request_id),
+                None => self.trouble("the agent heard an answer to nothing".to_owned()),
+            },
+            Heard::Interrupt => self.interrupts_heard += 1,
             Heard::Spoke => self.spoken += 1,
         }
     }
@@ -183,6 +187,9 @@ pub(super) async fn verify(
         return Err(wrong(
             "a message or an answer was not confirmed exactly once",
         ));
+    }
+    if (record.interrupts, record.interrupts_heard) != (1, 1) {
+        return Err(wrong("the interrupt did not reach the agent exactly once"));
     }
     if record.drops != 1 {
         return Err(wrong("the crash was not noticed as one drop"));

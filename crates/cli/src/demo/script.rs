@@ -17,8 +17,8 @@ use attache_tokio::{Events, Session};
 use tokio::sync::mpsc;
 
 use super::{
-    agent::{Actor, Heard},
-    random,
+    direction::{Director, Heard},
+    process::Bridged,
     record::{Record, verify},
     stage::Stage,
 };
@@ -39,37 +39,54 @@ const ENOUGH: usize = 12;
 /// What the agent says while nobody can hear it.
 const UNHEARD: [&str; 3] = [
     "Is anybody there?",
-    "It seems that the relay is down. I go on; the log keeps it.",
+    "It seems that the relay is down. I go on; the bridge keeps it.",
     "You will read this when you are back.",
 ];
 
 pub(super) async fn run() -> Result<(), Failure> {
     let mut signals = Signals::listen();
-    tokio::select! {
-        result = tokio::time::timeout(LIMIT, play()) => {
+    let store = Arc::new(MemoryStore::new());
+    let mut stage = Stage::open(store.clone()).await?;
+    let (director, address) = Director::wait().await?;
+    let bridged = Bridged::start(&stage, PACE, Some(address))?;
+    let result = tokio::select! {
+        result = tokio::time::timeout(LIMIT, play(&mut stage, &store, &bridged, director)) => {
             result.unwrap_or_else(|_| Err(Failure::timed_out("the script to end")))
         }
         _ = signals.next() => Err(Failure::Silent(Exit::Interrupted)),
+    };
+    bridged.end().await?;
+    let Played {
+        session_id,
+        mut record,
+        mut heard,
+    } = result?;
+    // The agent has left, so its record ends.
+    while let Some(heard) = heard.recv().await {
+        record.heard(heard);
     }
+    let summary = verify(&record, &*store, &session_id).await?;
+    writeln!(io::stdout(), "{summary}")?;
+    Ok(())
 }
 
-async fn play() -> Result<(), Failure> {
-    let store = Arc::new(MemoryStore::new());
-    let mut stage = Stage::open(store.clone()).await?;
-    let session_id = stage.relay.create_session("demo").await?;
-    let (prompter, cues) = mpsc::unbounded_channel();
-    let (recorder, mut record) = mpsc::unbounded_channel();
-    let (attachments, mut attached) = mpsc::unbounded_channel();
-    let mut actor = Actor::new(random()?, PACE, cues, recorder);
-    let acting = tokio::spawn(async move {
-        while let Some(mut agent) = attached.recv().await {
-            // The attachment ends with its relay; the next one goes on.
-            let _ = actor.perform(&mut agent).await;
-        }
-    });
-    let _ = attachments.send(stage.relay.attach_agent(&session_id).await?);
-    // The viewer finds the greeting in the history.
-    let _ = record.recv().await;
+/// What is left of the script when it has been played.
+struct Played {
+    session_id: SessionId,
+    record: Record,
+    heard: mpsc::UnboundedReceiver<Heard>,
+}
+
+async fn play(
+    stage: &mut Stage,
+    store: &Arc<MemoryStore>,
+    bridged: &Bridged,
+    director: Director,
+) -> Result<Played, Failure> {
+    let Director { cues, mut heard } = director;
+    let session_id = bridged.session().await?;
+    // The agent has said its greeting.
+    let _ = heard.recv().await;
 
     let (session, events, _driver) =
         attache_tokio::spawn(config(&session_id), stage.options()?, stage.token())?;
@@ -82,7 +99,7 @@ async fn play() -> Result<(), Failure> {
             Countdown::Once,
             Watching::Only,
         ),
-        heard: record,
+        heard,
         record: Record::default(),
     };
 
@@ -137,10 +154,9 @@ async fn play() -> Result<(), Failure> {
         )
         .await?;
     player.say("Are you still there?").await?;
-    player.narrate("the agent goes on talking to the store")?;
-    let _ = attachments.send(stage.relay.attach_agent(&session_id).await?);
+    player.narrate("the agent goes on talking, and the bridge keeps it")?;
     for line in UNHEARD {
-        let _ = prompter.send(line.to_owned());
+        let _ = cues.send(line.to_owned());
     }
     player.until_spoken(UNHEARD.len()).await?;
     player.narrate("the relay is back on the same port")?;
@@ -153,26 +169,19 @@ async fn play() -> Result<(), Failure> {
         session,
         mut events,
         mut terminal,
-        record,
-        mut heard,
-        ..
+        mut record,
+        heard,
     } = player;
     let _ = session.close().await;
-    let mut record = record;
     while let Some(event) = events.next().await {
         record.event(&event);
     }
-    // Nobody attaches any more, so the agent leaves when its relay does, and the record ends.
-    drop(attachments);
-    stage.relay.kill();
-    let _ = acting.await;
-    while let Some(heard) = heard.recv().await {
-        record.heard(heard);
-    }
     terminal.finish()?;
-    let summary = verify(&record, &*store, &session_id).await?;
-    writeln!(io::stdout(), "{summary}")?;
-    Ok(())
+    Ok(Played {
+        session_id,
+        record,
+        heard,
+    })
 }
 
 fn config(session: &SessionId) -> ViewerConfig {

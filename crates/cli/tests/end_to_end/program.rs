@@ -103,6 +103,10 @@ impl Running {
         }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     pub(crate) async fn type_line(&mut self, line: &str) {
         let stdin = self.stdin.as_mut().expect("still open");
         stdin.write_all(line.as_bytes()).await.unwrap();
