@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::{
     channel::Channel,
-    direction::Heard,
+    direction::Report,
     frames::{self, Ids},
 };
 use crate::exit::Failure;
@@ -37,7 +37,7 @@ pub(super) struct Actor {
     /// Messages to turn to afterwards.
     inbox: VecDeque<String>,
     cues: mpsc::UnboundedReceiver<String>,
-    record: mpsc::UnboundedSender<Heard>,
+    record: mpsc::UnboundedSender<Report>,
 }
 
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Actor {
         random: u128,
         pace: Duration,
         cues: mpsc::UnboundedReceiver<String>,
-        record: mpsc::UnboundedSender<Heard>,
+        record: mpsc::UnboundedSender<Report>,
     ) -> Self {
         let mut ids = Ids::new(random);
         let greeting = Line::ordinary(frames::said(&mut ids, GREETING));
@@ -95,9 +95,9 @@ impl Actor {
     pub(super) async fn perform(mut self, mut channel: impl Channel) -> Result<(), Failure> {
         loop {
             while let Some(line) = self.urgent.pop_front() {
-                channel.say(&line.text).await?;
+                self.say(&line.text, &mut channel).await?;
                 if line.kind == LineKind::Cued {
-                    let _ = self.record.send(Heard::Spoke);
+                    let _ = self.record.send(Report::Spoke);
                 }
             }
             self.turn_to_next_message();
@@ -111,11 +111,23 @@ impl Actor {
                 }
                 () = tokio::time::sleep(self.pace), if self.is_speaking() => {
                     if let Some(line) = self.next_line() {
-                        channel.say(&line).await?;
+                        self.say(&line, &mut channel).await?;
                     }
                 }
             }
         }
+    }
+
+    async fn say(&self, text: &str, channel: &mut impl Channel) -> Result<(), Failure> {
+        channel.say(text).await?;
+        if let Ok(frame) = Frame::classify(text.to_owned().into())
+            && matches!(frame.kind(), FrameKind::Message { .. })
+            && frame.is_stored()
+        {
+            let uuid = frame.uuid().map(ToString::to_string).unwrap_or_default();
+            let _ = self.record.send(Report::Said(uuid));
+        }
+        Ok(())
     }
 
     fn is_speaking(&self) -> bool {
@@ -140,7 +152,7 @@ impl Actor {
         match frame.kind() {
             FrameKind::Message { type_name } if &**type_name == "user" => {
                 let uuid = frame.uuid().map(ToString::to_string).unwrap_or_default();
-                let _ = self.record.send(Heard::Message(uuid));
+                let _ = self.record.send(Report::Message(uuid));
                 let words = frame
                     .as_user()
                     .map(|user| user.message.content.words().collect::<String>());
@@ -169,7 +181,7 @@ impl Actor {
                 self.reply(request_id, &response);
             }
             "interrupt" => {
-                let _ = self.record.send(Heard::Interrupt);
+                let _ = self.record.send(Report::Interrupt);
                 self.reply(request_id, &json!({"still_queued": []}));
                 self.stop();
             }
@@ -201,7 +213,7 @@ impl Actor {
     }
 
     fn answered(&mut self, request_id: &RequestId, frame: &Frame) {
-        let _ = self.record.send(Heard::Answer(request_id.to_string()));
+        let _ = self.record.send(Report::Answer(request_id.to_string()));
         let Doing::Waiting(asked) = &self.doing else {
             return;
         };

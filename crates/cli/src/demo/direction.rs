@@ -1,5 +1,5 @@
 //! What the script and the agent's process say to each other beside the session: cues one way, and the
-//! other way what the agent has been told, as evidence that owes nothing to the relay or the bridge.
+//! other way what the agent has heard and said, as evidence that owes nothing to the relay or the bridge.
 
 use std::{io, net::SocketAddr};
 
@@ -12,16 +12,18 @@ use tokio::{
 
 use crate::exit::{Exit, Failure};
 
-/// What the agent has been told.
+/// What the agent has heard or said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Heard {
-    /// A message, by its `uuid`.
+pub(super) enum Report {
+    /// It has heard a message, by its `uuid`.
     Message(String),
-    /// An answer to a prompt, by its id.
+    /// It has heard an answer to a prompt, by its id.
     Answer(String),
-    /// An interrupt.
+    /// It has heard an interrupt.
     Interrupt,
-    /// Not heard, but said: the greeting, or a line it was cued to.
+    /// It has said this, by its `uuid`; what is only live does not count.
+    Said(String),
+    /// It has said its greeting, or a line it was cued to.
     Spoke,
 }
 
@@ -29,14 +31,14 @@ pub(super) enum Heard {
 #[derive(Debug)]
 pub(super) struct Director {
     pub(super) cues: mpsc::UnboundedSender<String>,
-    pub(super) heard: mpsc::UnboundedReceiver<Heard>,
+    pub(super) reports: mpsc::UnboundedReceiver<Report>,
 }
 
 /// The agent's side.
 #[derive(Debug)]
 pub(super) struct Directed {
     pub(super) cues: mpsc::UnboundedReceiver<String>,
-    pub(super) record: mpsc::UnboundedSender<Heard>,
+    pub(super) record: mpsc::UnboundedSender<Report>,
     /// Ends when the record is closed and everything in it has been told.
     pub(super) telling: JoinHandle<()>,
 }
@@ -49,7 +51,7 @@ impl Director {
             .map_err(|error| broken(&error))?;
         let address = listener.local_addr().map_err(|error| broken(&error))?;
         let (cues, mut waiting_cues) = mpsc::unbounded_channel::<String>();
-        let (recorder, heard) = mpsc::unbounded_channel();
+        let (recorder, reports) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             let Ok((stream, _)) = listener.accept().await else {
                 return;
@@ -60,8 +62,8 @@ impl Director {
                 tokio::select! {
                     line = lines.next_line() => {
                         let Ok(Some(line)) = line else { return };
-                        let Some(heard) = Heard::parse(&line) else { return };
-                        if recorder.send(heard).is_err() {
+                        let Some(report) = Report::parse(&line) else { return };
+                        if recorder.send(report).is_err() {
                             return;
                         }
                     }
@@ -73,7 +75,7 @@ impl Director {
                 }
             }
         });
-        Ok((Self { cues, heard }, address))
+        Ok((Self { cues, reports }, address))
     }
 }
 
@@ -85,7 +87,7 @@ impl Directed {
             .map_err(|error| broken(&error))?;
         let (reader, mut writer) = stream.into_split();
         let (prompter, cues) = mpsc::unbounded_channel();
-        let (record, mut heard) = mpsc::unbounded_channel::<Heard>();
+        let (record, mut reports) = mpsc::unbounded_channel::<Report>();
         tokio::spawn(async move {
             let mut lines = BufReader::new(reader).lines();
             while let Ok(Some(cue)) = lines.next_line().await {
@@ -95,8 +97,8 @@ impl Directed {
             }
         });
         let telling = tokio::spawn(async move {
-            while let Some(heard) = heard.recv().await {
-                if writer.write_all(heard.line().as_bytes()).await.is_err() {
+            while let Some(report) = reports.recv().await {
+                if writer.write_all(report.line().as_bytes()).await.is_err() {
                     return;
                 }
             }
@@ -121,11 +123,12 @@ impl Directed {
     }
 }
 
-impl Heard {
+impl Report {
     fn line(&self) -> String {
         match self {
             Self::Message(uuid) => format!("message {uuid}\n"),
             Self::Answer(request_id) => format!("answer {request_id}\n"),
+            Self::Said(uuid) => format!("said {uuid}\n"),
             Self::Interrupt => "interrupt\n".to_owned(),
             Self::Spoke => "spoke\n".to_owned(),
         }
@@ -135,6 +138,7 @@ impl Heard {
         match line.split_once(' ') {
             Some(("message", uuid)) => Some(Self::Message(uuid.to_owned())),
             Some(("answer", request_id)) => Some(Self::Answer(request_id.to_owned())),
+            Some(("said", uuid)) => Some(Self::Said(uuid.to_owned())),
             None if line == "interrupt" => Some(Self::Interrupt),
             None if line == "spoke" => Some(Self::Spoke),
             _ => None,
@@ -155,14 +159,15 @@ mod tests {
 
     #[test]
     fn what_is_told_is_understood() {
-        for heard in [
-            Heard::Message("u-1".to_owned()),
-            Heard::Answer("r 1".to_owned()),
-            Heard::Interrupt,
-            Heard::Spoke,
+        for report in [
+            Report::Message("u-1".to_owned()),
+            Report::Answer("r 1".to_owned()),
+            Report::Said("u-2".to_owned()),
+            Report::Interrupt,
+            Report::Spoke,
         ] {
-            assert_eq!(Heard::parse(heard.line().trim_end()), Some(heard));
+            assert_eq!(Report::parse(report.line().trim_end()), Some(report));
         }
-        assert_eq!(Heard::parse("applause"), None);
+        assert_eq!(Report::parse("applause"), None);
     }
 }

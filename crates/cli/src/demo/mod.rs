@@ -30,6 +30,7 @@ use crate::{
 pub(crate) use process::{DemoAgent, run as run_agent};
 
 use agent::Actor;
+use direction::Report;
 use process::Bridged;
 use stage::Stage;
 
@@ -86,7 +87,11 @@ impl Performance {
             let _ = actor.perform(agent).await;
         });
         // Whoever comes from now on finds the greeting in the history.
-        let _ = record.recv().await;
+        while let Some(report) = record.recv().await {
+            if report == Report::Spoke {
+                break;
+            }
+        }
         Ok(Self { session, task })
     }
 }

@@ -12,7 +12,7 @@ use attache_relay::{
     store::{After, Origin, StoredFrame},
 };
 
-use super::direction::Heard;
+use super::direction::Report;
 use crate::{
     exit::{Exit, Failure},
     prompts::OpenPrompts,
@@ -36,6 +36,8 @@ pub(super) struct Record {
     /// Trouble that the script has no room for.
     trouble: Vec<String>,
     drops: usize,
+    /// The agent's stored messages by its own account, in order.
+    told: Vec<String>,
     /// The viewer's messages, in order.
     pub(super) said: Vec<String>,
     /// The viewer's answers, in order.
@@ -86,16 +88,22 @@ impl Record {
         }
     }
 
-    pub(super) fn heard(&mut self, heard: Heard) {
-        match heard {
-            Heard::Message(uuid) => self.messages_heard.push(uuid),
-            Heard::Answer(request_id) => match RequestId::new(request_id) {
+    pub(super) fn report(&mut self, report: Report) {
+        match report {
+            Report::Message(uuid) => self.messages_heard.push(uuid),
+            Report::Answer(request_id) => match RequestId::new(request_id) {
                 Some(request_id) => self.answers_heard.push(request_id),
                 None => self.trouble("the agent heard an answer to nothing".to_owned()),
             },
-            Heard::Interrupt => self.interrupts_heard += 1,
-            Heard::Spoke => self.spoken += 1,
+            Report::Interrupt => self.interrupts_heard += 1,
+            Report::Said(uuid) => self.told.push(uuid),
+            Report::Spoke => self.spoken += 1,
         }
+    }
+
+    /// Whether the agent has said its greeting.
+    pub(super) fn has_begun(&self) -> bool {
+        self.spoken > 0
     }
 
     pub(super) fn is_live(&self) -> bool {
@@ -165,6 +173,11 @@ pub(super) async fn verify(
     if let Some(trouble) = record.trouble.first() {
         return Err(wrong(trouble));
     }
+    expect(
+        "what the log holds of the agent",
+        &log.messages,
+        &record.told,
+    )?;
     expect("what the viewer saw", &record.seen, &log.messages)?;
     expect("what the agent heard", &record.messages_heard, &record.said)?;
     expect("what the log holds of the viewer", &log.said, &record.said)?;

@@ -17,7 +17,7 @@ use attache_tokio::{Events, Session};
 use tokio::sync::mpsc;
 
 use super::{
-    direction::{Director, Heard},
+    direction::{Director, Report},
     process::Bridged,
     record::{Record, verify},
     stage::Stage,
@@ -59,11 +59,11 @@ pub(super) async fn run() -> Result<(), Failure> {
     let Played {
         session_id,
         mut record,
-        mut heard,
+        mut reports,
     } = result?;
     // The agent has left, so its record ends.
-    while let Some(heard) = heard.recv().await {
-        record.heard(heard);
+    while let Some(report) = reports.recv().await {
+        record.report(report);
     }
     let summary = verify(&record, &*store, &session_id).await?;
     writeln!(io::stdout(), "{summary}")?;
@@ -74,7 +74,7 @@ pub(super) async fn run() -> Result<(), Failure> {
 struct Played {
     session_id: SessionId,
     record: Record,
-    heard: mpsc::UnboundedReceiver<Heard>,
+    reports: mpsc::UnboundedReceiver<Report>,
 }
 
 async fn play(
@@ -83,10 +83,13 @@ async fn play(
     bridged: &Bridged,
     director: Director,
 ) -> Result<Played, Failure> {
-    let Director { cues, mut heard } = director;
+    let Director { cues, mut reports } = director;
     let session_id = bridged.session().await?;
-    // The agent has said its greeting.
-    let _ = heard.recv().await;
+    let mut record = Record::default();
+    while !record.has_begun() {
+        let report = reports.recv().await;
+        record.report(report.ok_or_else(lost)?);
+    }
 
     let (session, events, _driver) =
         attache_tokio::spawn(config(&session_id), stage.options()?, stage.token())?;
@@ -99,8 +102,8 @@ async fn play(
             Countdown::Once,
             Watching::Only,
         ),
-        heard,
-        record: Record::default(),
+        reports,
+        record,
     };
 
     player.until(Record::is_live).await?;
@@ -170,7 +173,7 @@ async fn play(
         mut events,
         mut terminal,
         mut record,
-        heard,
+        reports,
     } = player;
     let _ = session.close().await;
     while let Some(event) = events.next().await {
@@ -180,7 +183,7 @@ async fn play(
     Ok(Played {
         session_id,
         record,
-        heard,
+        reports,
     })
 }
 
@@ -196,6 +199,13 @@ fn config(session: &SessionId) -> ViewerConfig {
     config
 }
 
+fn lost() -> Failure {
+    Failure::new(
+        Exit::Failure,
+        "the session ended in the middle of the script",
+    )
+}
+
 fn refused(what: &str, error: &dyn std::error::Error) -> Failure {
     Failure::new(Exit::Failure, format!("{what} was refused: {error}"))
 }
@@ -205,7 +215,7 @@ struct Player<O: Write, N: Write> {
     session: Session,
     events: Events,
     terminal: Terminal<O, N>,
-    heard: mpsc::UnboundedReceiver<Heard>,
+    reports: mpsc::UnboundedReceiver<Report>,
     record: Record,
 }
 
@@ -215,7 +225,7 @@ impl<O: Write, N: Write> Player<O, N> {
         while !enough(&self.record) {
             tokio::select! {
                 event = self.events.next() => self.event(event)?,
-                Some(heard) = self.heard.recv() => self.record.heard(heard),
+                Some(report) = self.reports.recv() => self.record.report(report),
             }
         }
         self.terminal.flush()?;
@@ -229,12 +239,6 @@ impl<O: Write, N: Write> Player<O, N> {
     }
 
     fn event(&mut self, event: Option<Event>) -> Result<(), Failure> {
-        let lost = || {
-            Failure::new(
-                Exit::Failure,
-                "the session ended in the middle of the script",
-            )
-        };
         let event = event.ok_or_else(lost)?;
         self.record.event(&event);
         let now = Moment {
