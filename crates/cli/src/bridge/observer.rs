@@ -5,6 +5,7 @@ use attache_protocol::{
     frame::{
         Frame, FrameKind, RawJson, RequestId,
         control::{self, ControlResponse},
+        message::System,
         permission::PermissionRequest,
     },
     worker::AgentState,
@@ -69,9 +70,22 @@ impl Observer {
                 "user" | "assistant" | "stream_event" | "tool_progress" => {
                     self.turn = Turn::Running;
                 }
+                "system" => self.says_its_state(frame),
                 _ => {}
             },
             FrameKind::KeepAlive | FrameKind::Auth | FrameKind::UnknownControl { .. } => {}
+        }
+    }
+
+    /// Some agents say themselves what they are at; one that greets is not at work.
+    fn says_its_state(&mut self, frame: &Frame) {
+        let Some(System::SessionStateChanged(changed)) = frame.as_system() else {
+            return;
+        };
+        match (&*changed.state, self.turn) {
+            ("idle", Turn::Running) => self.turn = Turn::Over,
+            ("running", Turn::Over | Turn::Failed) => self.turn = Turn::Running,
+            _ => {}
         }
     }
 
@@ -241,6 +255,17 @@ mod tests {
             (observer.state(), observer.turn()),
             (AgentState::Idle, Turn::Failed)
         );
+    }
+
+    #[test]
+    fn an_agent_that_greets_and_says_that_it_is_idle_is_idle() {
+        let mut observer = Observer::default();
+        observer.said(&frame(r#"{"type":"assistant","message":{}}"#));
+        assert_eq!(observer.state(), AgentState::Running);
+        observer.said(&frame(
+            r#"{"type":"system","subtype":"session_state_changed","state":"idle"}"#,
+        ));
+        assert_eq!(observer.state(), AgentState::Idle);
     }
 
     #[test]

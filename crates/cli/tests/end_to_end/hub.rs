@@ -63,24 +63,33 @@ impl Hub {
         self.serving = serve(&self.relay, listener);
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The program, pointed at this relay.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = attache(arguments);
-        command
-            .env("ATTACHE_BASE_URL", format!("http://{}", self.address))
-            .env("ATTACHE_TOKEN", "a-token");
-        command
+        pointed_at(self.address, arguments)
     }
 
     /// A bridge with `options` and the scripted agent, and its session.
     pub(crate) async fn bridge(&self, options: &[&str]) -> (Running, SessionId) {
+        self.bridge_through(self.address, options).await
+    }
+
+    /// The same, with `server` between the bridge and this relay.
+    pub(crate) async fn bridge_through(
+        &self,
+        server: SocketAddr,
+        options: &[&str],
+    ) -> (Running, SessionId) {
         let arguments = [
             &["bridge"],
             options,
             &["--", scripted_agent(), "--some", "flag"],
         ]
         .concat();
-        let mut bridge = Running::start(&mut self.command(&arguments));
+        let mut bridge = Running::start(&mut pointed_at(server, &arguments));
         let line = bridge.line(|line| line.starts_with("session ")).await;
         let id = line.trim_start_matches("session ");
         (bridge, SessionId::parse(id).unwrap())
@@ -129,6 +138,14 @@ impl Drop for Hub {
     fn drop(&mut self) {
         self.serving.abort();
     }
+}
+
+fn pointed_at(server: SocketAddr, arguments: &[&str]) -> Command {
+    let mut command = attache(arguments);
+    command
+        .env("ATTACHE_BASE_URL", format!("http://{server}"))
+        .env("ATTACHE_TOKEN", "a-token");
+    command
 }
 
 fn serve(relay: &Relay, listener: TcpListener) -> JoinHandle<()> {

@@ -17,3 +17,4 @@ mod inspect;
 mod one_shot;
 mod program;
 mod server;
+mod weather;

@@ -2,6 +2,7 @@
 
 mod endings;
 mod link;
+mod weather;
 
 use attache_protocol::SessionId;
 use serde_json::{Value, json};
