@@ -4,90 +4,17 @@
 //! Every order that will be answered carries an id that is used once; a fact that names any other id
 //! changes nothing. That is how an abandoned socket can never hurt its successor.
 
-use alloc::{string::String, vec::Vec};
+mod call;
+mod ids;
+
 use core::{fmt, time::Duration};
 
 use bytes::Bytes;
 use bytestring::ByteString;
 
-macro_rules! ids {
-    ($($(#[$doc:meta])* $name:ident)*) => {$(
-        $(#[$doc])*
-        #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(u64);
-
-        impl $name {
-            /// The bare number, for logs and maps; ids of one session never repeat.
-            pub const fn get(self) -> u64 {
-                self.0
-            }
-        }
-
-        impl From<$name> for u64 {
-            fn from(id: $name) -> Self {
-                id.0
-            }
-        }
-    )*};
-}
-
-ids! {
-    /// One attempt to open a socket, and the socket that came of it.
-    SocketId
-    /// One HTTP call.
-    HttpRequestId
-    /// One attempt to open an event stream, and the stream that came of it.
-    StreamId
-    /// One question to the token source.
-    TokenRequestId
-}
-
-/// Counts out the ids of one session.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct IdCounter(u64);
-
-impl IdCounter {
-    pub(crate) fn socket(&mut self) -> SocketId {
-        SocketId(self.next())
-    }
-    pub(crate) fn http(&mut self) -> HttpRequestId {
-        HttpRequestId(self.next())
-    }
-    pub(crate) fn stream(&mut self) -> StreamId {
-        StreamId(self.next())
-    }
-    pub(crate) fn token(&mut self) -> TokenRequestId {
-        TokenRequestId(self.next())
-    }
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(1);
-        self.0
-    }
-}
-
-/// A bearer token. `Debug` and `Display` never show it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Token(ByteString);
-
-impl Token {
-    /// Takes `secret` as a token. White space around it is cut off, as files and pipes add it.
-    pub fn new(secret: impl Into<ByteString>) -> Self {
-        let secret = secret.into();
-        let trimmed = secret.slice_ref(secret.trim());
-        Self(trimmed)
-    }
-
-    /// The secret itself, for the `Authorization` header and nothing else.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("<redacted>")
-    }
-}
+pub use call::{Header, HttpRequest, HttpResponse, Method, Server, SocketRequest};
+pub(crate) use ids::IdCounter;
+pub use ids::{HttpRequestId, SocketId, StreamId, Token, TokenRequestId};
 
 /// An order to the driver. Carry orders out in the sequence in which they come.
 ///
@@ -292,83 +219,6 @@ pub enum TokenRefusal {
     SignedOut,
 }
 
-/// A WebSocket to open: the driver adds scheme and authority of its base URL.
-///
-/// `Debug` shows no token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SocketRequest {
-    /// Path and query, percent-encoded, starting with `/`.
-    pub path: String,
-    /// Goes into `Authorization: Bearer …` unless `None`.
-    pub bearer: Option<Token>,
-    /// Further request headers.
-    pub headers: Vec<Header>,
-}
-
-/// One HTTP header.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
-    /// The name, lower case.
-    pub name: &'static str,
-    /// The value, visible ASCII.
-    pub value: String,
-}
-
-/// An HTTP call to make: the driver adds scheme and authority of its base URL.
-///
-/// `Debug` shows no token and no body.
-#[derive(Clone, PartialEq, Eq)]
-pub struct HttpRequest {
-    /// The method.
-    pub method: Method,
-    /// Which server.
-    pub server: Server,
-    /// Path and query, percent-encoded, starting with `/`.
-    pub path: String,
-    /// Goes into `Authorization: Bearer …`.
-    pub bearer: Token,
-    /// Further request headers.
-    pub headers: Vec<Header>,
-    /// A JSON body, sent as `content-type: application/json`.
-    pub body: Option<Bytes>,
-    /// A longer answer body, in bytes, is reported as [`NetworkFailure::TooLarge`].
-    pub response_limit: usize,
-}
-
-/// Which server a call goes to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Server {
-    /// The one the driver was set up with.
-    Configured,
-    /// The one at this base URL, which the configured server named. The driver applies the same rules
-    /// to it as to its own.
-    At(ByteString),
-}
-
-/// The HTTP methods in use.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// `GET`
-    Get,
-    /// `POST`
-    Post,
-    /// `PUT`
-    Put,
-    /// `PATCH`
-    Patch,
-}
-
-/// An HTTP answer. `Debug` shows no body.
-#[derive(Clone, PartialEq, Eq)]
-pub struct HttpResponse {
-    /// The status code.
-    pub status: u16,
-    /// `Retry-After`, as a delay from now.
-    pub retry_after: Option<Duration>,
-    /// The body.
-    pub body: Bytes,
-}
-
 /// Why a socket or a stream did not open, or how a stream ended.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -470,25 +320,5 @@ impl fmt::Debug for Input {
             Self::StreamClosed { id, ending } => write!(f, "StreamClosed({id:?}, {ending:?})"),
             Self::Woke => f.write_str("Woke"),
         }
-    }
-}
-
-impl fmt::Debug for HttpRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpRequest")
-            .field("method", &self.method)
-            .field("path", &self.path)
-            .field("body_bytes", &self.body.as_ref().map_or(0, Bytes::len))
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for HttpResponse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpResponse")
-            .field("status", &self.status)
-            .field("retry_after", &self.retry_after)
-            .field("body_bytes", &self.body.len())
-            .finish()
     }
 }

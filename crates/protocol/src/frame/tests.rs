@@ -1,0 +1,117 @@
+use alloc::vec::Vec;
+
+use super::*;
+
+fn kind(text: &'static str) -> FrameKind {
+    Frame::classify(text.into()).unwrap().kind().clone()
+}
+
+fn error(text: impl Into<ByteString>) -> FrameError {
+    Frame::classify(text.into()).unwrap_err().error
+}
+
+fn id(text: &'static str) -> RequestId {
+    RequestId::new(text).unwrap()
+}
+
+#[test]
+fn each_type_lands_in_its_bucket() {
+    assert_eq!(
+        kind(
+            r#"{"request":{"subtype":"can_use_tool"},"type":"control_request","request_id":"r1"}"#
+        ),
+        FrameKind::ControlRequest {
+            request_id: id("r1"),
+            subtype: "can_use_tool".into()
+        }
+    );
+    assert_eq!(
+        kind(r#"{"type":"control_response","response":{"subtype":"success","request_id":"r2"}}"#),
+        FrameKind::ControlResponse {
+            request_id: id("r2")
+        }
+    );
+    assert_eq!(
+        kind(r#"{"type":"control_cancel_request","request_id":"r3"}"#),
+        FrameKind::ControlCancelRequest {
+            request_id: id("r3")
+        }
+    );
+    assert_eq!(kind(r#"{"type":"keep_alive"}"#), FrameKind::KeepAlive);
+    assert_eq!(
+        kind(r#"{"type":"control_novelty"}"#),
+        FrameKind::UnknownControl {
+            type_name: "control_novelty".into()
+        }
+    );
+    assert_eq!(
+        kind(r#"{"type":"next_week","request":7,"response":[]}"#),
+        FrameKind::Message {
+            type_name: "next_week".into()
+        }
+    );
+}
+
+#[test]
+fn what_cannot_be_routed_says_why_and_keeps_its_text() {
+    assert!(matches!(error("garbage"), FrameError::NotJson(_)));
+    assert!(matches!(error("{}{}"), FrameError::NotJson(_)));
+    assert!(matches!(error("[]"), FrameError::NotAnObject(_)));
+    assert!(matches!(error(r#"["user"]"#), FrameError::NotAnObject(_)));
+    assert!(matches!(
+        error(r#"{"type":"a","type":"b"}"#),
+        FrameError::NotAnObject(_)
+    ));
+    assert_eq!(error("{}"), FrameError::NoType);
+    assert_eq!(error(r#"{"type":7}"#), FrameError::NoType);
+    assert_eq!(error(r#"{"type":null}"#), FrameError::NoType);
+    assert_eq!(
+        error(r#"{"type":"control_request","request":{"subtype":"x"}}"#),
+        FrameError::NoRequestId {
+            type_name: "control_request"
+        }
+    );
+    assert_eq!(
+        error(r#"{"type":"control_request","request_id":"r","request":[]}"#),
+        FrameError::NoSubtype {
+            request_id: id("r")
+        }
+    );
+    let kept = Frame::classify("garbage".into()).unwrap_err();
+    assert_eq!(kept.text, "garbage");
+    assert!(!format!("{kept:?} {kept}").contains("garbage"));
+}
+
+#[test]
+fn depth_and_odd_uuids_do_not_matter() {
+    let deep = format!(
+        r#"{{"type":"user","x":{}{},"uuid":7}}"#,
+        "[".repeat(10_000),
+        "]".repeat(10_000)
+    );
+    let frame = Frame::classify(deep.into()).unwrap();
+    assert_eq!(frame.type_name(), "user");
+    assert_eq!(frame.uuid(), None);
+
+    let endless = "[".repeat(10_000);
+    assert!(Frame::classify(endless.into()).is_err());
+}
+
+#[test]
+fn escaped_routing_fields_are_read_as_what_they_mean() {
+    let frame = Frame::classify(r#"{"\u0074ype":"keep\u005falive"}"#.into()).unwrap();
+    assert_eq!(*frame.kind(), FrameKind::KeepAlive);
+}
+
+#[test]
+fn several_frames_share_one_message_and_the_last_needs_no_newline() {
+    let message: ByteString = "\n{\"type\":\"a\"}\r\n\n  {\"type\":\"b\"}".into();
+    let texts: Vec<ByteString> = split(&message).collect();
+    assert_eq!(texts, [r#"{"type":"a"}"#, r#"{"type":"b"}"#]);
+}
+
+#[test]
+fn debug_never_shows_content() {
+    let frame = Frame::classify(r#"{"type":"user","message":"canary"}"#.into()).unwrap();
+    assert!(!format!("{frame:?}").contains("canary"));
+}
