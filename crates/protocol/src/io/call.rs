@@ -47,7 +47,7 @@ pub struct HttpRequest {
     pub headers: Vec<Header>,
     /// A JSON body, sent as `content-type: application/json`.
     pub body: Option<Bytes>,
-    /// A longer answer body, in bytes, is reported as [`NetworkFailure::TooLarge`].
+    /// A longer answer body, in bytes, is reported as [`NetworkFailure::TooLarge`](super::NetworkFailure::TooLarge).
     pub response_limit: usize,
 }
 
