@@ -81,7 +81,10 @@ impl Worker {
                 self.fetch_token(TokenReason::Attempt);
             }
             Timer::Refresh => match self.phase {
-                Phase::Running => self.rebuild(),
+                Phase::Running if matches!(self.stream, Stream::Open(_)) => self.rebuild(),
+                // A stream that ended may mean that another worker has the session now; opening it
+                // again tells. Renewed before that, the credentials would take the session back.
+                Phase::Running => self.timers.arm(Timer::Refresh, self.now, REFRESH_LATER),
                 // They are just being put to use.
                 Phase::Opening(_) => self.timers.arm(Timer::Refresh, self.now, REFRESH_LATER),
                 // Others are on their way, or none are wanted.

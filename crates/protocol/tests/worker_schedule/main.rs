@@ -152,19 +152,23 @@ proptest! {
     fn a_worker_that_is_taken_over_stops_and_touches_nothing_any_more(
         fates in proptest::collection::vec(fates(), 5..80),
         seed in any::<u8>(),
-        moment in 5_000..40_000_u64,
+        moment in prop_oneof![5_000..70_000_u64, 29_000..30_200_u64],
+        is_talking in any::<bool>(),
     ) {
         let mut relay = Relay::new(vec![Fate::Fine], seed);
         relay.worker.start(relay.now).unwrap();
         relay.run_until(Timestamp::from_origin(Duration::from_millis(moment)));
-        let _ = relay.worker.upload(relay.now, r#"{"type":"assistant"}"#.into());
+        if is_talking {
+            let _ = relay.worker.upload(relay.now, r#"{"type":"assistant"}"#.into());
+        }
         relay.take_over();
-        let log = relay.log.clone();
+        let (log, refreshes) = (relay.log.clone(), relay.refreshes);
         relay.fates = fates;
         let end = relay.now.checked_add(Duration::from_secs(60)).unwrap();
         relay.run_until(end);
         prop_assert_eq!(relay.closed, Some(WorkerCloseCause::Superseded));
         prop_assert_eq!(&relay.log, &log);
+        prop_assert_eq!(relay.refreshes, refreshes, "it took the session back");
         prop_assert!(!relay.archived && relay.calls.is_empty() && relay.stream.is_none());
     }
 }
