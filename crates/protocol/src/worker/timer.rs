@@ -82,11 +82,12 @@ impl Worker {
             }
             Timer::Refresh => match self.phase {
                 Phase::Running if matches!(self.stream, Stream::Open(_)) => self.rebuild(),
-                // A stream that ended may mean that another worker has the session now; opening it
-                // again tells. Renewed before that, the credentials would take the session back.
-                Phase::Running => self.timers.arm(Timer::Refresh, self.now, REFRESH_LATER),
-                // They are just being put to use.
-                Phase::Opening(_) => self.timers.arm(Timer::Refresh, self.now, REFRESH_LATER),
+                // They are just being put to use. Or the stream has ended, which may mean that another
+                // worker has the session now; opening it again tells. Renewed before that, the
+                // credentials would take the session back.
+                Phase::Running | Phase::Opening(_) => {
+                    self.timers.arm(Timer::Refresh, self.now, REFRESH_LATER);
+                }
                 // Others are on their way, or none are wanted.
                 Phase::Idle
                 | Phase::FetchingToken(_)
