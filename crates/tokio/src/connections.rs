@@ -116,24 +116,7 @@ impl Connections {
             let Link::Open(socket) = link else {
                 return true;
             };
-            for _ in 0..TURN {
-                if !machine.wants_read() {
-                    return true;
-                }
-                let Poll::Ready(input) = socket.poll_read(id, cx) else {
-                    return true;
-                };
-                changed = true;
-                let closed = matches!(input, Input::SocketClosed { .. });
-                if closed {
-                    tracing::debug!(socket = id.get(), ?input, "socket closed");
-                }
-                machine.handle_input(now, input);
-                if closed {
-                    return false;
-                }
-            }
-            true
+            read(now, machine, &mut changed, || socket.poll_read(id, cx))
         });
         changed
     }
@@ -171,26 +154,8 @@ impl Connections {
         machine: &mut impl Machine,
     ) -> bool {
         let mut changed = false;
-        self.streams.retain(|&id, stream| {
-            for _ in 0..TURN {
-                if !machine.wants_read() {
-                    return true;
-                }
-                let Poll::Ready(input) = stream.poll_read(id, cx) else {
-                    return true;
-                };
-                changed = true;
-                let closed = matches!(input, Input::StreamClosed { .. });
-                if closed {
-                    tracing::debug!(stream = id.get(), ?input, "stream closed");
-                }
-                machine.handle_input(now, input);
-                if closed {
-                    return false;
-                }
-            }
-            true
-        });
+        self.streams
+            .retain(|&id, stream| read(now, machine, &mut changed, || stream.poll_read(id, cx)));
         changed
     }
 
@@ -275,4 +240,35 @@ impl Connections {
             }
         }
     }
+}
+
+/// Hands in what one connection brings in a turn, for as long as the machine wants it. Whether the
+/// connection is still open.
+fn read(
+    now: Timestamp,
+    machine: &mut impl Machine,
+    changed: &mut bool,
+    mut next: impl FnMut() -> Poll<Input>,
+) -> bool {
+    for _ in 0..TURN {
+        if !machine.wants_read() {
+            return true;
+        }
+        let Poll::Ready(input) = next() else {
+            return true;
+        };
+        *changed = true;
+        let closed = matches!(
+            input,
+            Input::SocketClosed { .. } | Input::StreamClosed { .. }
+        );
+        if closed {
+            tracing::debug!(?input, "connection closed");
+        }
+        machine.handle_input(now, input);
+        if closed {
+            return false;
+        }
+    }
+    true
 }
