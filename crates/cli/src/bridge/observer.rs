@@ -130,15 +130,11 @@ impl Observer {
         request_id: &RequestId,
         answer: Option<&RawJson>,
     ) -> ByteString {
-        let mut answer: Value = answer
-            .and_then(|answer| serde_json::from_str(answer.as_str()).ok())
-            .filter(Value::is_object)
-            .unwrap_or_else(|| {
-                json!({
-                    "commands": [], "output_style": "normal",
-                    "available_output_styles": ["normal"], "models": [], "account": {},
-                })
-            });
+        let object = |text: &str| serde_json::from_str(text).ok().filter(Value::is_object);
+        let mut answer = answer
+            .and_then(|answer| object(answer.as_str()))
+            .or_else(|| object(control::LEAST_INTRODUCTION))
+            .unwrap_or_default();
         let prompts: Vec<Value> = self
             .prompts()
             .filter_map(|prompt| serde_json::from_str(&prompt.frame).ok())

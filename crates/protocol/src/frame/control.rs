@@ -13,6 +13,10 @@ use super::decision::{AfterDeny, Decision};
 use super::{Frame, MalformedJson, MalformedReason, RawJson, RequestId, json::object};
 use crate::io::Token;
 
+/// What is answered to `initialize` by whoever has nothing to say of an agent: a JSON object with the
+/// fields that viewers count on, and none of them filled.
+pub const LEAST_INTRODUCTION: &str = r#"{"commands":[],"output_style":"normal","available_output_styles":["normal"],"models":[],"account":{}}"#;
+
 /// The fields that go into a control request beside its `subtype`: a JSON object, or nothing.
 ///
 /// ```

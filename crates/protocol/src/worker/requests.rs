@@ -11,9 +11,6 @@ use crate::{
     time::Timestamp,
 };
 
-/// What a worker says to `initialize` when its agent does not.
-const LEAST_ANSWER: &str = r#"{"commands":[],"output_style":"normal","available_output_styles":["normal"],"models":[],"account":{}}"#;
-
 /// The requests the agent has not answered.
 #[derive(Clone, Default)]
 pub(super) struct Requests {
@@ -77,12 +74,14 @@ impl Requests {
             .min_by_key(|(_, open)| open.deadline)
             .map(|(id, open)| (id.clone(), open.fallback))?;
         self.open.remove(&id);
-        Some(match (fallback, RawJson::parse(LEAST_ANSWER)) {
-            (Fallback::LeastAnswer, Ok(answer)) => control::success(&id, &answer),
-            (Fallback::LeastAnswer | Fallback::Error, _) => {
-                control::error(&id, "The agent did not answer in time")
-            }
-        })
+        Some(
+            match (fallback, RawJson::parse(control::LEAST_INTRODUCTION)) {
+                (Fallback::LeastAnswer, Ok(answer)) => control::success(&id, &answer),
+                (Fallback::LeastAnswer | Fallback::Error, _) => {
+                    control::error(&id, "The agent did not answer in time")
+                }
+            },
+        )
     }
 
     /// The earliest deadline.

@@ -166,9 +166,8 @@ impl Session {
 
     /// The least a viewer needs to go on when there is no agent to ask.
     fn initialize_answer(&self, request_id: &RequestId) -> ByteString {
-        let mut answer = String::from(
-            r#"{"commands":[],"output_style":"normal","available_output_styles":["normal"],"models":[],"account":{}"#,
-        );
+        let least = control::LEAST_INTRODUCTION;
+        let mut answer = String::from(least.strip_suffix('}').unwrap_or(least));
         let prompts: Vec<_> = self
             .conversation
             .prompts()
