@@ -121,6 +121,7 @@
 
 extern crate alloc;
 
+mod attention;
 pub mod frame;
 mod ids;
 pub mod io;

@@ -5,10 +5,11 @@ use core::time::Duration;
 use super::{
     CredentialPlacement, Event, GapCause, Status, Timer, Viewer,
     catchup::Start,
-    phase::{Attention, Link, Phase, Subscription},
+    phase::{Link, Phase, Subscription},
     requests::{Audience, Scope},
 };
 use crate::{
+    attention::Attention,
     frame::control::{self, Fields},
     io::{Effect, Refusal, SocketEnding, SocketId, Token, TokenReason},
     policy::{CloseCause, Next, Outcome, SessionEnd},

@@ -5,6 +5,7 @@ use alloc::collections::VecDeque;
 use bytestring::ByteString;
 
 use crate::{
+    attention::Attention,
     io::{SocketId, Token, TokenRequestId},
     policy::CloseCause,
     time::Timestamp,
@@ -50,15 +51,6 @@ pub(super) enum Subscription {
     AwaitsPong(u64),
     /// It is, as far as one can know.
     Made,
-}
-
-/// Whether silence can be held against the peer.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(super) enum Attention {
-    /// We have been reading all along.
-    Undivided,
-    /// At some time since the last sign of life nothing was read.
-    Elsewhere,
 }
 
 /// Messages whose frames have not all been looked at.

@@ -5,10 +5,11 @@ use core::time::Duration;
 use super::{
     Event, SendState, Timer, Viewer, endpoint,
     outbox::Posted,
-    phase::{Attention, Phase},
+    phase::Phase,
     requests::{Audience, Finished, Scope},
 };
 use crate::{
+    attention::Attention,
     frame::{
         RequestId,
         control::{self, Fields},

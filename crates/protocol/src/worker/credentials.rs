@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     io::{Effect, HttpResponse, NetworkFailure, Token, TokenReason, TokenRefusal, TokenRequestId},
-    policy::Outcome,
+    policy::{Delays, Outcome},
 };
 
 impl Worker {
@@ -130,7 +130,8 @@ impl Worker {
         }
         let delay = match self.reached {
             Reached::Never => {
-                let window = doubled(start.base, self.failures, start.cap);
+                let (initial, cap) = (start.base, start.cap);
+                let window = Delays::Exponential { initial, cap }.bound(self.failures);
                 let swing = window / 100 * start.jitter_percent.min(100);
                 let least = window.saturating_sub(swing);
                 self.rng.between(least, window.saturating_add(swing))
@@ -163,8 +164,11 @@ impl Worker {
     /// A delay that doubles with every failure, drawn from the upper half of its window.
     pub(super) fn backoff(&mut self, failures: u32) -> Duration {
         let liveness = &self.config.liveness;
-        let window = doubled(liveness.retry_base, failures, liveness.retry_cap);
-        self.rng.between(window / 2, window)
+        let delays = Delays::Exponential {
+            initial: liveness.retry_base,
+            cap: liveness.retry_cap,
+        };
+        delays.draw(failures, &mut self.rng)
     }
 
     fn register(&mut self, token: &Token) {
@@ -190,9 +194,4 @@ impl Worker {
             self.fetch_token(TokenReason::Rejected);
         }
     }
-}
-
-fn doubled(base: Duration, failures: u32, cap: Duration) -> Duration {
-    let factor = 1_u32.checked_shl(failures.max(1) - 1).unwrap_or(u32::MAX);
-    base.saturating_mul(factor).min(cap)
 }

@@ -33,6 +33,7 @@ use core::{fmt, time::Duration};
 use bytestring::ByteString;
 
 use crate::{
+    attention::Attention,
     frame::{Frame, FrameKind, sse::SseDecoder},
     ids::SessionId,
     io::{Effect, IdCounter, Input, Token, TokenReason},
@@ -45,7 +46,6 @@ use endpoint::Credentials;
 use phase::{Goal, Phase, Reached, Stream};
 use queue::EventQueue;
 use requests::Requests;
-use transport::Attention;
 use upload::{Life, Uploads};
 
 pub use config::{

@@ -6,10 +6,12 @@ use super::{
     endpoint,
     judgement::{Judgement, judge},
     phase::{Goal, Phase, Step},
-    transport::Attention,
     upload::Refused,
 };
-use crate::io::{Effect, HttpRequest, HttpRequestId, HttpResponse, NetworkFailure};
+use crate::{
+    attention::Attention,
+    io::{Effect, HttpRequest, HttpRequestId, HttpResponse, NetworkFailure},
+};
 
 impl Worker {
     /// Does what has become possible.

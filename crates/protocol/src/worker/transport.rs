@@ -9,6 +9,7 @@ use super::{
     phase::{Phase, Reached, Step, Stream},
 };
 use crate::{
+    attention::Attention,
     frame::sse::SseDecoder,
     io::{Effect, HttpResponse, NetworkFailure, Refusal, StreamId},
     policy::Outcome,
@@ -232,13 +233,4 @@ impl Worker {
     pub(super) fn is_known_idle(&self) -> bool {
         self.reported == Some(AgentState::Idle)
     }
-}
-
-/// Whether silence can be held against the stream.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(super) enum Attention {
-    /// We have been reading all along.
-    Undivided,
-    /// At some time since the last byte nothing was read.
-    Elsewhere,
 }
