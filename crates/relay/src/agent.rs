@@ -100,7 +100,7 @@ impl Agent {
                 .store
                 .frames(&self.session_id, after, only, PAGE)
                 .await?;
-            self.ahead.extend(page.items);
+            self.ahead.extend(page.frames);
             if self.ahead.is_empty() {
                 if archived {
                     return Ok(None);

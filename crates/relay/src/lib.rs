@@ -85,6 +85,7 @@
 //! response. For a worker, a frame waits until it is `processed`. While no agent is there, the relay
 //! answers `initialize` and `interrupt` itself.
 
+mod access;
 mod agent;
 mod credentials;
 mod error;
@@ -99,6 +100,7 @@ mod session;
 pub mod store;
 mod worker_token;
 
+pub use access::{Identity, Role, UnknownRole};
 pub use agent::{Agent, Publisher};
 pub use credentials::Credentials;
 pub use error::RelayError;

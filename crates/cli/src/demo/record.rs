@@ -169,7 +169,7 @@ pub(super) async fn verify(
         .frames(session, After::Sequence(0), None, usize::MAX)
         .await
         .map_err(|error| wrong(&format!("the log can't be read: {error}")))?;
-    let log = Log::of(&page.items);
+    let log = Log::of(&page.frames);
     if let Some(trouble) = record.trouble.first() {
         return Err(wrong(trouble));
     }

@@ -121,7 +121,7 @@ impl Hub {
         let all = self
             .store
             .frames(session, After::Sequence(0), None, 100_000);
-        let frames: Vec<StoredFrame> = timeout(LIMIT, all).await.unwrap().unwrap().items;
+        let frames: Vec<StoredFrame> = timeout(LIMIT, all).await.unwrap().unwrap().frames;
         frames
             .iter()
             .map(|frame| serde_json::from_str(&frame.text).unwrap())

@@ -1,6 +1,6 @@
 //! Who asks, and for which session.
 
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
 use attache_protocol::SessionId;
 use axum::{
@@ -10,13 +10,13 @@ use axum::{
 
 use super::error::{ApiError, ErrorKind};
 use crate::{
-    Relay, RelayError,
+    Identity, Relay, RelayError,
     session::Epoch,
     worker_token::{self, BadToken},
 };
 
 /// A request whose credential is good.
-pub(super) struct Allowed;
+pub(super) struct Allowed(pub(super) Arc<Identity>);
 
 impl FromRequestParts<Relay> for Allowed {
     type Rejection = ApiError;
@@ -28,7 +28,9 @@ impl FromRequestParts<Relay> for Allowed {
                 ErrorKind::Permission,
                 "this is a worker's token: it opens the worker's own endpoints only",
             )),
-            Bearer::Token(token) if relay.options().credentials.accept(token) => Ok(Self),
+            Bearer::Token(token) if relay.options().credentials.accept(token) => {
+                Ok(Self(Arc::new(Identity::owner())))
+            }
             Bearer::Token(_) | Bearer::Unreadable => refuse("the token is not accepted"),
             Bearer::Absent => refuse("send the header `Authorization: Bearer <token>`"),
         }

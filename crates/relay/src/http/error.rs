@@ -127,6 +127,9 @@ fn store_error(error: &StoreError) -> ApiError {
             ErrorKind::NotFound,
             "there is nothing with the id in `after_id`",
         ),
+        StoreError::NotKept { .. } => {
+            ApiError::new(ErrorKind::NotFound, error.to_string()).with_status(StatusCode::GONE)
+        }
         StoreError::SessionExists => ApiError::new(ErrorKind::Conflict, error.to_string()),
         StoreError::Backend(_) => {
             tracing::error!(%error, "the store failed");

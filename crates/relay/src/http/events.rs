@@ -21,7 +21,7 @@ use crate::{
     RefusedFrame, Relay, RelayError,
     line::Line,
     session::Published,
-    store::{After, Page, StoredFrame},
+    store::{After, LogPage, StoredFrame},
 };
 
 /// The most items of one page; the default is a tenth.
@@ -67,7 +67,7 @@ struct AddedEvent {
 }
 
 pub(super) async fn add(
-    _: Allowed,
+    Allowed(by): Allowed,
     Named(id): Named,
     State(relay): State<Relay>,
     request: Result<Bytes, BytesRejection>,
@@ -85,7 +85,7 @@ pub(super) async fn add(
     check_batch(batch.events.len(), &relay)?;
     let lines = lines(batch.events.iter().map(|event| Line::accept(event.get())))?;
     drop(request);
-    Ok(Json(Added::from(session.post(lines).await?)))
+    Ok(Json(Added::from(session.post(lines, by).await?)))
 }
 
 pub(super) fn check_batch(events: usize, relay: &Relay) -> Result<(), ApiError> {
@@ -156,11 +156,11 @@ pub(super) async fn list(
 }
 
 /// The page as JSON, the frames in it byte for byte.
-fn page_of_frames(page: &Page<StoredFrame>) -> String {
-    let frames: usize = page.items.iter().map(|frame| frame.text.len() + 1).sum();
+fn page_of_frames(page: &LogPage) -> String {
+    let frames: usize = page.frames.iter().map(|frame| frame.text.len() + 1).sum();
     let mut json = String::with_capacity(frames + 256);
     json.push_str("{\"data\":[");
-    for (at, frame) in page.items.iter().enumerate() {
+    for (at, frame) in page.frames.iter().enumerate() {
         if at > 0 {
             json.push(',');
         }
@@ -172,9 +172,9 @@ fn page_of_frames(page: &Page<StoredFrame>) -> String {
     json.push_str("],\"has_more\":");
     json.push_str(if page.has_more { "true" } else { "false" });
     json.push_str(",\"first_id\":");
-    json.push_str(&id(page.items.first()));
+    json.push_str(&id(page.frames.first()));
     json.push_str(",\"last_id\":");
-    json.push_str(&id(page.items.last()));
+    json.push_str(&id(page.frames.last()));
     json.push('}');
     json
 }

@@ -101,9 +101,13 @@ pub(super) async fn read(
     Named(id): Named,
     State(relay): State<Relay>,
 ) -> Result<Json<SessionJson>, ApiError> {
-    match relay.store().session(&id).await? {
-        Some(record) => Ok(Json(SessionJson::of(record, &relay))),
-        None => Err(RelayError::SessionNotFound(id).into()),
+    described(&id, &relay).await
+}
+
+async fn described(id: &SessionId, relay: &Relay) -> Result<Json<SessionJson>, ApiError> {
+    match relay.store().session(id).await? {
+        Some(record) => Ok(Json(SessionJson::of(record, relay))),
+        None => Err(RelayError::SessionNotFound(id.clone()).into()),
     }
 }
 
@@ -136,7 +140,7 @@ pub(super) async fn archive(
     State(relay): State<Relay>,
 ) -> Result<Json<SessionJson>, ApiError> {
     let by = match who {
-        Archiver::Person(Allowed) => None,
+        Archiver::Person(Allowed(_)) => None,
         Archiver::Worker(WorkerOf { epoch, .. }) => Some(epoch),
     };
     let session = relay.session(&id).await?;
@@ -146,5 +150,5 @@ pub(super) async fn archive(
         }
         error.into()
     })?;
-    read(Allowed, Named(id), State(relay)).await
+    described(&id, &relay).await
 }

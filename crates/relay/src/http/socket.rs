@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    RefusedFrame, RelayError, RelayOptions,
+    Identity, RefusedFrame, RelayError, RelayOptions,
     line::Line,
     outgoing::{Ending, Outgoing},
     session::{SessionHandle, ViewerId},
@@ -42,11 +42,12 @@ pub(super) struct Subscription {
 impl Subscription {
     pub(super) async fn to(
         session: SessionHandle,
+        by: Arc<Identity>,
         options: &RelayOptions,
     ) -> Result<Self, RelayError> {
         let (frames, bytes) = (options.viewer_buffer_frames, options.viewer_buffer_bytes);
         let outgoing = Arc::new(Outgoing::new(frames, bytes));
-        let viewer = session.subscribe(outgoing.clone()).await?;
+        let viewer = session.subscribe(outgoing.clone(), by).await?;
         Ok(Self {
             session,
             viewer,

@@ -25,7 +25,7 @@ use super::{
     error::ApiError,
     socket::{self, Subscription},
 };
-use crate::{Relay, RelayError, outgoing::Ending};
+use crate::{Identity, Relay, RelayError, outgoing::Ending};
 
 pub(super) async fn subscribe(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -119,7 +119,8 @@ async fn join(relay: &Relay, id: Option<&SessionId>) -> Result<Subscription, End
     };
     let joined = async {
         let session = relay.session(id).await?;
-        Subscription::to(session, relay.options()).await
+        let by = std::sync::Arc::new(Identity::owner());
+        Subscription::to(session, by, relay.options()).await
     };
     joined.await.map_err(|error| match error {
         RelayError::SessionNotFound(_) => Ending::SessionNotFound,

@@ -26,7 +26,7 @@ use super::{
     seat::{Lease, Seat, WorkerSeat},
 };
 use crate::{
-    RelayError, RelayOptions,
+    Identity, RelayError, RelayOptions,
     line::Line,
     outgoing::{Ending, Outgoing},
     store::{After, Origin, SessionChange, SessionStatus, Store, StoreError, WorkerReport},
@@ -92,6 +92,8 @@ pub(super) struct Session {
 pub(super) struct Viewer {
     pub(super) id: ViewerId,
     pub(super) outgoing: Arc<Outgoing>,
+    #[expect(dead_code, reason = "what a role may say is not told apart yet")]
+    pub(super) by: Arc<Identity>,
 }
 
 impl Session {
@@ -115,7 +117,7 @@ impl Session {
             let page = store
                 .frames(&id, After::Sequence(read), None, REPLAY_PAGE)
                 .await?;
-            for frame in &page.items {
+            for frame in &page.frames {
                 read = frame.sequence;
                 if frame.origin == Origin::Viewer && read > agent_cursor {
                     deliveries.add(read, &frame.uuid);
@@ -127,7 +129,7 @@ impl Session {
                     }
                 }
             }
-            if !page.has_more || page.items.is_empty() {
+            if !page.has_more || page.frames.is_empty() {
                 break;
             }
         }
@@ -164,9 +166,15 @@ impl Session {
             Command::Publish { by, lines, reply } => {
                 drop(reply.send(self.publish(by, lines).await));
             }
-            Command::Post { lines, reply } => drop(reply.send(self.post(lines).await)),
+            Command::Post { lines, by, reply } => drop(reply.send(self.post(lines, &by).await)),
             Command::TakeFrom { viewer, line } => self.take_from(viewer, line).await,
-            Command::Subscribe { outgoing, reply } => drop(reply.send(self.subscribe(outgoing))),
+            Command::Subscribe {
+                outgoing,
+                by,
+                reply,
+            } => {
+                let _ = reply.send(self.subscribe(outgoing, by));
+            }
             Command::Attach { reply } => drop(reply.send(self.attach().await)),
             Command::Register { reply } => drop(reply.send(self.register().await)),
             Command::AsWorker { by, call } => self.handle_worker(by, call).await,
@@ -195,7 +203,11 @@ impl Session {
         self.take_in(Origin::Agent, None, lines).await
     }
 
-    async fn post(&mut self, lines: Vec<Line>) -> Result<Vec<Published>, RelayError> {
+    async fn post(
+        &mut self,
+        lines: Vec<Line>,
+        _by: &Arc<Identity>,
+    ) -> Result<Vec<Published>, RelayError> {
         self.check_writable()?;
         let waiting = self.backlog();
         let stored = lines.iter().filter(|line| line.is_stored()).count();
@@ -246,7 +258,7 @@ impl Session {
         }
     }
 
-    fn subscribe(&mut self, outgoing: Arc<Outgoing>) -> ViewerId {
+    fn subscribe(&mut self, outgoing: Arc<Outgoing>, by: Arc<Identity>) -> ViewerId {
         self.viewers_so_far += 1;
         let id = ViewerId(self.viewers_so_far);
         if self.status != SessionStatus::Archived {
@@ -258,14 +270,14 @@ impl Session {
         if self.status == SessionStatus::Archived {
             outgoing.end(Ending::SessionEnded);
         } else {
-            self.viewers.push(Viewer { id, outgoing });
+            self.viewers.push(Viewer { id, outgoing, by });
         }
         id
     }
 
     async fn attach(&mut self) -> Result<(Epoch, Arc<Mailbox>), RelayError> {
         self.check_writable()?;
-        let epoch = Epoch(self.store.next_epoch(&self.id).await?);
+        let epoch = Epoch(self.store.next_epoch(&self.id, None).await?);
         self.end_holder();
         self.epoch = epoch;
         let mailbox = self.new_mailbox();

@@ -31,7 +31,7 @@ impl Session {
         let mut answers = Vec::new();
         for line in &lines {
             let admit = match origin {
-                Origin::Agent => Admission::by_kind(line),
+                Origin::Agent | Origin::Relay => Admission::by_kind(line),
                 Origin::Viewer => self.admission_of_viewer(line, &mut answers)?,
             };
             admitted.push(admit);

@@ -30,7 +30,7 @@ pub(crate) use self::{
     deliveries::DeliveryStatus,
     seat::Presence,
 };
-use crate::{RelayError, RelayOptions, line::Line, outgoing::Outgoing, store::Store};
+use crate::{Identity, RelayError, RelayOptions, line::Line, outgoing::Outgoing, store::Store};
 
 /// How many commands wait for a session's task before callers wait too.
 const COMMANDS: usize = 256;
@@ -90,6 +90,7 @@ enum Command {
     },
     Post {
         lines: Vec<Line>,
+        by: Arc<Identity>,
         reply: oneshot::Sender<Result<Vec<Published>, RelayError>>,
     },
     TakeFrom {
@@ -98,6 +99,7 @@ enum Command {
     },
     Subscribe {
         outgoing: Arc<Outgoing>,
+        by: Arc<Identity>,
         reply: oneshot::Sender<ViewerId>,
     },
     Attach {
@@ -159,8 +161,13 @@ impl SessionHandle {
             .await?
     }
 
-    pub(crate) async fn post(&self, lines: Vec<Line>) -> Result<Vec<Published>, RelayError> {
-        self.ask(|reply| Command::Post { lines, reply }).await?
+    /// Says something in somebody's name.
+    pub(crate) async fn post(
+        &self,
+        lines: Vec<Line>,
+        by: Arc<Identity>,
+    ) -> Result<Vec<Published>, RelayError> {
+        self.ask(|reply| Command::Post { lines, by, reply }).await?
     }
 
     pub(crate) async fn take_from(&self, viewer: ViewerId, line: Line) -> Result<(), RelayError> {
@@ -171,9 +178,17 @@ impl SessionHandle {
             .map_err(|_| RelayError::Stopped)
     }
 
-    pub(crate) async fn subscribe(&self, outgoing: Arc<Outgoing>) -> Result<ViewerId, RelayError> {
-        self.ask(|reply| Command::Subscribe { outgoing, reply })
-            .await
+    pub(crate) async fn subscribe(
+        &self,
+        outgoing: Arc<Outgoing>,
+        by: Arc<Identity>,
+    ) -> Result<ViewerId, RelayError> {
+        self.ask(|reply| Command::Subscribe {
+            outgoing,
+            by,
+            reply,
+        })
+        .await
     }
 
     pub(crate) async fn attach(&self) -> Result<(Epoch, Arc<Mailbox>), RelayError> {

@@ -29,7 +29,7 @@ impl Session {
     /// Gives the seat to a new worker.
     pub(super) async fn register(&mut self) -> Result<Epoch, RelayError> {
         self.check_writable()?;
-        let epoch = Epoch(self.store.next_epoch(&self.id).await?);
+        let epoch = Epoch(self.store.next_epoch(&self.id, None).await?);
         self.end_holder();
         self.epoch = epoch;
         let deliveries = match core::mem::replace(&mut self.seat, Seat::Vacant) {
@@ -210,11 +210,11 @@ impl Session {
         loop {
             let (after, only) = (After::Sequence(read), Some(Origin::Viewer));
             let page = self.store.frames(&self.id, after, only, PAGE).await?;
-            for frame in &page.items {
+            for frame in &page.frames {
                 read = frame.sequence;
                 deliveries.add(frame.sequence, &frame.uuid);
             }
-            if !page.has_more || page.items.is_empty() {
+            if !page.has_more || page.frames.is_empty() {
                 return Ok(deliveries);
             }
         }

@@ -2,7 +2,7 @@
 
 use core::future::ready;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
@@ -10,8 +10,8 @@ use std::{
 use attache_protocol::{ByteString, SessionId};
 
 use super::{
-    After, Appended, NewFrame, Origin, Page, SessionChange, SessionRecord, SigningKey, Store,
-    StoreError, StoreFuture, StoredFrame,
+    After, Appended, LogPage, NewFrame, Origin, Page, Retention, SessionChange, SessionRecord,
+    Share, ShareId, SigningKey, Store, StoreError, StoreFuture, StoredFrame, TokenHash,
 };
 
 /// Keeps everything in memory, without a limit. Share it between relays to simulate a restart.
@@ -26,15 +26,20 @@ struct Sessions {
     /// In the order of their creation.
     order: Vec<SessionId>,
     signing_key: Option<SigningKey>,
+    shares: Vec<Share>,
 }
 
 #[derive(Debug)]
 struct Session {
     record: SessionRecord,
-    log: Vec<StoredFrame>,
+    log: VecDeque<StoredFrame>,
+    bytes: u64,
+    last_sequence: u64,
     /// The sequence numbers of the viewers' frames, so that an agent need not read its own.
-    from_viewers: Vec<u64>,
+    from_viewers: VecDeque<u64>,
     by_uuid: HashMap<ByteString, u64>,
+    /// The ids of frames that are not kept any more, the oldest first.
+    forgotten: VecDeque<ByteString>,
     agent_cursor: u64,
 }
 
@@ -73,9 +78,12 @@ impl Store for MemoryStore {
         }
         let session = Session {
             record: record.clone(),
-            log: Vec::new(),
-            from_viewers: Vec::new(),
+            log: VecDeque::new(),
+            bytes: 0,
+            last_sequence: 0,
+            from_viewers: VecDeque::new(),
             by_uuid: HashMap::new(),
+            forgotten: VecDeque::new(),
             agent_cursor: 0,
         };
         sessions.order.push(record.id.clone());
@@ -150,29 +158,49 @@ impl Store for MemoryStore {
         after: After<'a>,
         only: Option<Origin>,
         limit: usize,
-    ) -> StoreFuture<'a, Page<StoredFrame>> {
+    ) -> StoreFuture<'a, LogPage> {
         self.with(id, |session| {
-            let sequence = match after {
-                After::Sequence(sequence) => sequence,
-                After::Uuid(uuid) => *session.by_uuid.get(uuid).ok_or(StoreError::UnknownCursor)?,
-            };
-            Ok(match only {
+            let sequence = session.position(after)?;
+            let frames = match only {
                 Some(Origin::Viewer) => {
                     let seen = session.from_viewers.partition_point(|at| *at <= sequence);
-                    let later = session.from_viewers.get(seen..).unwrap_or_default().iter();
+                    let later = session.from_viewers.range(seen..);
                     page(later.filter_map(|at| session.at(*at)).cloned(), limit)
                 }
-                Some(Origin::Agent) => {
-                    let agents = session.after(sequence).iter();
-                    page(
-                        agents
-                            .filter(|frame| frame.origin == Origin::Agent)
-                            .cloned(),
-                        limit,
-                    )
+                Some(only) => {
+                    let later = session.after(sequence);
+                    page(later.filter(|frame| frame.origin == only).cloned(), limit)
                 }
-                None => page(session.after(sequence).iter().cloned(), limit),
-            })
+                None => page(session.after(sequence).cloned(), limit),
+            };
+            Ok(session.log_page(frames))
+        })
+    }
+
+    fn newest<'a>(
+        &'a self,
+        id: &'a SessionId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> StoreFuture<'a, LogPage> {
+        self.with(id, |session| {
+            let newest_first = session.log.iter().rev();
+            let earlier =
+                newest_first.filter(|frame| before.is_none_or(|before| frame.sequence < before));
+            Ok(session.log_page(page(earlier.cloned(), limit)))
+        })
+    }
+
+    fn prune<'a>(
+        &'a self,
+        id: &'a SessionId,
+        keep: &'a Retention,
+        floor: u64,
+        now: SystemTime,
+    ) -> StoreFuture<'a, u64> {
+        self.with(id, |session| {
+            session.prune(keep, floor, now);
+            Ok(session.first_kept())
         })
     }
 
@@ -195,9 +223,14 @@ impl Store for MemoryStore {
         })
     }
 
-    fn next_epoch<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, u64> {
+    fn next_epoch<'a>(
+        &'a self,
+        id: &'a SessionId,
+        instance: Option<&'a str>,
+    ) -> StoreFuture<'a, u64> {
         self.with(id, |session| {
             session.record.worker.epoch += 1;
+            session.record.worker.instance = instance.map(ByteString::from);
             Ok(session.record.worker.epoch)
         })
     }
@@ -205,6 +238,42 @@ impl Store for MemoryStore {
     fn signing_key(&self, fresh: SigningKey) -> StoreFuture<'_, SigningKey> {
         let key = self.lock().signing_key.get_or_insert(fresh).clone();
         Box::pin(ready(Ok(key)))
+    }
+
+    fn add_share<'a>(&'a self, share: &'a Share) -> StoreFuture<'a, ()> {
+        let mut sessions = self.lock();
+        if !sessions.by_id.contains_key(&share.session) {
+            return Box::pin(ready(Err(StoreError::UnknownSession)));
+        }
+        sessions.shares.push(share.clone());
+        Box::pin(ready(Ok(())))
+    }
+
+    fn shares<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Vec<Share>> {
+        let sessions = self.lock();
+        if !sessions.by_id.contains_key(id) {
+            return Box::pin(ready(Err(StoreError::UnknownSession)));
+        }
+        let of_session = sessions.shares.iter().filter(|share| share.session == *id);
+        Box::pin(ready(Ok(of_session.cloned().collect())))
+    }
+
+    fn revoke_share<'a>(&'a self, id: &'a SessionId, share: &'a ShareId) -> StoreFuture<'a, bool> {
+        let mut sessions = self.lock();
+        if !sessions.by_id.contains_key(id) {
+            return Box::pin(ready(Err(StoreError::UnknownSession)));
+        }
+        let before = sessions.shares.len();
+        sessions
+            .shares
+            .retain(|one| one.session != *id || one.id != *share);
+        Box::pin(ready(Ok(sessions.shares.len() < before)))
+    }
+
+    fn share_with<'a>(&'a self, token: &'a TokenHash) -> StoreFuture<'a, Option<Share>> {
+        let sessions = self.lock();
+        let found = sessions.shares.iter().find(|share| share.token == *token);
+        Box::pin(ready(Ok(found.cloned())))
     }
 }
 
@@ -214,12 +283,14 @@ impl Session {
         if self.by_uuid.contains_key(&uuid) {
             return Appended::Duplicate;
         }
-        let sequence = self.log.len() as u64 + 1;
+        self.last_sequence += 1;
+        let sequence = self.last_sequence;
         if origin == Origin::Viewer {
-            self.from_viewers.push(sequence);
+            self.from_viewers.push_back(sequence);
         }
         self.by_uuid.insert(uuid.clone(), sequence);
-        self.log.push(StoredFrame {
+        self.bytes += text.len() as u64;
+        self.log.push_back(StoredFrame {
             sequence,
             uuid,
             text,
@@ -229,14 +300,69 @@ impl Session {
         Appended::Stored(sequence)
     }
 
-    fn at(&self, sequence: u64) -> Option<&StoredFrame> {
-        self.log
-            .get(usize::try_from(sequence).ok()?.checked_sub(1)?)
+    fn prune(&mut self, keep: &Retention, floor: u64, now: SystemTime) {
+        while let Some(first) = self.log.front() {
+            let too_old = keep.age.is_some_and(|age| {
+                let old = now.duration_since(first.stored_at);
+                old.is_ok_and(|old| old > age)
+            });
+            let too_much = self.log.len() as u64 > keep.frames || self.bytes > keep.bytes;
+            if first.sequence >= floor || self.log.len() == 1 || !(too_old || too_much) {
+                break;
+            }
+            if let Some(gone) = self.log.pop_front() {
+                self.bytes -= gone.text.len() as u64;
+                self.forgotten.push_back(gone.uuid);
+            }
+        }
+        let first_kept = self.first_kept();
+        let gone = self.from_viewers.partition_point(|at| *at < first_kept);
+        self.from_viewers.drain(..gone);
+        while self.forgotten.len() as u64 > keep.remembered {
+            if let Some(uuid) = self.forgotten.pop_front() {
+                self.by_uuid.remove(&uuid);
+            }
+        }
     }
 
-    fn after(&self, sequence: u64) -> &[StoredFrame] {
-        let skipped = usize::try_from(sequence).unwrap_or(usize::MAX);
-        self.log.get(skipped..).unwrap_or_default()
+    fn first_kept(&self) -> u64 {
+        self.log
+            .front()
+            .map_or(self.last_sequence + 1, |first| first.sequence)
+    }
+
+    /// The sequence number that `after` stands for.
+    fn position(&self, after: After<'_>) -> Result<u64, StoreError> {
+        match after {
+            After::Sequence(sequence) => Ok(sequence),
+            After::Uuid(uuid) => {
+                let sequence = *self.by_uuid.get(uuid).ok_or(StoreError::UnknownCursor)?;
+                let first_kept = self.first_kept();
+                if sequence + 1 < first_kept {
+                    return Err(StoreError::NotKept { first_kept });
+                }
+                Ok(sequence)
+            }
+        }
+    }
+
+    fn at(&self, sequence: u64) -> Option<&StoredFrame> {
+        let place = sequence.checked_sub(self.first_kept())?;
+        self.log.get(usize::try_from(place).ok()?)
+    }
+
+    fn after(&self, sequence: u64) -> impl Iterator<Item = &StoredFrame> {
+        let skipped = sequence.saturating_add(1).saturating_sub(self.first_kept());
+        let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
+        self.log.range(skipped.min(self.log.len())..)
+    }
+
+    fn log_page(&self, page: Page<StoredFrame>) -> LogPage {
+        LogPage {
+            frames: page.items,
+            has_more: page.has_more,
+            first_kept: self.first_kept(),
+        }
     }
 }
 
@@ -315,7 +441,7 @@ mod tests {
         let read = async |after, only, limit| {
             let page = store.frames(&id, after, only, limit).await.unwrap();
             let uuids: Vec<_> = page
-                .items
+                .frames
                 .iter()
                 .map(|frame| frame.uuid.to_string())
                 .collect();
@@ -369,8 +495,8 @@ mod tests {
     async fn epochs_grow_and_the_first_signing_key_stays() {
         let store = store_with(&["s"]).await;
         let id = SessionId::parse("s").unwrap();
-        assert_eq!(store.next_epoch(&id).await.unwrap(), 1);
-        assert_eq!(store.next_epoch(&id).await.unwrap(), 2);
+        assert_eq!(store.next_epoch(&id, None).await.unwrap(), 1);
+        assert_eq!(store.next_epoch(&id, None).await.unwrap(), 2);
         let record = store.session(&id).await.unwrap().unwrap();
         assert_eq!(record.worker.epoch, 2);
         for byte in [7, 8] {

@@ -1,6 +1,8 @@
 //! Where sessions and their logs are kept.
 
 mod memory;
+mod retention;
+mod share;
 mod worker;
 
 use core::{future::Future, pin::Pin};
@@ -9,12 +11,18 @@ use std::time::SystemTime;
 use attache_protocol::{ByteString, SessionId};
 
 pub use memory::MemoryStore;
+pub use retention::Retention;
+pub use share::{Share, ShareId, TokenHash};
 pub use worker::{SigningKey, WorkerRecord, WorkerReport, WorkerStatus};
 
 /// What a [`Store`] method returns.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
 /// Keeps sessions, and for each a log of frames in one order, dense from sequence number 1.
+///
+/// The front of a log may be given up by [`prune`](Self::prune); sequence numbers are never used
+/// again, and the ids of what was given up are remembered for a while, so that it is not stored a
+/// second time.
 ///
 /// The relay writes a session's log from one task, so calls to [`append`](Self::append) for one
 /// session never overlap; reads may come at any time. A batch is stored whole or, on error, not at
@@ -57,14 +65,37 @@ pub trait Store: Send + Sync + 'static {
     ) -> StoreFuture<'a, Vec<Appended>>;
 
     /// Frames of a session's log in their order, from the one after `after`; with `only`, those of
-    /// one origin. [`StoreError::UnknownCursor`] when `after` names a frame that is not there.
+    /// one origin. When frames after `after` are no longer kept, the page starts with the first that
+    /// is, and [`LogPage::first_kept`] tells. [`StoreError::UnknownCursor`] when `after` names a
+    /// frame that was never there, [`StoreError::NotKept`] when it names one whose successors are
+    /// gone.
     fn frames<'a>(
         &'a self,
         id: &'a SessionId,
         after: After<'a>,
         only: Option<Origin>,
         limit: usize,
-    ) -> StoreFuture<'a, Page<StoredFrame>>;
+    ) -> StoreFuture<'a, LogPage>;
+
+    /// The last frames of a session's log before sequence number `before` (`None` is the end), the
+    /// newest first.
+    fn newest<'a>(
+        &'a self,
+        id: &'a SessionId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> StoreFuture<'a, LogPage>;
+
+    /// Gives up the front of a session's log until the rest is within `keep`, but nothing from
+    /// sequence number `floor` on. Says which sequence number is the first kept one now; in an empty
+    /// log, the next one to be given.
+    fn prune<'a>(
+        &'a self,
+        id: &'a SessionId,
+        keep: &'a Retention,
+        floor: u64,
+        now: SystemTime,
+    ) -> StoreFuture<'a, u64>;
 
     /// Up to which sequence number the session's agent has taken the viewers' frames; 0 at first.
     fn agent_cursor<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, u64>;
@@ -78,12 +109,28 @@ pub trait Store: Send + Sync + 'static {
     ) -> StoreFuture<'a, bool>;
 
     /// Adds one to the session's epoch, which is 0 at first, and says what it is now. No two calls
-    /// are told the same.
-    fn next_epoch<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, u64>;
+    /// are told the same. `instance` is kept as the [`WorkerRecord::instance`].
+    fn next_epoch<'a>(
+        &'a self,
+        id: &'a SessionId,
+        instance: Option<&'a str>,
+    ) -> StoreFuture<'a, u64>;
 
     /// The key that workers' tokens are signed with. When there is none yet, `fresh` is kept from
     /// now on.
     fn signing_key(&self, fresh: SigningKey) -> StoreFuture<'_, SigningKey>;
+
+    /// Adds a share of a session. [`StoreError::UnknownSession`] when the session is not there.
+    fn add_share<'a>(&'a self, share: &'a Share) -> StoreFuture<'a, ()>;
+
+    /// A session's shares, the oldest first, expired ones too.
+    fn shares<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Vec<Share>>;
+
+    /// Takes a share of a session away, and says whether it was there.
+    fn revoke_share<'a>(&'a self, id: &'a SessionId, share: &'a ShareId) -> StoreFuture<'a, bool>;
+
+    /// The share whose token has this hash, of whatever session.
+    fn share_with<'a>(&'a self, token: &'a TokenHash) -> StoreFuture<'a, Option<Share>>;
 }
 
 /// A session, its log aside.
@@ -159,6 +206,8 @@ pub enum Origin {
     Agent,
     /// A viewer said it; it is for the agent.
     Viewer,
+    /// The relay said it, of its own accord; it is for the viewers.
+    Relay,
 }
 
 /// A frame to be stored.
@@ -205,6 +254,18 @@ pub enum After<'a> {
     Uuid(&'a str),
 }
 
+/// A piece of a session's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogPage {
+    /// The frames.
+    pub frames: Vec<StoredFrame>,
+    /// Whether more follow, in the direction of reading.
+    pub has_more: bool,
+    /// The first sequence number that is kept; in an empty log, the next one to be given. A reader
+    /// that knows less than what comes before it has missed something for good.
+    pub first_kept: u64,
+}
+
 /// A piece of a longer list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
@@ -227,6 +288,12 @@ pub enum StoreError {
     /// The cursor names nothing that is stored.
     #[error("nothing is stored under the id to read after")]
     UnknownCursor,
+    /// What came after the cursor is no longer kept.
+    #[error("what came after this position is no longer kept; the log starts at {first_kept} now")]
+    NotKept {
+        /// The first sequence number that is kept.
+        first_kept: u64,
+    },
     /// The store itself failed.
     #[error("{0}")]
     Backend(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -7,6 +7,9 @@ use attache_protocol::ByteString;
 pub struct WorkerRecord {
     /// Who may act as the session's agent: the holder of the newest epoch. 0 when there was none.
     pub epoch: u64,
+    /// Which process that is, in its own words, when it said so: the same process may register
+    /// again, and then it still waits for what it asked before.
+    pub instance: Option<ByteString>,
     /// What it last said of itself.
     pub report: WorkerReport,
 }

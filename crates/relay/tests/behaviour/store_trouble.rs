@@ -12,8 +12,8 @@ use attache_protocol::SessionId;
 use attache_relay::{
     MemoryStore, Relay, Store, StoreError,
     store::{
-        After, Appended, NewFrame, Origin, Page, SessionChange, SessionRecord, SigningKey,
-        StoreFuture, StoredFrame,
+        After, Appended, LogPage, NewFrame, Origin, Page, Retention, SessionChange, SessionRecord,
+        Share, ShareId, SigningKey, StoreFuture, TokenHash,
     },
 };
 use serde_json::json;
@@ -78,7 +78,7 @@ impl Store for Fragile {
         after: After<'a>,
         only: Option<Origin>,
         limit: usize,
-    ) -> StoreFuture<'a, Page<StoredFrame>> {
+    ) -> StoreFuture<'a, LogPage> {
         self.inner.frames(id, after, only, limit)
     }
 
@@ -95,8 +95,47 @@ impl Store for Fragile {
         self.write(|| self.inner.advance_agent_cursor(id, from, to))
     }
 
-    fn next_epoch<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, u64> {
-        self.write(|| self.inner.next_epoch(id))
+    fn newest<'a>(
+        &'a self,
+        id: &'a SessionId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> StoreFuture<'a, LogPage> {
+        self.inner.newest(id, before, limit)
+    }
+
+    fn prune<'a>(
+        &'a self,
+        id: &'a SessionId,
+        keep: &'a Retention,
+        floor: u64,
+        now: SystemTime,
+    ) -> StoreFuture<'a, u64> {
+        self.write(|| self.inner.prune(id, keep, floor, now))
+    }
+
+    fn next_epoch<'a>(
+        &'a self,
+        id: &'a SessionId,
+        instance: Option<&'a str>,
+    ) -> StoreFuture<'a, u64> {
+        self.write(|| self.inner.next_epoch(id, instance))
+    }
+
+    fn add_share<'a>(&'a self, share: &'a Share) -> StoreFuture<'a, ()> {
+        self.write(|| self.inner.add_share(share))
+    }
+
+    fn shares<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Vec<Share>> {
+        self.inner.shares(id)
+    }
+
+    fn revoke_share<'a>(&'a self, id: &'a SessionId, share: &'a ShareId) -> StoreFuture<'a, bool> {
+        self.write(|| self.inner.revoke_share(id, share))
+    }
+
+    fn share_with<'a>(&'a self, token: &'a TokenHash) -> StoreFuture<'a, Option<Share>> {
+        self.inner.share_with(token)
     }
 
     fn signing_key(&self, fresh: SigningKey) -> StoreFuture<'_, SigningKey> {

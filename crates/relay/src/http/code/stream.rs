@@ -161,7 +161,7 @@ impl Events {
             let arrived = self.mailbox.arrived.notified();
             let (after, only) = (After::Sequence(self.after), Some(Origin::Viewer));
             let page = self.store.frames(&self.id, after, only, PAGE).await?;
-            self.ahead.extend(page.items);
+            self.ahead.extend(page.frames);
             if self.ahead.is_empty() {
                 if archived {
                     return Ok(None);

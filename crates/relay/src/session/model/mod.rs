@@ -15,7 +15,7 @@ use self::{
 };
 use super::Epoch;
 use crate::{
-    Agent, MemoryStore, Relay, RelayError, RelayOptions, Store,
+    Agent, Identity, MemoryStore, Relay, RelayError, RelayOptions, Store,
     line::Line,
     store::{After, Origin, SessionDetails, SessionRecord},
 };
@@ -58,7 +58,9 @@ impl Real {
                 Ok(published.into_iter().next().unwrap().into())
             }
             Step::Post { uuid } => {
-                let published = session.post(vec![line(*uuid)]).await?;
+                let published = session
+                    .post(vec![line(*uuid)], Arc::new(Identity::owner()))
+                    .await?;
                 Ok(published.into_iter().next().unwrap().into())
             }
             Step::Acknowledge {
@@ -78,7 +80,7 @@ impl Real {
                 let listening = session.listen(Epoch(*epoch), *after).await?;
                 let (after, only) = (After::Sequence(listening.after), Some(Origin::Viewer));
                 let page = self.store.frames(&self.record.id, after, only, 100).await?;
-                let sequences = page.items.iter().map(|frame| frame.sequence);
+                let sequences = page.frames.iter().map(|frame| frame.sequence);
                 let sent = sequences.filter(|at| !listening.skip.contains(at));
                 Ok(Answer::Sent(sent.collect()))
             }
@@ -118,7 +120,7 @@ async fn compare(steps: Vec<Step>) {
             .await
             .unwrap();
         let log = page
-            .items
+            .frames
             .iter()
             .map(|frame| (frame.uuid.parse().unwrap(), frame.origin));
         assert_eq!(log.collect::<Vec<_>>(), model.log, "step {at}: {step:?}");
