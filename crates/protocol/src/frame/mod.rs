@@ -20,6 +20,7 @@ pub mod decision;
 mod json;
 pub mod message;
 pub mod permission;
+pub mod relay;
 pub mod sse;
 
 use alloc::{borrow::Cow, format, string::String};
@@ -176,7 +177,10 @@ impl Frame {
     pub fn is_stored(&self) -> bool {
         match &self.kind {
             FrameKind::KeepAlive | FrameKind::Auth => false,
-            FrameKind::Message { type_name } => &**type_name != "stream_event",
+            FrameKind::Message { type_name } => !matches!(
+                &**type_name,
+                "stream_event" | relay::ANSWER_REFUSED | relay::DELIVERY_UPDATE
+            ),
             FrameKind::ControlRequest { .. }
             | FrameKind::ControlResponse { .. }
             | FrameKind::ControlCancelRequest { .. }
