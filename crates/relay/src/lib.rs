@@ -93,6 +93,7 @@ mod http;
 mod id;
 mod line;
 mod options;
+#[allow(dead_code, reason = "viewers' streams are not served yet")]
 mod outgoing;
 mod relay;
 mod serve;

@@ -24,8 +24,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Identity, RefusedFrame, RelayError, RelayOptions,
     line::Line,
-    outgoing::{Ending, Outgoing},
+    outgoing::{Ending, Item, Outgoing},
     session::{SessionHandle, ViewerId},
+    store::Origin,
 };
 
 /// Big batches get more time to be written than small ones: a second for so many bytes.
@@ -46,11 +47,11 @@ impl Subscription {
         options: &RelayOptions,
     ) -> Result<Self, RelayError> {
         let (frames, bytes) = (options.viewer_buffer_frames, options.viewer_buffer_bytes);
-        let outgoing = Arc::new(Outgoing::new(frames, bytes));
-        let viewer = session.subscribe(outgoing.clone(), by).await?;
+        let outgoing = Arc::new(Outgoing::for_socket(frames, bytes));
+        let subscribed = session.subscribe(outgoing.clone(), by).await?;
         Ok(Self {
             session,
-            viewer,
+            viewer: subscribed.viewer,
             outgoing,
         })
     }
@@ -164,7 +165,7 @@ impl Reader<'_> {
                 if let RefusedFrame::Malformed(FrameError::NoSubtype { request_id }) = &refused {
                     let answer = control::error(request_id, &refused.to_string());
                     if let Ok(answer) = Line::known(&answer) {
-                        self.outgoing.push(answer.wire());
+                        self.outgoing.push(&Item::live(&answer, Origin::Relay));
                     }
                 }
             }
@@ -188,10 +189,12 @@ async fn write(
         }
         let idle = batch.is_empty() && ending.is_none();
         let last = ending.map(close_message);
-        bytes += batch.iter().map(|wire| wire.len()).sum::<usize>();
+        bytes += batch.iter().map(Item::bytes).sum::<usize>();
         let written = async {
-            for wire in batch.drain(..) {
-                sink.feed(Message::Text(wire)).await?;
+            for item in batch.drain(..) {
+                if let Some(wire) = item.wire() {
+                    sink.feed(Message::Text(wire.clone())).await?;
+                }
             }
             if idle {
                 sink.feed(Message::Ping(Bytes::new())).await?;

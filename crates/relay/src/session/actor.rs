@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Command, Epoch, Mailbox, Presence, Published, ViewerId,
+    Command, Epoch, Mailbox, Presence, Published, Subscribed, ViewerId,
     conversation::{Conversation, asked},
     deliveries::Deliveries,
     live_uuids::LiveUuids,
@@ -28,7 +28,7 @@ use super::{
 use crate::{
     Identity, RelayError, RelayOptions,
     line::Line,
-    outgoing::{Ending, Outgoing},
+    outgoing::{Ending, Item, Outgoing},
     store::{After, Origin, SessionChange, SessionStatus, Store, StoreError, WorkerReport},
 };
 
@@ -258,12 +258,15 @@ impl Session {
         }
     }
 
-    fn subscribe(&mut self, outgoing: Arc<Outgoing>, by: Arc<Identity>) -> ViewerId {
+    fn subscribe(&mut self, outgoing: Arc<Outgoing>, by: Arc<Identity>) -> Subscribed {
         self.viewers_so_far += 1;
         let id = ViewerId(self.viewers_so_far);
+        if outgoing.follows_log() {
+            outgoing.push_first(Item::LogUpTo(self.last_sequence));
+        }
         if self.status != SessionStatus::Archived {
             for request in self.conversation.open_requests() {
-                outgoing.push_first(request.wire());
+                outgoing.push_first(Item::live(request, Origin::Agent));
             }
         }
         self.viewers.retain(|viewer| viewer.outgoing.is_open());
@@ -272,7 +275,10 @@ impl Session {
         } else {
             self.viewers.push(Viewer { id, outgoing, by });
         }
-        id
+        Subscribed {
+            viewer: id,
+            newest: self.last_sequence,
+        }
     }
 
     async fn attach(&mut self) -> Result<(Epoch, Arc<Mailbox>), RelayError> {

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     RelayError,
     line::Line,
+    outgoing::Item,
     store::{Appended, NewFrame, Origin, SessionChange, SessionStatus},
 };
 
@@ -49,7 +50,8 @@ impl Session {
             })
         });
         let new_frames: Vec<_> = new_frames.collect();
-        let outcome = self.append(origin, new_frames).await?;
+        let at = SystemTime::now();
+        let outcome = self.append(origin, new_frames, at).await?;
 
         let mut outcome = outcome.into_iter();
         let mut result = Vec::with_capacity(lines.len());
@@ -63,9 +65,9 @@ impl Session {
                             self.stored_for_worker(sequence, &uuid);
                         }
                         self.conversation.observe(origin, line);
-                        if origin == Origin::Agent || concerns_viewers(line) {
-                            self.fan_out(line, sender);
-                        }
+                        let item = Item::stored(line, sequence, origin, at);
+                        let concerned = origin != Origin::Viewer || concerns_viewers(line);
+                        self.fan_out(&item, concerned, sender);
                         Published::Stored(uuid)
                     } else {
                         Published::Duplicate(uuid)
@@ -76,7 +78,7 @@ impl Session {
                         Published::Duplicate(uuid.clone())
                     }
                     Some(_) | None => {
-                        self.fan_out(line, sender);
+                        self.fan_out(&Item::live(line, origin), true, sender);
                         Published::Live
                     }
                 },
@@ -100,6 +102,7 @@ impl Session {
         &self,
         origin: Origin,
         frames: Vec<NewFrame>,
+        at: SystemTime,
     ) -> Result<Vec<Appended>, RelayError> {
         if frames.is_empty() {
             return Ok(Vec::new());
@@ -111,7 +114,7 @@ impl Session {
         };
         // Counted first: the agent may read a frame as soon as it is in the store.
         self.backlog.fetch_add(waiting, Ordering::Relaxed);
-        let outcome = self.store.append(&self.id, frames, SystemTime::now()).await;
+        let outcome = self.store.append(&self.id, frames, at).await;
         let kept = outcome
             .iter()
             .flatten()
@@ -185,17 +188,23 @@ impl Session {
         }
     }
 
-    fn fan_out(&mut self, line: &Line, sender: Option<ViewerId>) {
-        self.viewers
-            .retain(|viewer| Some(viewer.id) == sender || viewer.outgoing.push(line.wire()));
+    /// Hands an item to every viewer that it concerns. Whoever follows the log gets all that is stored,
+    /// so that nobody has to read it again for the sake of one number.
+    fn fan_out(&mut self, item: &Item, concerned: bool, sender: Option<ViewerId>) {
+        self.viewers.retain(|viewer| {
+            let wanted = concerned && Some(viewer.id) != sender;
+            let followed = viewer.outgoing.follows_log() && item.is_stored();
+            !(wanted || followed) || viewer.outgoing.push(item)
+        });
     }
 
     /// The relay's own words to one viewer, or to all.
     pub(super) fn tell(&self, viewer: Option<ViewerId>, text: &str) {
         let Ok(line) = Line::known(text) else { return };
+        let item = Item::live(&line, Origin::Relay);
         for one in &self.viewers {
             if viewer.is_none_or(|viewer| viewer == one.id) {
-                one.outgoing.push(line.wire());
+                one.outgoing.push(&item);
             }
         }
     }

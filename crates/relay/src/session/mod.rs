@@ -54,6 +54,14 @@ pub enum Published {
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ViewerId(u64);
 
+/// A new subscription.
+pub(crate) struct Subscribed {
+    pub(crate) viewer: ViewerId,
+    /// Where the log ends at this moment.
+    #[expect(dead_code, reason = "viewers' streams are not served yet")]
+    pub(crate) newest: u64,
+}
+
 /// Names one attachment of an agent to a session, in this process or not; the highest is the one
 /// that counts.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -100,7 +108,7 @@ enum Command {
     Subscribe {
         outgoing: Arc<Outgoing>,
         by: Arc<Identity>,
-        reply: oneshot::Sender<ViewerId>,
+        reply: oneshot::Sender<Subscribed>,
     },
     Attach {
         reply: oneshot::Sender<Result<(Epoch, Arc<Mailbox>), RelayError>>,
@@ -182,7 +190,7 @@ impl SessionHandle {
         &self,
         outgoing: Arc<Outgoing>,
         by: Arc<Identity>,
-    ) -> Result<ViewerId, RelayError> {
+    ) -> Result<Subscribed, RelayError> {
         self.ask(|reply| Command::Subscribe {
             outgoing,
             by,

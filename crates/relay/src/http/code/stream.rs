@@ -2,7 +2,7 @@
 //!
 //! The log is read only as fast as the worker takes it, so a slow worker costs no memory.
 
-use core::{convert::Infallible, fmt::Write as _};
+use core::convert::Infallible;
 use std::{
     collections::{HashSet, VecDeque},
     sync::Arc,
@@ -23,16 +23,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Relay, RelayError,
-    http::{access::WorkerOf, error::ApiError, events::query, sessions::rfc3339},
+    http::{access::WorkerOf, error::ApiError, events::query},
+    outgoing::event::{KEEP_ALIVE, OPENING, Said},
     session::{Listening, Mailbox},
     store::{After, Origin, Store, StoreError, StoredFrame},
 };
 
 /// How many frames are read from the store at once.
 const PAGE: usize = 16;
-
-const OPENING: &[u8] = b":ok\n\n";
-const KEEP_ALIVE: &[u8] = b":keepalive\n\n";
 
 #[derive(Deserialize)]
 pub(super) struct Position {
@@ -175,63 +173,16 @@ impl Events {
     }
 }
 
-/// One stored frame as a server-sent event, its bytes as they are stored.
+/// One stored frame as a server-sent event.
 fn event(stored: &StoredFrame) -> Result<Bytes, RelayError> {
     let frame = Frame::classify(stored.text.clone())
         .map_err(|bad| RelayError::Refused(bad.error.into()))?;
-    let quoted = |text: &str| serde_json::Value::from(text).to_string();
-    let mut text = String::with_capacity(stored.text.len() + 512);
-    let sequence = stored.sequence;
-    let _ = write!(
-        text,
-        "event: client_event\nid: {sequence}\ndata: {{\"event_id\":{},\"sequence_num\":{sequence},\
-         \"event_type\":{},\"source\":\"client\",\"created_at\":\"{}\",\"payload\":",
-        quoted(&stored.uuid),
-        quoted(frame.type_name()),
-        rfc3339(stored.stored_at),
-    );
-    // Between fields a carriage return is white space, but here it would end the line.
-    for (at, piece) in stored.text.split('\r').enumerate() {
-        if at > 0 {
-            text.push_str("\ndata: ");
-        }
-        text.push_str(piece);
-    }
-    text.push_str("}\n\n");
-    Ok(text.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::SystemTime;
-
-    use super::*;
-
-    fn stored(text: &'static str) -> StoredFrame {
-        StoredFrame {
-            sequence: 7,
-            uuid: "u\"1".into(),
-            text: text.into(),
-            origin: Origin::Viewer,
-            stored_at: SystemTime::UNIX_EPOCH,
-        }
-    }
-
-    #[test]
-    fn an_event_carries_the_frame_byte_for_byte() {
-        let event = event(&stored(r#"{ "type":"user","x":1.0e2 }"#)).unwrap();
-        let expected = "event: client_event\nid: 7\ndata: {\"event_id\":\"u\\\"1\",\"sequence_num\":7,\
-                        \"event_type\":\"user\",\"source\":\"client\",\
-                        \"created_at\":\"1970-01-01T00:00:00.000Z\",\
-                        \"payload\":{ \"type\":\"user\",\"x\":1.0e2 }}\n\n";
-        assert_eq!(core::str::from_utf8(&event).unwrap(), expected);
-    }
-
-    #[test]
-    fn a_carriage_return_does_not_end_an_event() {
-        let event = event(&stored("{\"type\":\r\"user\"}")).unwrap();
-        let text = core::str::from_utf8(&event).unwrap();
-        assert!(!text.contains('\r'));
-        assert!(text.ends_with("{\"type\":\ndata: \"user\"}}\n\n"), "{text}");
-    }
+    let said = Said {
+        uuid: Some(&stored.uuid),
+        type_name: frame.type_name(),
+        origin: stored.origin,
+        at: stored.stored_at,
+        text: &stored.text,
+    };
+    Ok(said.stored(stored.sequence))
 }

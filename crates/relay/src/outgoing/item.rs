@@ -1,0 +1,156 @@
+//! One thing that viewers are told.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::SystemTime,
+};
+
+use axum::{body::Bytes, extract::ws::Utf8Bytes};
+
+use super::event::{self, Said};
+use crate::{line::Line, session::DeliveryStatus, store::Origin};
+
+/// One thing that viewers are told. Cloning is cheap: all viewers share what it holds, in every
+/// spelling that one of them needs.
+#[derive(Clone)]
+pub(crate) enum Item {
+    /// A frame of the log, at this sequence number.
+    Stored(u64, Arc<Saying>),
+    /// A frame for those who are there.
+    Live(Arc<Saying>),
+    /// How far the agent has got with a viewer's message.
+    Delivery(Arc<DeliveryUpdate>),
+    /// The log up to this sequence number comes before whatever is queued behind this. Only viewers
+    /// that [follow the log](super::Outgoing::follows_log) get it.
+    LogUpTo(u64),
+}
+
+pub(crate) struct Saying {
+    line: Line,
+    origin: Origin,
+    at: SystemTime,
+    event: OnceLock<Bytes>,
+}
+
+pub(crate) struct DeliveryUpdate {
+    wire: Utf8Bytes,
+    event: Bytes,
+}
+
+impl Item {
+    /// A frame that is in the log at `sequence` since `at`.
+    pub(crate) fn stored(line: &Line, sequence: u64, origin: Origin, at: SystemTime) -> Self {
+        Self::Stored(sequence, Saying::new(line, origin, at))
+    }
+
+    /// A frame that is in no log, or a copy of one that is.
+    pub(crate) fn live(line: &Line, origin: Origin) -> Self {
+        Self::Live(Saying::new(line, origin, SystemTime::now()))
+    }
+
+    /// How far the agent has got with the message `uuid`.
+    pub(crate) fn delivery(uuid: &str, status: DeliveryStatus) -> Self {
+        let wire = format!(
+            "{{\"type\":\"delivery_update\",\"event_id\":{},\"status\":\"{}\"}}\n",
+            event::quoted(uuid),
+            event::delivery_status(status),
+        );
+        Self::Delivery(Arc::new(DeliveryUpdate {
+            wire: wire.into(),
+            event: event::delivery(uuid, status),
+        }))
+    }
+
+    /// What goes to a socket: a frame and its line break.
+    pub(crate) fn wire(&self) -> Option<&Utf8Bytes> {
+        match self {
+            Self::Stored(_, said) | Self::Live(said) => Some(said.line.wire()),
+            Self::Delivery(update) => Some(&update.wire),
+            Self::LogUpTo(_) => None,
+        }
+    }
+
+    /// What goes to a stream.
+    pub(crate) fn event(&self) -> Option<Bytes> {
+        match self {
+            Self::Stored(sequence, said) => {
+                let event = said.event.get_or_init(|| said.said().stored(*sequence));
+                Some(event.clone())
+            }
+            Self::Live(said) => Some(said.event.get_or_init(|| said.said().live()).clone()),
+            Self::Delivery(update) => Some(update.event.clone()),
+            Self::LogUpTo(_) => None,
+        }
+    }
+
+    pub(crate) fn is_stored(&self) -> bool {
+        matches!(self, Self::Stored(..))
+    }
+
+    /// Up to where this brings a viewer in the log.
+    pub(super) fn sequence(&self) -> Option<u64> {
+        match self {
+            Self::Stored(sequence, _) | Self::LogUpTo(sequence) => Some(*sequence),
+            Self::Live(_) | Self::Delivery(_) => None,
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.wire().map_or(0, |wire| wire.len())
+    }
+}
+
+impl Saying {
+    fn new(line: &Line, origin: Origin, at: SystemTime) -> Arc<Self> {
+        Arc::new(Self {
+            line: line.clone(),
+            origin,
+            at,
+            event: OnceLock::new(),
+        })
+    }
+
+    fn said(&self) -> Said<'_> {
+        let frame = self.line.frame();
+        Said {
+            uuid: frame.uuid().map(AsRef::as_ref),
+            type_name: frame.type_name(),
+            origin: self.origin,
+            at: self.at,
+            text: frame.as_str(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_spelled_for_sockets_and_for_streams() {
+        let line = Line::accept(r#"{"type":"user","uuid":"u1"}"#).unwrap();
+        let stored = Item::stored(&line, 3, Origin::Agent, SystemTime::UNIX_EPOCH);
+        assert_eq!(
+            stored.wire().unwrap().as_str(),
+            "{\"type\":\"user\",\"uuid\":\"u1\"}\n"
+        );
+        let event = stored.event().unwrap();
+        assert!(event.starts_with(b"event: client_event\nid: 3\n"));
+        assert!(event.ends_with(b"\"payload\":{\"type\":\"user\",\"uuid\":\"u1\"}}\n\n"));
+        // Viewers share one text.
+        assert_eq!(stored.clone().event().unwrap().as_ptr(), event.as_ptr());
+        let event = Item::live(&line, Origin::Agent).event().unwrap();
+        assert!(
+            event
+                .starts_with(b"event: ephemeral_event\ndata: {\"event_id\":\"u1\",\"event_type\":")
+        );
+    }
+
+    #[test]
+    fn a_delivery_update_is_a_frame_of_its_own() {
+        let update = Item::delivery("u1", DeliveryStatus::Processed);
+        let wire = update.wire().unwrap().as_str();
+        let expected = "{\"type\":\"delivery_update\",\"event_id\":\"u1\",\"status\":\"DELIVERY_STATUS_PROCESSED\"}\n";
+        assert_eq!(wire, expected);
+    }
+}

@@ -1,0 +1,323 @@
+//! What waits to be sent to one viewer: bounded, and never in anybody's way.
+
+pub(crate) mod event;
+mod item;
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::Notify;
+
+pub(crate) use self::item::Item;
+
+/// How much is taken out at once: the queue keeps counting what is not on its way yet.
+const BATCH_FRAMES: usize = 64;
+const BATCH_BYTES: usize = 256 << 10;
+
+/// Why the relay closes a viewer's socket or ends its stream.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    SessionEnded,
+    SessionNotFound,
+    Unauthorized,
+    TooLarge,
+    Restarting,
+    TooSlow,
+    Failed,
+}
+
+impl Ending {
+    pub(crate) fn code(self) -> u16 {
+        match self {
+            Self::SessionEnded => 1000,
+            Self::TooLarge => 1009,
+            Self::Failed => 1011,
+            Self::Restarting => 1012,
+            Self::TooSlow => 1013,
+            Self::SessionNotFound => 4001,
+            Self::Unauthorized => 4003,
+        }
+    }
+
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::SessionEnded => "session ended",
+            Self::Failed => "the relay failed; try again",
+            Self::TooLarge => "message too large",
+            Self::Restarting => "the relay restarts",
+            Self::TooSlow => "too slow; reconnect and backfill",
+            Self::SessionNotFound => "session not found",
+            Self::Unauthorized => "unauthorized",
+        }
+    }
+}
+
+/// One viewer's queue. The session fills it and never waits; the viewer's socket or stream empties
+/// it.
+pub(crate) struct Outgoing {
+    limit_frames: usize,
+    limit_bytes: usize,
+    overflow: Overflow,
+    queue: Mutex<Queue>,
+    changed: Notify,
+}
+
+/// What happens to a viewer that does not keep up. In either case what waited is given up: it can
+/// be read from the log.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Overflow {
+    /// Its socket is closed.
+    End,
+    /// Its stream goes on from the log.
+    Lag,
+}
+
+#[derive(Default)]
+struct Queue {
+    items: VecDeque<Item>,
+    /// How many of the items at the front belong to the start of the subscription.
+    first: usize,
+    bytes: usize,
+    /// The highest sequence number that was ever queued.
+    newest: u64,
+    ending: Option<Ending>,
+}
+
+impl Outgoing {
+    /// A queue for a socket, which is ended when it overflows.
+    pub(crate) fn for_socket(limit_frames: usize, limit_bytes: usize) -> Self {
+        Self::new(limit_frames, limit_bytes, Overflow::End)
+    }
+
+    /// A queue for a stream, which then goes on from the log.
+    pub(crate) fn for_stream(limit_frames: usize, limit_bytes: usize) -> Self {
+        Self::new(limit_frames, limit_bytes, Overflow::Lag)
+    }
+
+    fn new(limit_frames: usize, limit_bytes: usize, overflow: Overflow) -> Self {
+        Self {
+            limit_frames,
+            limit_bytes,
+            overflow,
+            queue: Mutex::default(),
+            changed: Notify::new(),
+        }
+    }
+
+    /// Whether the viewer gets every frame of the log, with its sequence number: also its own, and
+    /// what other viewers ask of the agent.
+    pub(crate) fn follows_log(&self) -> bool {
+        self.overflow == Overflow::Lag
+    }
+
+    /// Queues something. Returns whether the viewer still takes anything.
+    pub(crate) fn push(&self, item: &Item) -> bool {
+        let mut queue = self.lock();
+        let waiting = queue.items.len() - queue.first;
+        let full = waiting >= self.limit_frames
+            || (!queue.items.is_empty() && queue.bytes + item.bytes() > self.limit_bytes);
+        if full && queue.ending.is_none() {
+            queue.overflow(self.overflow);
+        }
+        self.add(queue, item.clone())
+    }
+
+    /// Queues something that belongs to the start of a subscription, whether or not there is room,
+    /// and before anything else is queued.
+    pub(crate) fn push_first(&self, item: Item) {
+        let mut queue = self.lock();
+        queue.first += 1;
+        self.add(queue, item);
+    }
+
+    /// Ends the viewer after what is queued now; nothing more is taken. The first ending stays.
+    pub(crate) fn end(&self, ending: Ending) {
+        self.lock().ending.get_or_insert(ending);
+        self.changed.notify_one();
+    }
+
+    /// Gives up what is queued: nobody is there to take it.
+    pub(crate) fn abandon(&self) {
+        *self.lock() = Queue {
+            ending: Some(Ending::Failed),
+            ..Queue::default()
+        };
+    }
+
+    /// Whether anything is still taken.
+    pub(crate) fn is_open(&self) -> bool {
+        self.lock().ending.is_none()
+    }
+
+    /// Waits until there is something to send and moves some of it into `batch`, or says that and
+    /// why nothing more will come. Cancel safe.
+    pub(crate) async fn next(&self, batch: &mut Vec<Item>) -> Option<Ending> {
+        loop {
+            {
+                let mut queue = self.lock();
+                let mut bytes = 0;
+                while batch.len() < BATCH_FRAMES
+                    && bytes < BATCH_BYTES
+                    && let Some(item) = queue.items.pop_front()
+                {
+                    queue.first = queue.first.saturating_sub(1);
+                    bytes += item.bytes();
+                    batch.push(item);
+                }
+                queue.bytes -= bytes;
+                if !batch.is_empty() {
+                    return None;
+                }
+                if queue.ending.is_some() {
+                    return queue.ending;
+                }
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    fn add(&self, mut queue: MutexGuard<'_, Queue>, item: Item) -> bool {
+        let open = queue.ending.is_none();
+        if open {
+            queue.bytes += item.bytes();
+            queue.newest = queue.newest.max(item.sequence().unwrap_or_default());
+            queue.items.push_back(item);
+        }
+        drop(queue);
+        self.changed.notify_one();
+        open
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // The queue is whole after every statement, so it is sound even after a panic elsewhere.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    fn overflow(&mut self, how: Overflow) {
+        match how {
+            Overflow::End => {
+                *self = Self {
+                    ending: Some(Ending::TooSlow),
+                    ..Self::default()
+                }
+            }
+            Overflow::Lag => {
+                // What a subscription starts with is not all in the log behind its position.
+                self.items.truncate(self.first);
+                self.items.push_back(Item::LogUpTo(self.newest));
+                self.bytes = self.items.iter().map(Item::bytes).sum();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::{line::Line, store::Origin};
+
+    fn live(text: &str) -> Item {
+        let text = format!(r#"{{"type":"{text}"}}"#);
+        Item::live(&Line::known(&text).unwrap(), Origin::Agent)
+    }
+
+    fn stored(sequence: u64) -> Item {
+        let text = format!(r#"{{"type":"user","uuid":"{sequence}"}}"#);
+        let line = Line::known(&text).unwrap();
+        Item::stored(&line, sequence, Origin::Agent, SystemTime::UNIX_EPOCH)
+    }
+
+    /// The items in a few words each.
+    fn shown(items: &[Item]) -> Vec<String> {
+        let show = |item: &Item| match item {
+            Item::Stored(sequence, _) => format!("stored {sequence}"),
+            Item::Live(_) | Item::Delivery(_) => "live".to_owned(),
+            Item::LogUpTo(sequence) => format!("log up to {sequence}"),
+        };
+        items.iter().map(show).collect()
+    }
+
+    async fn drain(outgoing: &Outgoing) -> (Vec<Item>, Ending) {
+        let mut all = Vec::new();
+        loop {
+            let mut batch = Vec::new();
+            if let Some(ending) = outgoing.next(&mut batch).await {
+                return (all, ending);
+            }
+            all.append(&mut batch);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_ending_comes_after_what_was_queued() {
+        let outgoing = Outgoing::for_socket(1024, 1 << 20);
+        for _ in 0..200 {
+            assert!(outgoing.push(&live("x")));
+        }
+        outgoing.end(Ending::SessionEnded);
+        outgoing.end(Ending::Restarting);
+        assert!(!outgoing.push(&live("late")));
+        let (all, ending) = drain(&outgoing).await;
+        assert_eq!((all.len(), ending), (200, Ending::SessionEnded));
+    }
+
+    #[tokio::test]
+    async fn too_many_frames_or_bytes_end_a_socket() {
+        let by_count = Outgoing::for_socket(2, 1024);
+        assert!(by_count.push(&live("a")) && by_count.push(&live("b")));
+        assert!(!by_count.push(&live("c")));
+        let (all, ending) = drain(&by_count).await;
+        assert_eq!((all.len(), ending), (0, Ending::TooSlow));
+
+        let by_bytes = Outgoing::for_socket(1024, 30);
+        assert!(by_bytes.push(&live("123456")));
+        assert!(!by_bytes.push(&live("123456")));
+        let (all, ending) = drain(&by_bytes).await;
+        assert_eq!((all.len(), ending), (0, Ending::TooSlow));
+    }
+
+    #[tokio::test]
+    async fn too_much_makes_a_stream_go_on_from_the_log() {
+        let outgoing = Outgoing::for_stream(3, 1 << 20);
+        outgoing.push_first(Item::LogUpTo(4));
+        outgoing.push_first(live("a prompt"));
+        for sequence in 5..8 {
+            assert!(outgoing.push(&stored(sequence)));
+        }
+        // It may be a long time until the next stored frame.
+        assert!(outgoing.push(&live("delta")));
+        let mut batch = Vec::new();
+        assert_eq!(outgoing.next(&mut batch).await, None);
+        let expected = ["log up to 4", "live", "log up to 7", "live"];
+        assert_eq!(shown(&batch), expected);
+
+        for sequence in 8..15 {
+            assert!(outgoing.push(&stored(sequence)));
+        }
+        outgoing.end(Ending::SessionEnded);
+        let (all, _) = drain(&outgoing).await;
+        assert_eq!(shown(&all), ["log up to 12", "stored 13", "stored 14"]);
+        assert_eq!(outgoing.lock().bytes, 0);
+    }
+
+    #[test]
+    fn an_abandoned_queue_holds_and_takes_nothing() {
+        let outgoing = Outgoing::for_socket(4, 10);
+        outgoing.push(&live("a"));
+        outgoing.abandon();
+        assert!(!outgoing.is_open() && !outgoing.push(&live("b")));
+        assert_eq!(outgoing.lock().items.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn one_huge_frame_fits_when_nothing_waits() {
+        let outgoing = Outgoing::for_socket(4, 10);
+        assert!(outgoing.push(&live(&"x".repeat(100))));
+    }
+}
