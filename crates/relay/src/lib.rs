@@ -38,11 +38,23 @@
 //! | `GET /v1/sessions?after_id=&limit=` | the sessions, newest first |
 //! | `GET`, `PATCH /v1/sessions/{id}` | a session; its title |
 //! | `POST /v1/sessions/{id}/archive` | ends it |
+//! | `GET /v1/code/sessions/{id}/events/stream` | the log from a position on and then the live stream, as server-sent events |
+//! | `POST /v1/code/sessions/{id}/events` | says something |
+//! | `GET /v1/code/sessions/{id}/events?limit=&sort_order=&cursor=` | what was said, from either end |
 //!
 //! A socket is closed with 4003 when its credential is bad, 4001 when there is no such session,
 //! 1000 and `session ended` when the session is archived, 1012 when the relay restarts, 1013 when
 //! the viewer is too slow: the others never wait for it, and it may come back and read what it
 //! missed.
+//!
+//! A stream starts behind the larger of `from_sequence_num` and `Last-Event-ID`, or, without either, now.
+//! A `client_event` is a frame of the log, and its id the frame's sequence number; no number is left
+//! out. An `ephemeral_event` is for those who are there: it has no id. Open prompts come once more as such,
+//! behind the log and before what is new. `source` says whose a frame is: a viewer's (`client`), the
+//! agent's (`worker`), the `relay`'s. When the log no longer holds what should come next,
+//! `catch_up_truncated` says at which number it goes on; a position that the log has not reached is
+//! answered with 410. A viewer that is too slow for its stream gets everything that is stored, from
+//! the log, but not what was live only in the meantime. A stream ends with its session.
 //!
 //! # What workers get
 //!
@@ -93,7 +105,6 @@ mod http;
 mod id;
 mod line;
 mod options;
-#[allow(dead_code, reason = "viewers' streams are not served yet")]
 mod outgoing;
 mod relay;
 mod serve;

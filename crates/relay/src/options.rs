@@ -27,15 +27,17 @@ pub struct RelayOptions {
     /// The largest message a viewer may send on its socket, in bytes; a larger one closes it with
     /// 1009, one of more than twice that size breaks it. Default: 16 MiB.
     pub viewer_message_limit_bytes: usize,
-    /// How many frames may wait for one viewer before it is closed as too slow. Default: 1024.
+    /// How many frames may wait for one viewer before it is too slow: its socket is closed, its stream
+    /// goes on from the log. Default: 1024.
     pub viewer_buffer_frames: usize,
-    /// How many bytes may wait for one viewer before it is closed as too slow; a single frame may
-    /// be larger when nothing else waits. Default: 8 MiB.
+    /// How many bytes may wait for one viewer before it is too slow; a single frame may be larger
+    /// when nothing else waits. Default: 8 MiB.
     pub viewer_buffer_bytes: usize,
     /// Memory a socket reads into, in bytes. More is faster, and costs as much per viewer. Default:
     /// 16 KiB.
     pub read_buffer_bytes: usize,
-    /// A socket with nothing to say gets a ping this often. Default: 15 s.
+    /// A socket with nothing to say gets a ping this often, a viewer's stream a comment. Default:
+    /// 15 s.
     pub keep_alive: Duration,
     /// A socket that sends nothing for so long, not even a pong, is given up. Default: 60 s.
     pub viewer_silence: Duration,

@@ -35,12 +35,17 @@ pub(super) struct Paging {
 
 impl Paging {
     pub(super) fn limit(&self) -> Result<usize, ApiError> {
-        match self.limit.unwrap_or(PAGE_LIMIT / 10) {
-            limit @ 1..=PAGE_LIMIT => Ok(limit),
-            _ => Err(ApiError::invalid(format!(
-                "`limit` has to be 1 to {PAGE_LIMIT}"
-            ))),
-        }
+        check_limit(self.limit)
+    }
+}
+
+/// How many items a page may have, when `limit` of them were asked for.
+pub(super) fn check_limit(limit: Option<usize>) -> Result<usize, ApiError> {
+    match limit.unwrap_or(PAGE_LIMIT / 10) {
+        limit @ 1..=PAGE_LIMIT => Ok(limit),
+        _ => Err(ApiError::invalid(format!(
+            "`limit` has to be 1 to {PAGE_LIMIT}"
+        ))),
     }
 }
 
@@ -152,11 +157,12 @@ pub(super) async fn list(
         .frames(&id, after, None, paging.limit()?)
         .await?;
     let json = [(header::CONTENT_TYPE, "application/json")];
-    Ok((json, page_of_frames(&page)).into_response())
+    let is_cut = paging.after_id.is_none() && page.first_kept > 1;
+    Ok((json, page_of_frames(&page, is_cut)).into_response())
 }
 
-/// The page as JSON, the frames in it byte for byte.
-fn page_of_frames(page: &LogPage) -> String {
+/// The page as JSON, the frames in it byte for byte; with `is_cut`, it says that earlier ones are gone.
+fn page_of_frames(page: &LogPage, is_cut: bool) -> String {
     let frames: usize = page.frames.iter().map(|frame| frame.text.len() + 1).sum();
     let mut json = String::with_capacity(frames + 256);
     json.push_str("{\"data\":[");
@@ -175,6 +181,10 @@ fn page_of_frames(page: &LogPage) -> String {
     json.push_str(&id(page.frames.first()));
     json.push_str(",\"last_id\":");
     json.push_str(&id(page.frames.last()));
+    if is_cut {
+        let cut = format!(",\"truncated\":true,\"first_kept\":{}", page.first_kept);
+        json.push_str(&cut);
+    }
     json.push('}');
     json
 }

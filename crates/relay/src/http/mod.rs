@@ -8,6 +8,7 @@ mod local;
 mod sessions;
 mod socket;
 mod subscribe;
+mod subscription;
 
 use axum::{
     Router,

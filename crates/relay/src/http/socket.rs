@@ -4,7 +4,6 @@
 //! neither is dropped before the socket is.
 
 use core::{pin::pin, time::Duration};
-use std::sync::Arc;
 
 use attache_protocol::{
     ByteString,
@@ -21,8 +20,9 @@ use futures_util::{
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::subscription::Subscription;
 use crate::{
-    Identity, RefusedFrame, RelayError, RelayOptions,
+    RefusedFrame, RelayOptions,
     line::Line,
     outgoing::{Ending, Item, Outgoing},
     session::{SessionHandle, ViewerId},
@@ -31,37 +31,6 @@ use crate::{
 
 /// Big batches get more time to be written than small ones: a second for so many bytes.
 const SLOWEST_BYTES_PER_SECOND: usize = 128 << 10;
-
-/// A place among a session's viewers. From its making on nothing that is stored passes it by; dropping
-/// it gives it up.
-pub(super) struct Subscription {
-    session: SessionHandle,
-    viewer: ViewerId,
-    outgoing: Arc<Outgoing>,
-}
-
-impl Subscription {
-    pub(super) async fn to(
-        session: SessionHandle,
-        by: Arc<Identity>,
-        options: &RelayOptions,
-    ) -> Result<Self, RelayError> {
-        let (frames, bytes) = (options.viewer_buffer_frames, options.viewer_buffer_bytes);
-        let outgoing = Arc::new(Outgoing::for_socket(frames, bytes));
-        let subscribed = session.subscribe(outgoing.clone(), by).await?;
-        Ok(Self {
-            session,
-            viewer: subscribed.viewer,
-            outgoing,
-        })
-    }
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        self.outgoing.abandon();
-    }
-}
 
 /// Serves a viewer until its socket ends.
 pub(super) async fn run(

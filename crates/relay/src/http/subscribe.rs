@@ -23,7 +23,8 @@ use super::{
     ConnectionScope,
     access::{Bearer, Named, bearer, is_workers},
     error::ApiError,
-    socket::{self, Subscription},
+    socket,
+    subscription::Subscription,
 };
 use crate::{Identity, Relay, RelayError, outgoing::Ending};
 
@@ -120,7 +121,7 @@ async fn join(relay: &Relay, id: Option<&SessionId>) -> Result<Subscription, End
     let joined = async {
         let session = relay.session(id).await?;
         let by = std::sync::Arc::new(Identity::owner());
-        Subscription::to(session, by, relay.options()).await
+        Subscription::of_socket(session, by, relay.options()).await
     };
     joined.await.map_err(|error| match error {
         RelayError::SessionNotFound(_) => Ending::SessionNotFound,

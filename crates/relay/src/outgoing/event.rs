@@ -5,7 +5,9 @@ use std::time::SystemTime;
 
 use axum::body::Bytes;
 
-use crate::{session::DeliveryStatus, store::Origin};
+use attache_protocol::frame::relay::DeliveryUpdate;
+
+use crate::store::{Origin, StoredFrame};
 
 /// The first words of every stream, so that its head is sent at once.
 pub(crate) const OPENING: &[u8] = b":ok\n\n";
@@ -22,7 +24,18 @@ pub(crate) struct Said<'a> {
     pub(crate) text: &'a str,
 }
 
-impl Said<'_> {
+impl<'a> Said<'a> {
+    /// A frame of the log, whose type is `type_name`.
+    pub(crate) fn of(stored: &'a StoredFrame, type_name: &'a str) -> Self {
+        Self {
+            uuid: Some(&stored.uuid),
+            type_name,
+            origin: stored.origin,
+            at: stored.stored_at,
+            text: &stored.text,
+        }
+    }
+
     /// The event of a frame that is in the log at `sequence`.
     pub(crate) fn stored(&self, sequence: u64) -> Bytes {
         self.event("client_event", Some(sequence))
@@ -70,11 +83,11 @@ impl Said<'_> {
     }
 }
 
-/// How far the agent has got with the message `uuid`.
-pub(crate) fn delivery(uuid: &str, status: DeliveryStatus) -> Bytes {
-    let (uuid, status) = (quoted(uuid), delivery_status(status));
-    format!("event: delivery_update\ndata: {{\"event_id\":{uuid},\"status\":\"{status}\"}}\n\n")
-        .into()
+/// How far the agent has got with a message.
+pub(crate) fn delivery(update: &DeliveryUpdate) -> Bytes {
+    // Texts can always be written.
+    let json = serde_json::to_string(update).unwrap_or_default();
+    format!("event: delivery_update\ndata: {json}\n\n").into()
 }
 
 /// What the reader should get next is no longer kept; the log goes on at `first`.
@@ -82,15 +95,7 @@ pub(crate) fn truncated(first: u64) -> Bytes {
     format!("event: catch_up_truncated\ndata: {{\"first_sequence_num\":{first}}}\n\n").into()
 }
 
-pub(crate) fn delivery_status(status: DeliveryStatus) -> &'static str {
-    match status {
-        DeliveryStatus::Received => "DELIVERY_STATUS_RECEIVED",
-        DeliveryStatus::Processing => "DELIVERY_STATUS_PROCESSING",
-        DeliveryStatus::Processed => "DELIVERY_STATUS_PROCESSED",
-    }
-}
-
-pub(super) fn quoted(text: &str) -> String {
+fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
@@ -104,6 +109,8 @@ fn source(origin: Origin) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use attache_protocol::frame::relay::DeliveryStatus;
+
     use super::*;
 
     fn said(text: &str) -> Said<'_> {
@@ -154,7 +161,10 @@ mod tests {
 
     #[test]
     fn an_id_is_quoted_wherever_it_stands() {
-        let event = delivery("a\"b\n", DeliveryStatus::Received);
+        let event = delivery(&DeliveryUpdate {
+            event_id: "a\"b\n".into(),
+            status: DeliveryStatus::Received,
+        });
         let expected = "event: delivery_update\n\
                         data: {\"event_id\":\"a\\\"b\\n\",\"status\":\"DELIVERY_STATUS_RECEIVED\"}\n\n";
         assert_eq!(text(&event), expected);

@@ -5,10 +5,11 @@ use std::{
     time::SystemTime,
 };
 
+use attache_protocol::frame::relay::{self, DeliveryStatus};
 use axum::{body::Bytes, extract::ws::Utf8Bytes};
 
 use super::event::{self, Said};
-use crate::{line::Line, session::DeliveryStatus, store::Origin};
+use crate::{line::Line, store::Origin};
 
 /// One thing that viewers are told. Cloning is cheap: all viewers share what it holds, in every
 /// spelling that one of them needs.
@@ -49,15 +50,15 @@ impl Item {
     }
 
     /// How far the agent has got with the message `uuid`.
+    #[allow(dead_code, reason = "the session tells it soon")]
     pub(crate) fn delivery(uuid: &str, status: DeliveryStatus) -> Self {
-        let wire = format!(
-            "{{\"type\":\"delivery_update\",\"event_id\":{},\"status\":\"{}\"}}\n",
-            event::quoted(uuid),
-            event::delivery_status(status),
-        );
+        let update = relay::DeliveryUpdate {
+            event_id: uuid.into(),
+            status,
+        };
         Self::Delivery(Arc::new(DeliveryUpdate {
-            wire: wire.into(),
-            event: event::delivery(uuid, status),
+            wire: format!("{}\n", update.to_frame()).into(),
+            event: event::delivery(&update),
         }))
     }
 

@@ -58,7 +58,6 @@ pub(crate) struct ViewerId(u64);
 pub(crate) struct Subscribed {
     pub(crate) viewer: ViewerId,
     /// Where the log ends at this moment.
-    #[expect(dead_code, reason = "viewers' streams are not served yet")]
     pub(crate) newest: u64,
 }
 

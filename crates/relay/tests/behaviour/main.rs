@@ -9,7 +9,9 @@
 mod access;
 mod agents;
 mod archive;
+mod code_events;
 mod code_sessions;
+mod code_viewers;
 mod events;
 mod prompts;
 mod restart;
@@ -17,6 +19,7 @@ mod sessions;
 mod slow_viewers;
 mod store_trouble;
 mod stream;
+mod watchers;
 mod worker_access;
 mod worker_lease;
 mod worker_restart;

@@ -124,12 +124,7 @@ impl Worker {
         let response = self.try_stream(query, headers).await;
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        let mut stream = Stream {
-            body: response.into_body(),
-            buffer: String::new(),
-        };
-        assert_eq!(stream.block().await.unwrap(), ":ok");
-        stream
+        Stream::of(response).await
     }
 
     pub(crate) async fn try_stream(
@@ -142,7 +137,7 @@ impl Worker {
     }
 }
 
-/// A worker's open stream.
+/// An open stream.
 pub(crate) struct Stream {
     body: Incoming,
     buffer: String,
@@ -157,6 +152,15 @@ pub(crate) struct Event {
 }
 
 impl Stream {
+    pub(crate) async fn of(response: Response<Incoming>) -> Self {
+        let mut stream = Self {
+            body: response.into_body(),
+            buffer: String::new(),
+        };
+        assert_eq!(stream.block().await.unwrap(), ":ok");
+        stream
+    }
+
     /// The next event, comments left out; `None` when the stream has ended.
     pub(crate) async fn next(&mut self) -> Option<Event> {
         loop {

@@ -1,0 +1,109 @@
+//! What is said in a session, as a viewer reads it: the log from a position on, then live.
+
+use core::future::Future;
+use std::collections::VecDeque;
+
+use attache_protocol::SessionId;
+use axum::{
+    body::Bytes,
+    extract::{Query, State, rejection::QueryRejection},
+    http::HeaderMap,
+    response::Response,
+};
+
+use super::{
+    events::check_position,
+    log::{LogReader, Read},
+    stream::{self, Events, Position},
+};
+use crate::{
+    Relay,
+    http::{
+        access::{Allowed, Named},
+        error::ApiError,
+        subscription::Subscription,
+    },
+    outgoing::{Item, event},
+    store::StoreError,
+};
+
+pub(super) async fn watch(
+    Allowed(by): Allowed,
+    Named(id): Named,
+    State(relay): State<Relay>,
+    position: Result<Query<Position>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let after = stream::position(position, &headers)?;
+    let session = relay.session(&id).await?;
+    let subscription = Subscription::of_stream(session, by, relay.options()).await?;
+    let newest = subscription.newest;
+    let after = after.unwrap_or(newest);
+    check_position(after, newest)?;
+    let keep_alive = relay.options().keep_alive;
+    let seen = Seen {
+        log: LogReader::of_all(id, relay.store().clone(), after),
+        subscription,
+        queue: VecDeque::new(),
+        relay,
+    };
+    Ok(stream::response(seen, keep_alive))
+}
+
+/// What one viewer sees.
+struct Seen {
+    relay: Relay,
+    log: LogReader,
+    subscription: Subscription,
+    queue: VecDeque<Item>,
+}
+
+impl Events for Seen {
+    fn session(&self) -> &SessionId {
+        self.log.session()
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
+        loop {
+            let Some(item) = self.queue.front() else {
+                let mut batch = Vec::new();
+                if self.subscription.outgoing.next(&mut batch).await.is_some() {
+                    return Ok(None);
+                }
+                self.queue.extend(batch);
+                continue;
+            };
+            // What the queue has lost is in the log.
+            let before = match item {
+                Item::Stored(sequence, _) => sequence.saturating_sub(1),
+                Item::LogUpTo(sequence) => *sequence,
+                Item::Live(_) | Item::Delivery(_) => 0,
+            };
+            match self.log.next(before).await? {
+                Some(Read::Event(event)) => return Ok(Some(event)),
+                Some(Read::Truncated(first)) => return Ok(Some(event::truncated(first))),
+                None => {}
+            }
+            let Some(item) = self.queue.pop_front() else {
+                continue;
+            };
+            let is_new = match item {
+                Item::Stored(sequence, _) => self.log.pass(sequence),
+                Item::Live(_) | Item::Delivery(_) | Item::LogUpTo(_) => true,
+            };
+            if is_new && let Some(event) = item.event() {
+                return Ok(Some(event));
+            }
+        }
+    }
+
+    fn cut(&self) -> impl Future<Output = ()> + Send + 'static {
+        let (closing, killed) = (self.relay.closing().clone(), self.relay.killed().clone());
+        async move {
+            tokio::select! {
+                () = closing.cancelled() => {}
+                () = killed.cancelled() => {}
+            }
+        }
+    }
+}
