@@ -143,7 +143,10 @@ impl Attached {
         let name = self.id.clone();
         self.until(|event| match event {
             Event::Send { id, state } if *id == sent => match state {
-                SendState::Accepted => Some(Ok(())),
+                SendState::Accepted
+                | SendState::Delivered
+                | SendState::Processing
+                | SendState::Processed => Some(Ok(())),
                 SendState::Rejected(why) => Some(Err(Failure::new(
                     match why {
                         SendRejection::Unauthorized => Exit::Unauthorized,
@@ -179,12 +182,26 @@ impl Attached {
             )
         };
         self.until(|event| match event {
-            Event::PermissionSettled { request_id: id, by } if *id == request_id => {
-                Some(match by {
-                    SettledBy::Us => Ok(()),
-                    SettledBy::AnotherViewer => Err(gone("another viewer was faster")),
-                })
-            }
+            Event::PermissionSettled {
+                request_id: id, by, ..
+            } if *id == request_id => Some(match by {
+                SettledBy::Us => Ok(()),
+                SettledBy::AnotherViewer { name } => Err(gone(&match name {
+                    Some(name) => format!("{} was faster", one_line(name, 200)),
+                    None => "another viewer was faster".to_owned(),
+                })),
+            }),
+            Event::AnswerRefused {
+                request_id: id,
+                why,
+            } if *id == request_id => Some(Err(Failure::new(
+                Exit::Unauthorized,
+                format!(
+                    "prompt {}: the answer was refused: {}",
+                    shown(&request_id),
+                    one_line(why, 200)
+                ),
+            ))),
             Event::PermissionWithdrawn { request_id: id } if *id == request_id => {
                 Some(Err(gone("the agent no longer asks")))
             }

@@ -93,6 +93,7 @@ mod tests {
         prompts.event(&Event::PermissionSettled {
             request_id: id("a"),
             by: SettledBy::Us,
+            behavior: None,
         });
         prompts.event(&Event::PermissionWithdrawn {
             request_id: id("b"),

@@ -142,10 +142,12 @@ impl Checks {
             }
             Event::Send { id, state } => match self.sends.get_mut(id.as_str()) {
                 None => return Err(format!("state of a message {id} that nobody sent")),
-                Some(Some(SendState::Accepted | SendState::Rejected(_))) => {
-                    return Err(format!("message {id} goes on after its end: {state:?}"));
+                Some(known) => {
+                    if !may_follow(known.as_ref(), state) {
+                        return Err(format!("message {id} goes from {known:?} to {state:?}"));
+                    }
+                    *known = Some(state.clone());
                 }
-                Some(known) => *known = Some(state.clone()),
             },
             Event::Request { request_id, .. } => match self.requests.get_mut(request_id.as_str()) {
                 None => return Err(format!("outcome of a request {request_id} nobody made")),
@@ -161,6 +163,7 @@ impl Checks {
             Event::PermissionRequested(_)
             | Event::PermissionChanged { .. }
             | Event::PermissionSettled { .. }
+            | Event::AnswerRefused { .. }
             | Event::PermissionWithdrawn { .. } => return self.prompt(event),
             Event::Closed(_) => {
                 self.closed = true;
@@ -180,7 +183,8 @@ impl Checks {
             Event::PermissionRequested(prompt) => {
                 self.open_prompts.insert(prompt.request_id().to_string())
             }
-            Event::PermissionChanged { request_id, .. } => {
+            Event::PermissionChanged { request_id, .. }
+            | Event::AnswerRefused { request_id, .. } => {
                 self.open_prompts.contains(request_id.as_str())
             }
             Event::PermissionSettled { request_id, .. } => {
@@ -213,7 +217,9 @@ impl Checks {
 
     fn all_ended(&self) -> Result<(), String> {
         let final_state = |state: &Option<SendState>| {
-            matches!(state, Some(SendState::Accepted | SendState::Rejected(_)))
+            state
+                .as_ref()
+                .is_some_and(|state| progress(state) >= DECIDED)
         };
         if let Some((id, state)) = self.sends.iter().find(|(_, state)| !final_state(state)) {
             return Err(format!("closed while message {id} is {state:?}"));
@@ -222,6 +228,32 @@ impl Checks {
             return Err(format!("closed without an outcome for request {id}"));
         }
         Ok(())
+    }
+}
+
+/// Whether a message may go from `known` to `state`: back and forth until its fate is decided, and
+/// then only forward.
+fn may_follow(known: Option<&SendState>, state: &SendState) -> bool {
+    let before = known.map_or(0, progress);
+    match (before, progress(state)) {
+        (REJECTED, _) | (DECIDED.., REJECTED) => false,
+        (DECIDED.., after) => after > before,
+        (_, after) => after <= DECIDED || after == REJECTED,
+    }
+}
+
+/// From here on a message's fate is known.
+const DECIDED: u8 = 1;
+const REJECTED: u8 = 5;
+
+fn progress(state: &SendState) -> u8 {
+    match state {
+        SendState::Queued | SendState::InFlight | SendState::Unknown => 0,
+        SendState::Accepted => DECIDED,
+        SendState::Delivered => 2,
+        SendState::Processing => 3,
+        SendState::Processed => 4,
+        SendState::Rejected(_) => REJECTED,
     }
 }
 

@@ -219,13 +219,16 @@ impl World {
                 Event::PermissionWithdrawn { request_id } => {
                     Some(format!("withdrawn {request_id}"))
                 }
-                Event::PermissionSettled { request_id, by } => Some(format!(
-                    "settled {request_id} {}",
-                    match by {
-                        SettledBy::Us => "by us",
-                        SettledBy::AnotherViewer => "by another",
+                Event::PermissionSettled { request_id, by, .. } => Some(match by {
+                    SettledBy::Us => format!("settled {request_id} by us"),
+                    SettledBy::AnotherViewer { name: None } => {
+                        format!("settled {request_id} by another")
                     }
-                )),
+                    SettledBy::AnotherViewer { name: Some(name) } => {
+                        format!("settled {request_id} by {name}")
+                    }
+                }),
+                Event::AnswerRefused { request_id, .. } => Some(format!("refused {request_id}")),
                 _ => None,
             })
             .collect()

@@ -41,8 +41,11 @@ fn a_prompt_is_shown_and_an_approval_hands_its_input_back() {
     assert!(world.messages().is_empty());
     world.decide("r1", &Decision::allow()).unwrap();
     world.run_for(secs(1));
+    let mut sent = answers(&mut world);
+    let uuid = sent[0].as_object_mut().unwrap().remove("uuid");
+    assert!(uuid.is_some_and(|uuid| uuid.is_string()));
     assert_eq!(
-        answers(&mut world),
+        sent,
         [json!({
             "type": "control_response",
             "response": {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use attache_protocol::{
-    frame::RequestId,
+    frame::{RequestId, relay::Behavior},
     viewer::{Content, Event, GapCause, PromptState, RequestOutcome, SendState, SettledBy, Status},
 };
 
@@ -169,7 +169,11 @@ impl<O: Write, N: Write> Terminal<O, N> {
             SendState::Queued if self.link != Link::Up => {
                 self.note("kept; it will be sent when the connection is back")
             }
-            SendState::Queued | SendState::InFlight => Ok(()),
+            SendState::Queued
+            | SendState::InFlight
+            | SendState::Delivered
+            | SendState::Processing
+            | SendState::Processed => Ok(()),
             SendState::Accepted => {
                 self.activity.sent();
                 Ok(())
@@ -211,10 +215,15 @@ impl<O: Write, N: Write> Face for Terminal<O, N> {
             }
             Event::PermissionSettled {
                 request_id,
-                by: SettledBy::AnotherViewer,
+                by: SettledBy::AnotherViewer { name },
+                behavior,
             } if self.shown.as_ref() == Some(request_id) => {
-                self.note("answered by another viewer")?;
+                self.note(&answered(name.as_deref(), *behavior))?;
                 self.prompt_gone(request_id, now);
+            }
+            Event::AnswerRefused { why, .. } => {
+                let why = one_line(why, BRIEF);
+                self.note(&format!("your answer did not count: {why}"))?;
             }
             Event::PermissionChanged {
                 request_id,
@@ -307,6 +316,16 @@ fn gap(cause: GapCause) -> String {
         GapCause::Unreachable => "the server could not be reached".to_owned(),
         GapCause::Unreadable => "the server's answer could not be read".to_owned(),
         GapCause::NoPosition => "nothing had been received to resume after".to_owned(),
+    }
+}
+
+/// That somebody else has answered a prompt.
+fn answered(name: Option<&str>, behavior: Option<Behavior>) -> String {
+    let who = name.map_or("another viewer".to_owned(), |name| one_line(name, BRIEF));
+    match behavior {
+        Some(Behavior::Allow) => format!("{who} allowed it"),
+        Some(Behavior::Deny) => format!("{who} denied it"),
+        Some(Behavior::Error) | None => format!("answered by {who}"),
     }
 }
 

@@ -60,13 +60,18 @@ impl Record {
             }
             Event::Message(message) => self.message(&message.frame),
             Event::Send { id, state } => match state {
-                SendState::Queued | SendState::InFlight | SendState::Unknown => {}
+                SendState::Queued
+                | SendState::InFlight
+                | SendState::Unknown
+                | SendState::Delivered
+                | SendState::Processing
+                | SendState::Processed => {}
                 SendState::Accepted => *self.accepted.entry(id.to_string()).or_default() += 1,
                 SendState::Rejected(why) => self.trouble(format!("message {id} rejected: {why}")),
             },
-            Event::PermissionSettled { request_id, by } => match by {
+            Event::PermissionSettled { request_id, by, .. } => match by {
                 SettledBy::Us => *self.settled.entry(request_id.clone()).or_default() += 1,
-                SettledBy::AnotherViewer => {
+                SettledBy::AnotherViewer { .. } => {
                     self.trouble(format!("prompt {request_id} was settled by somebody else"));
                 }
             },

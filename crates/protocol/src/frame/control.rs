@@ -153,8 +153,13 @@ pub fn request(request_id: &RequestId, subtype: &str, fields: &Fields) -> ByteSt
 }
 
 /// The `control_response` that carries a person's decision. An *allow* always names its input: the
-/// one the person changed, or `input` as it was asked for.
-pub fn decision(request_id: &RequestId, decision: &Decision, input: &RawJson) -> ByteString {
+/// one the person changed, or `input` as it was asked for. `uuid` is the frame's id.
+pub fn decision(
+    request_id: &RequestId,
+    decision: &Decision,
+    input: &RawJson,
+    uuid: &str,
+) -> ByteString {
     let mut text = success_head(request_id);
     match decision {
         Decision::Allow(allow) => {
@@ -173,7 +178,9 @@ pub fn decision(request_id: &RequestId, decision: &Decision, input: &RawJson) ->
             }
         }
     }
-    text.push_str("}}}\n");
+    text.push_str("}},\"uuid\":");
+    push_string(&mut text, uuid);
+    text.push_str("}\n");
     text.into()
 }
 

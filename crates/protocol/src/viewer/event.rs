@@ -9,6 +9,7 @@ use crate::{
     frame::{
         Frame, FrameError, JsonShape, MalformedJson, RawJson, RequestId,
         permission::{MalformedPermission, PermissionRequest},
+        relay::Behavior,
     },
     policy::{CloseCause, Outcome},
     time::Timestamp,
@@ -44,9 +45,19 @@ pub enum Event {
         request_id: RequestId,
         /// Whose answer.
         by: SettledBy,
+        /// What it said, as far as that is known.
+        behavior: Option<Behavior>,
     },
-    /// One of our messages got further. Every message ends in exactly one of
-    /// [`SendState::Accepted`] and [`SendState::Rejected`].
+    /// Our answer to a prompt did not count, and the prompt is still asked. (When another answer came
+    /// first, or the agent no longer asks, the events for that come instead.)
+    AnswerRefused {
+        /// Which prompt.
+        request_id: RequestId,
+        /// Why, in the server's words: not fit for a terminal as they are.
+        why: String,
+    },
+    /// One of our messages got further. Every message is taken or not, which is told by exactly one of
+    /// [`SendState::Accepted`] and [`SendState::Rejected`]; after the former it may get further still.
     Send {
         /// Which message.
         id: MessageId,
@@ -200,8 +211,14 @@ pub enum SendState {
     /// Posted, and the answer was lost: it may have arrived. It is tried again under the same id, which
     /// the server recognises.
     Unknown,
-    /// The server has it. Final.
+    /// The server has it, for good. Some servers tell no more than that.
     Accepted,
+    /// The agent's side has it.
+    Delivered,
+    /// The agent is at it.
+    Processing,
+    /// The agent is done with it. Final.
+    Processed,
     /// The server does not take it, or the session closed first. Final.
     Rejected(SendRejection),
 }
@@ -241,12 +258,15 @@ pub enum PromptState {
 }
 
 /// Whose answer settled a prompt.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SettledBy {
     /// Ours.
     Us,
     /// Another viewer's.
-    AnotherViewer,
+    AnotherViewer {
+        /// Its credential's name, where the server tells: not fit for a terminal as it is.
+        name: Option<String>,
+    },
 }
 
 /// How a request of ours ended.

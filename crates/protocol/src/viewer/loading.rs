@@ -149,6 +149,7 @@ impl Viewer {
                             .push(Event::PermissionChanged { request_id, state });
                     }
                 }
+                CaughtUp::Settled(settled) => self.tell_settled([settled]),
                 CaughtUp::Changed(request_id, state) => {
                     self.events
                         .push(Event::PermissionChanged { request_id, state });

@@ -223,7 +223,10 @@ impl Viewer {
         if self.config.viewer_only {
             return Err(DecideError::ViewerOnly);
         }
-        self.prompts.decide(request_id, decision)?;
+        // An id that is not used is not drawn: a refusal leaves no trace.
+        let mut rng = self.rng.clone();
+        self.prompts.decide(request_id, decision, &rng.uuid())?;
+        self.rng = rng;
         self.events.push(Event::PermissionChanged {
             request_id: request_id.clone(),
             state: PromptState::Answered,

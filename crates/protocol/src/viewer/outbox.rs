@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::{Limits, MessageId, SendRefusal, SendRejection, SendState, memory::Memory};
 use crate::{
+    frame::relay::DeliveryStatus,
     io::{HttpRequestId, HttpResponse, Token},
     policy::{Limit, Profile},
     rng::Rng,
@@ -21,6 +22,9 @@ pub(super) struct Outbox {
     flight: Flight,
     failures: u32,
     own: Memory,
+    /// The accepted ones that are not processed yet, with how far they are.
+    accepted: VecDeque<(MessageId, Option<DeliveryStatus>)>,
+    accepted_limit: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -66,6 +70,8 @@ impl Outbox {
             flight: Flight::Idle,
             failures: 0,
             own: Memory::new(limits.remembered.max(limits.outbox)),
+            accepted: VecDeque::new(),
+            accepted_limit: limits.outbox,
         }
     }
 
@@ -148,6 +154,7 @@ impl Outbox {
         match response.status {
             200..=299 => {
                 self.take_first();
+                self.accept(&id);
                 Some(Posted::Done(id, SendState::Accepted))
             }
             401 | 403 if letter.refused_with.is_none() => {
@@ -211,9 +218,37 @@ impl Outbox {
         } else {
             let letter = self.waiting.remove(place)?;
             self.bytes = self.bytes.saturating_sub(letter.body.len());
+            self.accept(&letter.id);
             return Some((letter.id, None));
         };
+        self.accept(&letter.id);
         Some((letter.id, call))
+    }
+
+    /// The server says how far the message `uuid` is. Returns its state if that is news; it never goes
+    /// back.
+    pub(super) fn advanced(
+        &mut self,
+        uuid: &str,
+        status: DeliveryStatus,
+    ) -> Option<(MessageId, SendState)> {
+        let is_it = |(id, _): &(MessageId, _)| id.as_str() == uuid;
+        let place = self.accepted.iter().position(is_it)?;
+        let (id, known) = self.accepted.get_mut(place)?;
+        if *known >= Some(status) {
+            return None;
+        }
+        *known = Some(status);
+        let id = id.clone();
+        let state = match status {
+            DeliveryStatus::Received => SendState::Delivered,
+            DeliveryStatus::Processing => SendState::Processing,
+            DeliveryStatus::Processed => {
+                self.accepted.remove(place);
+                SendState::Processed
+            }
+        };
+        Some((id, state))
     }
 
     /// Ends everything; the session is closed.
@@ -234,6 +269,13 @@ impl Outbox {
                 (letter.id, rejection)
             })
             .collect()
+    }
+
+    fn accept(&mut self, id: &MessageId) {
+        if self.accepted.len() >= self.accepted_limit {
+            self.accepted.pop_front();
+        }
+        self.accepted.push_back((id.clone(), None));
     }
 
     fn again(
@@ -378,6 +420,29 @@ mod tests {
         assert!(desk.outbox.confirm("a").is_none());
         assert!(desk.outbox.is_own("a"));
         assert_eq!(desk.post(), Some(id("b")));
+    }
+
+    #[test]
+    fn an_accepted_message_gets_further_and_never_back() {
+        use DeliveryStatus::{Processed, Processing, Received};
+        let mut desk = Desk::new(&["a", "b"]);
+        assert_eq!(desk.outbox.advanced("a", Received), None);
+        desk.post();
+        desk.answer(200);
+        let advanced = |outbox: &mut Outbox, status| outbox.advanced("a", status);
+        let outbox = &mut desk.outbox;
+        assert_eq!(
+            advanced(outbox, Processing),
+            Some((id("a"), SendState::Processing))
+        );
+        assert_eq!(advanced(outbox, Received), None);
+        assert_eq!(advanced(outbox, Processing), None);
+        assert_eq!(
+            advanced(outbox, Processed),
+            Some((id("a"), SendState::Processed))
+        );
+        assert_eq!(advanced(outbox, Processed), None);
+        assert_eq!(outbox.advanced("b", Received), None);
     }
 
     #[test]

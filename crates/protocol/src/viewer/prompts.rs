@@ -1,16 +1,22 @@
 //! Permission prompts as state: open until answered, withdrawn, or settled by somebody else.
 
+mod answer;
+mod verdict;
+
 use alloc::{
     collections::{BTreeMap, VecDeque},
     vec::Vec,
 };
 
 use bytestring::ByteString;
-use serde::Deserialize;
-use serde_json::Value;
 
 use super::{DecideError, Decision, Limits, PromptState, SettledBy, Standing, memory::Memory};
-use crate::frame::{JsonShape, RawJson, RequestId, control, permission::PermissionRequest};
+use crate::frame::{
+    JsonShape, RawJson, RequestId, control, permission::PermissionRequest, relay::Behavior,
+};
+use answer::{Answer, Needs};
+use verdict::Verdicts;
+pub(super) use verdict::{Refusal, Settled};
 
 /// How many settled answers are kept, in case the server forgets one and asks again.
 const KEPT_ANSWERS: usize = 64;
@@ -23,6 +29,7 @@ pub(super) struct Prompts {
     open: BTreeMap<RequestId, Prompt>,
     asked: u64,
     limit: usize,
+    verdicts: Verdicts,
     withdrawn: Memory,
     /// Whose answer was seen: what was asked before it may be looked at after it.
     answered: Memory,
@@ -39,6 +46,8 @@ struct Prompt {
     asked: Asked,
     shown: Shown,
     reply: Reply,
+    /// An answer was seen; the server's word on whose it was is still to come.
+    seen_answered: Option<(SettledBy, Option<Behavior>)>,
 }
 
 /// Whether the prompt is known to be asked at this moment.
@@ -67,19 +76,6 @@ enum Reply {
         /// Delivered when the pong to this ping, or a later one, returns.
         ping: u64,
     },
-}
-
-#[derive(Clone)]
-struct Answer {
-    text: ByteString,
-    needs: Needs,
-}
-
-/// What must hold before an answer may be sent.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-enum Needs {
-    OpenPrompt,
-    Nothing,
 }
 
 /// Where a prompt was seen.
@@ -113,14 +109,8 @@ pub(super) enum CaughtUp {
     Show(PermissionRequest, PromptState),
     /// Its state changed.
     Changed(RequestId, PromptState),
-}
-
-/// A prompt that is over, and whether the application should hear of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Settled {
-    pub(super) request_id: RequestId,
-    pub(super) by: SettledBy,
-    pub(super) tell: bool,
+    /// It was answered.
+    Settled(Settled),
 }
 
 impl Prompts {
@@ -129,6 +119,7 @@ impl Prompts {
             open: BTreeMap::new(),
             asked: 0,
             limit: limits.prompts,
+            verdicts: Verdicts::ByPong,
             withdrawn: Memory::new(limits.prompts.saturating_mul(4)),
             answered: Memory::new(limits.prompts.saturating_mul(4)),
             answered_here: Memory::new(limits.prompts.saturating_mul(4)),
@@ -186,6 +177,7 @@ impl Prompts {
                 },
                 shown,
                 reply,
+                seen_answered: None,
             },
         );
         match shown {
@@ -194,11 +186,12 @@ impl Prompts {
         }
     }
 
-    /// A person decides.
+    /// A person decides. The answer goes by the id `uuid`, however often it is sent.
     pub(super) fn decide(
         &mut self,
         request_id: &RequestId,
         decision: &Decision,
+        uuid: &str,
     ) -> Result<(), DecideError> {
         let prompt = self
             .open
@@ -229,7 +222,12 @@ impl Prompts {
             }
         };
         prompt.reply = Reply::Ready(Answer {
-            text: control::decision(request_id, decision, prompt.request.input()),
+            text: control::decision(request_id, decision, prompt.request.input(), uuid),
+            uuid: uuid.into(),
+            behavior: match decision {
+                Decision::Allow(_) => Behavior::Allow,
+                Decision::Deny(_) => Behavior::Deny,
+            },
             needs,
         });
         Ok(())
@@ -256,40 +254,6 @@ impl Prompts {
         ready.into_iter().map(|(_, id, text)| (id, text)).collect()
     }
 
-    /// The pong to ping number `ping` returned: everything written before it has been read.
-    pub(super) fn delivered(&mut self, ping: u64) -> Vec<Settled> {
-        let ids: Vec<RequestId> = self
-            .open
-            .iter()
-            .filter(|(_, prompt)| {
-                matches!(&prompt.reply, Reply::Sent { ping: awaited, .. } if *awaited <= ping)
-            })
-            .map(|(id, _)| id.clone())
-            .collect();
-        ids.into_iter()
-            .filter_map(|id| self.settle(&id, SettledBy::Us))
-            .collect()
-    }
-
-    /// The stream shows a response to `request_id`; `None` when that is no open prompt.
-    pub(super) fn responded(&mut self, request_id: &RequestId, response: &str) -> Option<Settled> {
-        self.answered.insert(request_id.as_str());
-        self.answered_here.insert(request_id.as_str());
-        let prompt = self.open.get(request_id)?;
-        let ours = match &prompt.reply {
-            Reply::None => false,
-            Reply::Ready(answer) | Reply::Sent { answer, .. } => {
-                same_response(&answer.text, response)
-            }
-        };
-        let by = if ours {
-            SettledBy::Us
-        } else {
-            SettledBy::AnotherViewer
-        };
-        self.settle(request_id, by)
-    }
-
     /// The agent no longer asks. Returns whether the application should hear of it; for ids never
     /// seen it should when that happens live.
     pub(super) fn withdraw(&mut self, request_id: &RequestId, seen: Seen) -> bool {
@@ -303,6 +267,7 @@ impl Prompts {
     /// The link is gone: nothing is known to be asked any more, nothing sent is known to be delivered.
     pub(super) fn link_lost(&mut self) -> Vec<(RequestId, PromptState)> {
         self.answered_here.clear();
+        self.verdicts = Verdicts::ByPong;
         let mut changed = Vec::new();
         for prompt in self.in_order() {
             let before = prompt.state();
@@ -319,7 +284,18 @@ impl Prompts {
 
     /// The catch-up is over; without a hole, what is still in the table is still asked.
     pub(super) fn caught_up(&mut self, is_complete: bool) -> Vec<CaughtUp> {
-        let mut found = Vec::new();
+        let mut found: Vec<CaughtUp> = self
+            .open
+            .iter()
+            .filter(|(_, prompt)| prompt.seen_answered.is_some())
+            .map(|(id, _)| id.clone())
+            .collect::<Vec<_>>()
+            .into_iter()
+            .filter_map(|id| {
+                let (by, behavior) = self.open.get_mut(&id)?.seen_answered.take()?;
+                self.settle(&id, by, behavior).map(CaughtUp::Settled)
+            })
+            .collect();
         for prompt in self.in_order() {
             let before = prompt.state();
             if is_complete {
@@ -351,21 +327,6 @@ impl Prompts {
         let mut prompts: Vec<&mut Prompt> = self.open.values_mut().collect();
         prompts.sort_by_key(|prompt| prompt.order);
         prompts
-    }
-
-    fn settle(&mut self, request_id: &RequestId, by: SettledBy) -> Option<Settled> {
-        let prompt = self.open.remove(request_id)?;
-        match (prompt.reply, by) {
-            (Reply::Ready(answer) | Reply::Sent { answer, .. }, SettledBy::Us) => {
-                self.keep(prompt.request, answer);
-            }
-            (Reply::None, _) | (_, SettledBy::AnotherViewer) => {}
-        }
-        Some(Settled {
-            request_id: request_id.clone(),
-            by,
-            tell: prompt.shown == Shown::Yes,
-        })
     }
 
     fn keep(&mut self, request: PermissionRequest, answer: Answer) {
@@ -401,6 +362,13 @@ impl Prompts {
 struct OtherQuestion;
 
 impl Prompt {
+    fn answer(&self) -> Option<&Answer> {
+        match &self.reply {
+            Reply::None => None,
+            Reply::Ready(answer) | Reply::Sent { answer, .. } => Some(answer),
+        }
+    }
+
     fn state(&self) -> PromptState {
         match (&self.reply, self.asked) {
             (Reply::None, Asked::Surely) => PromptState::Pending,
@@ -409,21 +377,6 @@ impl Prompt {
             (Reply::Sent { .. }, _) => PromptState::Sent,
         }
     }
-}
-
-impl core::fmt::Debug for Answer {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "Answer({} bytes, {:?})", self.text.len(), self.needs)
-    }
-}
-
-fn same_response(one: &str, other: &str) -> bool {
-    #[derive(Deserialize)]
-    struct Body {
-        response: Value,
-    }
-    let body = |text: &str| serde_json::from_str::<Body>(text).ok();
-    matches!((body(one), body(other)), (Some(one), Some(other)) if one.response == other.response)
 }
 
 #[cfg(test)]

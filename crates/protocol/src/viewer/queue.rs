@@ -58,13 +58,18 @@ impl EventQueue {
                 }
             }
             Event::Send { state, .. } => match state {
-                SendState::Queued | SendState::InFlight | SendState::Unknown => true,
-                SendState::Accepted | SendState::Rejected(_) => false,
+                SendState::Queued
+                | SendState::InFlight
+                | SendState::Unknown
+                | SendState::Delivered
+                | SendState::Processing => true,
+                SendState::Accepted | SendState::Processed | SendState::Rejected(_) => false,
             },
             Event::Message(_)
             | Event::PermissionRequested(_)
             | Event::PermissionWithdrawn { .. }
             | Event::PermissionSettled { .. }
+            | Event::AnswerRefused { .. }
             | Event::Request { .. }
             | Event::Gap { .. }
             | Event::CaughtUp
@@ -99,6 +104,7 @@ fn weight(event: &Event) -> usize {
         | Event::PermissionChanged { .. }
         | Event::PermissionWithdrawn { .. }
         | Event::PermissionSettled { .. }
+        | Event::AnswerRefused { .. }
         | Event::Send { .. }
         | Event::Request { .. }
         | Event::Gap { .. }

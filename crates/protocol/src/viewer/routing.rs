@@ -8,13 +8,14 @@ use bytestring::ByteString;
 use super::{
     Event, Malformed, MalformedCause, Message, RequestOutcome, SendState, Source, Timer, Viewer,
     phase::Phase,
-    prompts::{Noted, Seen},
+    prompts::{Noted, Refusal, Seen, Settled},
 };
 use crate::{
     frame::{
         Frame, FrameError, FrameKind, RequestId,
         control::{self, ControlOutcome, ControlResponse},
         permission::PermissionRequest,
+        relay::{AnswerRefused, DeliveryUpdate, Hello, Settlement},
     },
     io::Effect,
 };
@@ -63,8 +64,16 @@ impl Viewer {
                 return;
             }
         };
-        self.watchdog.heard(&frame);
-        self.timers.disarm(Timer::Watchdog);
+        // That the relay has passed a message on says nothing of the agent.
+        let update = DeliveryUpdate::read(&frame);
+        if update.is_none() {
+            self.watchdog.heard(&frame);
+            self.timers.disarm(Timer::Watchdog);
+        }
+        if let Some(update) = update {
+            self.message_advanced(&update);
+            return;
+        }
         let ours = matches!(frame.kind(), FrameKind::ControlResponse { request_id }
             if self.requests.contains(request_id));
         if self.catch_up.is_running() && !ours && *frame.kind() != FrameKind::KeepAlive {
@@ -93,7 +102,12 @@ impl Viewer {
             return;
         }
         match frame.kind() {
-            FrameKind::KeepAlive | FrameKind::Auth => {}
+            FrameKind::KeepAlive => {
+                if Hello::read(&frame).is_some_and(|hello| hello.confirms_answers()) {
+                    self.prompts.await_verdicts();
+                }
+            }
+            FrameKind::Auth => {}
             FrameKind::UnknownControl { .. } => {
                 self.malformed(MalformedCause::UnknownControl, frame.text().clone());
             }
@@ -118,6 +132,14 @@ impl Viewer {
             FrameKind::Message { type_name } => {
                 if &**type_name == "result" {
                     self.turn = self.turn.wrapping_add(1);
+                }
+                if let Some(refused) = AnswerRefused::read(&frame) {
+                    self.answer_refused(&refused);
+                    return;
+                }
+                if let Some(settlement) = Settlement::read(&frame) {
+                    let settled = self.prompts.settled(&settlement);
+                    self.tell_settled(settled);
                 }
                 self.message(frame, source);
             }
@@ -213,26 +235,58 @@ impl Viewer {
                     self.malformed(MalformedCause::Response(error), frame.text().clone());
                 }
             }
-        } else if let Some(settled) = self.prompts.responded(request_id, frame.as_str())
-            && settled.tell
-        {
-            self.events.push(Event::PermissionSettled {
-                request_id: settled.request_id,
-                by: settled.by,
-            });
+        } else {
+            let settled = self.prompts.responded(request_id, frame.as_str());
+            self.tell_settled(settled);
+        }
+    }
+
+    /// Our answer to a prompt did not count.
+    pub(super) fn answer_refused(&mut self, refused: &AnswerRefused) {
+        let request_id = refused.request_id.clone();
+        match self.prompts.refused(refused) {
+            Some(Refusal::Settled(settled)) => self.tell_settled([settled]),
+            Some(Refusal::Withdrawn(true)) => {
+                self.events.push(Event::PermissionWithdrawn { request_id });
+            }
+            Some(Refusal::StillOpen(Some(state))) => {
+                let why = refused.message.clone();
+                self.events.push(Event::AnswerRefused {
+                    request_id: request_id.clone(),
+                    why,
+                });
+                self.events
+                    .push(Event::PermissionChanged { request_id, state });
+            }
+            Some(Refusal::Withdrawn(false) | Refusal::StillOpen(None)) | None => {}
+        }
+    }
+
+    /// The server says how far a message of ours is; that it has it goes without saying.
+    pub(super) fn message_advanced(&mut self, update: &DeliveryUpdate) {
+        self.echo(&update.event_id);
+        if let Some((id, state)) = self.outbox.advanced(&update.event_id, update.status) {
+            self.events.push(Event::Send { id, state });
+        }
+    }
+
+    /// Tells the application of settled prompts that it knows of.
+    pub(super) fn tell_settled(&mut self, settled: impl IntoIterator<Item = Settled>) {
+        for settled in settled {
+            if settled.tell {
+                self.events.push(Event::PermissionSettled {
+                    request_id: settled.request_id,
+                    by: settled.by,
+                    behavior: settled.behavior,
+                });
+            }
         }
     }
 
     /// The pong to ping number `ping` came: the answers before it have been read.
     pub(super) fn answers_delivered(&mut self, ping: u64) {
-        for settled in self.prompts.delivered(ping) {
-            if settled.tell {
-                self.events.push(Event::PermissionSettled {
-                    request_id: settled.request_id,
-                    by: settled.by,
-                });
-            }
-        }
+        let settled = self.prompts.delivered(ping);
+        self.tell_settled(settled);
     }
 
     pub(super) fn malformed(&mut self, error: MalformedCause, text: ByteString) {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use attache_protocol::{
-    frame::{Frame, RawJson},
+    frame::{Frame, RawJson, relay::Behavior},
     policy::CloseCause,
     time::Timestamp,
     viewer::{Event, GapCause, RequestOutcome, SendState, SettledBy, Source, Status},
@@ -56,6 +56,14 @@ enum Line<'a> {
     PermissionSettled {
         request_id: &'a str,
         by: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        name: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        behavior: Option<Behavior>,
+    },
+    AnswerRefused {
+        request_id: &'a str,
+        reason: &'a str,
     },
     Send {
         id: &'a str,
@@ -123,12 +131,25 @@ impl<'a> Line<'a> {
             Event::PermissionWithdrawn { request_id } => Self::PermissionWithdrawn {
                 request_id: request_id.as_str(),
             },
-            Event::PermissionSettled { request_id, by } => Self::PermissionSettled {
+            Event::PermissionSettled {
+                request_id,
+                by,
+                behavior,
+            } => {
+                let (by, name) = match by {
+                    SettledBy::Us => ("us", None),
+                    SettledBy::AnotherViewer { name } => ("another_viewer", name.as_deref()),
+                };
+                Self::PermissionSettled {
+                    request_id: request_id.as_str(),
+                    by,
+                    name,
+                    behavior: *behavior,
+                }
+            }
+            Event::AnswerRefused { request_id, why } => Self::AnswerRefused {
                 request_id: request_id.as_str(),
-                by: match by {
-                    SettledBy::Us => "us",
-                    SettledBy::AnotherViewer => "another_viewer",
-                },
+                reason: why,
             },
             Event::Send { id, state } => {
                 let (state, reason) = match state {
@@ -136,6 +157,9 @@ impl<'a> Line<'a> {
                     SendState::InFlight => ("in_flight", None),
                     SendState::Unknown => ("unknown", None),
                     SendState::Accepted => ("accepted", None),
+                    SendState::Delivered => ("delivered", None),
+                    SendState::Processing => ("processing", None),
+                    SendState::Processed => ("processed", None),
                     SendState::Rejected(why) => ("rejected", Some(why.to_string())),
                 };
                 Self::Send {

@@ -1,7 +1,10 @@
 use alloc::format;
 
 use super::*;
-use crate::frame::Frame;
+use crate::frame::{
+    Frame,
+    relay::{AnswerRefused, AnsweredBy, RefusedBecause, Settlement},
+};
 
 fn ask(id: &str, command: &str) -> PermissionRequest {
     let text = format!(
@@ -30,9 +33,11 @@ fn the_same_question_twice_is_one_prompt_and_another_under_its_id_is_refused() {
 fn an_answer_is_settled_by_the_pong_to_its_ping_or_a_later_one() {
     let mut prompts = table();
     prompts.asked(ask("r", "ls"), Seen::Live);
-    prompts.decide(&id("r"), &Decision::allow()).unwrap();
+    prompts
+        .decide(&id("r"), &Decision::allow(), "answer")
+        .unwrap();
     assert_eq!(
-        prompts.decide(&id("r"), &Decision::allow()),
+        prompts.decide(&id("r"), &Decision::allow(), "answer"),
         Err(DecideError::AlreadyAnswered)
     );
     assert_eq!(prompts.send(7).len(), 1);
@@ -42,7 +47,7 @@ fn an_answer_is_settled_by_the_pong_to_its_ping_or_a_later_one() {
     assert_eq!(settled[0].by, SettledBy::Us);
     assert!(settled[0].tell);
     assert_eq!(
-        prompts.decide(&id("r"), &Decision::allow()),
+        prompts.decide(&id("r"), &Decision::allow(), "answer"),
         Err(DecideError::UnknownPrompt)
     );
 }
@@ -53,7 +58,7 @@ fn after_a_drop_an_approval_needs_a_verified_prompt() {
     prompts.asked(ask("r", "ls"), Seen::Live);
     assert_eq!(prompts.link_lost(), [(id("r"), PromptState::Unverified)]);
     assert_eq!(
-        prompts.decide(&id("r"), &Decision::allow()),
+        prompts.decide(&id("r"), &Decision::allow(), "answer"),
         Err(DecideError::Unverified)
     );
     assert!(prompts.caught_up(false).is_empty());
@@ -63,7 +68,9 @@ fn after_a_drop_an_approval_needs_a_verified_prompt() {
         prompts.asked(ask("r", "ls"), Seen::Live),
         Noted::Verified(PromptState::Pending)
     );
-    prompts.decide(&id("r"), &Decision::allow()).unwrap();
+    prompts
+        .decide(&id("r"), &Decision::allow(), "answer")
+        .unwrap();
     assert_eq!(prompts.send(1).len(), 1);
 }
 
@@ -71,7 +78,9 @@ fn after_a_drop_an_approval_needs_a_verified_prompt() {
 fn an_answer_on_its_way_at_the_drop_waits_for_its_prompt_to_be_verified() {
     let mut prompts = table();
     prompts.asked(ask("r", "ls"), Seen::Live);
-    prompts.decide(&id("r"), &Decision::allow()).unwrap();
+    prompts
+        .decide(&id("r"), &Decision::allow(), "answer")
+        .unwrap();
     prompts.send(1);
     assert_eq!(prompts.link_lost(), [(id("r"), PromptState::Answered)]);
     assert!(prompts.send(2).is_empty());
@@ -85,12 +94,14 @@ fn a_denial_and_an_explicit_approval_wait_for_nothing() {
     prompts.asked(ask("a", "ls"), Seen::Live);
     prompts.asked(ask("b", "ls"), Seen::Live);
     prompts.link_lost();
-    prompts.decide(&id("a"), &Decision::deny("no")).unwrap();
+    prompts
+        .decide(&id("a"), &Decision::deny("no"), "answer")
+        .unwrap();
     let explicit = Decision::Allow(crate::viewer::Allow {
         standing: Standing::EvenIfUnverified,
         ..Default::default()
     });
-    prompts.decide(&id("b"), &explicit).unwrap();
+    prompts.decide(&id("b"), &explicit, "answer").unwrap();
     assert_eq!(prompts.send(1).len(), 2);
 }
 
@@ -98,7 +109,9 @@ fn a_denial_and_an_explicit_approval_wait_for_nothing() {
 fn a_prompt_withdrawn_in_the_gap_takes_its_answer_with_it() {
     let mut prompts = table();
     prompts.asked(ask("r", "ls"), Seen::Live);
-    prompts.decide(&id("r"), &Decision::allow()).unwrap();
+    prompts
+        .decide(&id("r"), &Decision::allow(), "answer")
+        .unwrap();
     prompts.link_lost();
     assert!(prompts.withdraw(&id("r"), Seen::Past));
     prompts.caught_up(true);
@@ -136,7 +149,9 @@ fn a_cancel_before_its_request_keeps_the_request_closed() {
 fn an_answer_the_server_forgot_is_sent_again_without_asking_anybody() {
     let mut prompts = table();
     prompts.asked(ask("r", "ls"), Seen::Live);
-    prompts.decide(&id("r"), &Decision::allow()).unwrap();
+    prompts
+        .decide(&id("r"), &Decision::allow(), "answer")
+        .unwrap();
     let first = prompts.send(1);
     prompts.delivered(1);
     prompts.link_lost();
@@ -153,7 +168,7 @@ fn another_viewers_answer_settles_the_prompt() {
     let response = r#"{"type":"control_response","response":{"subtype":"success","request_id":"r","response":{"behavior":"allow","updatedInput":{}}}}"#;
     assert_eq!(
         prompts.responded(&id("r"), response).unwrap().by,
-        SettledBy::AnotherViewer
+        SettledBy::AnotherViewer { name: None }
     );
 }
 
@@ -180,4 +195,113 @@ fn the_table_is_bounded() {
         .filter(|number| prompts.asked(ask(&format!("r{number}"), "ls"), Seen::Live) == Noted::Full)
         .count();
     assert_eq!(full, 100_000 - 256);
+}
+
+fn settlement(answer_id: &str, name: &str) -> Settlement {
+    Settlement {
+        request_id: id("r"),
+        behavior: Behavior::Allow,
+        answer_id: Some(answer_id.into()),
+        answered_by: Some(AnsweredBy {
+            name: Some(name.into()),
+            role: None,
+        }),
+    }
+}
+
+fn sent() -> Prompts {
+    let mut prompts = table();
+    prompts.await_verdicts();
+    prompts.asked(ask("r", "ls"), Seen::Live);
+    prompts
+        .decide(&id("r"), &Decision::allow(), "answer")
+        .unwrap();
+    assert_eq!(prompts.send(1).len(), 1);
+    prompts
+}
+
+#[test]
+fn where_the_server_gives_verdicts_a_pong_settles_nothing() {
+    let mut prompts = sent();
+    assert!(prompts.delivered(1).is_empty());
+    let settled = prompts.settled(&settlement("answer", "ada")).unwrap();
+    assert_eq!(settled.by, SettledBy::Us);
+    assert_eq!(settled.behavior, Some(Behavior::Allow));
+
+    prompts.link_lost();
+    prompts.asked(ask("r2", "ls"), Seen::Live);
+    prompts
+        .decide(&id("r2"), &Decision::allow(), "second")
+        .unwrap();
+    prompts.send(2);
+    assert_eq!(
+        prompts.delivered(2).len(),
+        1,
+        "another link, another server"
+    );
+}
+
+#[test]
+fn another_viewers_answer_is_told_with_its_name() {
+    let mut prompts = sent();
+    let response = r#"{"type":"control_response","response":{"subtype":"success","request_id":"r","response":{"behavior":"deny","message":"x"}}}"#;
+    assert_eq!(prompts.responded(&id("r"), response), None);
+    let settled = prompts.settled(&settlement("other", "ada")).unwrap();
+    let name = Some("ada".into());
+    assert_eq!(settled.by, SettledBy::AnotherViewer { name });
+    assert_eq!(prompts.settled(&settlement("other", "ada")), None);
+}
+
+#[test]
+fn an_answer_in_a_log_without_verdicts_is_told_after_the_catch_up() {
+    let mut prompts = table();
+    prompts.await_verdicts();
+    prompts.asked(ask("r", "ls"), Seen::Live);
+    let response = r#"{"type":"control_response","response":{"subtype":"success","request_id":"r","response":{"behavior":"deny","message":"x"}}}"#;
+    assert_eq!(prompts.responded(&id("r"), response), None);
+    let found = prompts.caught_up(true);
+    let [CaughtUp::Settled(settled)] = &found[..] else {
+        panic!("{found:?}")
+    };
+    assert_eq!(settled.by, SettledBy::AnotherViewer { name: None });
+    assert_eq!(settled.behavior, Some(Behavior::Deny));
+}
+
+#[test]
+fn a_refused_answer_settles_withdraws_or_reopens_the_prompt() {
+    let refused = |reason, answer_id: &str| AnswerRefused {
+        request_id: id("r"),
+        answer_id: Some(answer_id.into()),
+        reason,
+        answered_by: None,
+        message: "no".into(),
+    };
+    let mut prompts = sent();
+    let stranger = refused(RefusedBecause::Answered, "not ours");
+    assert_eq!(prompts.refused(&stranger), None);
+    let late = refused(RefusedBecause::Answered, "answer");
+    assert!(matches!(
+        prompts.refused(&late),
+        Some(Refusal::Settled(Settled {
+            by: SettledBy::AnotherViewer { name: None },
+            ..
+        }))
+    ));
+    assert_eq!(prompts.refused(&late), None);
+
+    let mut prompts = sent();
+    let gone = refused(RefusedBecause::Withdrawn, "answer");
+    assert_eq!(prompts.refused(&gone), Some(Refusal::Withdrawn(true)));
+
+    let mut prompts = sent();
+    let forbidden = refused(RefusedBecause::Forbidden, "answer");
+    assert_eq!(
+        prompts.refused(&forbidden),
+        Some(Refusal::StillOpen(Some(PromptState::Pending)))
+    );
+    assert!(prompts.send(2).is_empty());
+    prompts
+        .decide(&id("r"), &Decision::allow(), "again")
+        .unwrap();
+    assert_eq!(prompts.send(3).len(), 1);
 }
