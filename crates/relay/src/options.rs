@@ -41,7 +41,8 @@ pub struct RelayOptions {
     pub keep_alive: Duration,
     /// A socket that sends nothing for so long, not even a pong, is given up. Default: 60 s.
     pub viewer_silence: Duration,
-    /// A write to a socket that takes longer is given up; big frames get more time. Default: 10 s.
+    /// A peer that takes nothing for so long is given up, and one whose socket needs longer for what
+    /// is written at once; big frames get more time. Default: 10 s.
     pub write_timeout: Duration,
     /// How long a peer may take to answer a close frame. Default: 2 s.
     pub close_timeout: Duration,

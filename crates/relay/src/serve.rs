@@ -10,12 +10,15 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::net::{TcpListener, TcpStream};
+use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Credentials, Relay, http::ConnectionScope};
 
 /// How long a connection may take to send the head of a request, the wait for it included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+/// How much one connection gathers before it writes, and reads at once.
+const BUFFER_BYTES: usize = 64 << 10;
 /// How long accepting rests when the system is out of something, descriptors most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -71,7 +74,9 @@ impl Relay {
                 };
                 match accepted {
                     Ok((stream, _)) => {
-                        let served = connection(stream, router.clone(), relay.closing().clone());
+                        let patience = relay.options().write_timeout;
+                        let closing = relay.closing().clone();
+                        let served = connection(stream, patience, router.clone(), closing);
                         let scope = scope.clone();
                         relay.tasks().spawn(async move {
                             scope.run_until_cancelled(served).await;
@@ -91,13 +96,23 @@ impl Relay {
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, closing: CancellationToken) {
+async fn connection(
+    stream: TcpStream,
+    patience: Duration,
+    router: Router,
+    closing: CancellationToken,
+) {
     // Frames are small and somebody waits for each.
     let _ = stream.set_nodelay(true);
+    // A stream is asked for nothing while its peer takes nothing, so it can't notice by itself.
+    let mut stream = TimeoutWriter::new(stream);
+    stream.set_timeout(Some(patience));
+    let stream = Box::pin(stream);
     let mut server = http1::Builder::new();
     server
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT);
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(BUFFER_BYTES);
     let service = TowerToHyperService::new(router);
     let mut connection = pin!(
         server

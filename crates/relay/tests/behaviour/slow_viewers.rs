@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::world::{World, assistant, options, soon};
+use crate::world::{World, assistant, options, prompt, soon};
 
 /// More than the system's own buffers take in.
 const FRAMES: usize = 600;
@@ -65,6 +65,47 @@ async fn a_viewer_that_takes_nothing_at_all_is_given_up() {
         agent.publish(&big(number)).await.unwrap();
     }
     // Its socket is the only thing a shutdown has to wait for.
+    soon(world.relay.shutdown()).await;
+    drop(stuck);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_is_read_slowly_lags_and_misses_nothing_that_is_stored() {
+    let mut options = options();
+    options.viewer_buffer_frames = 8;
+    options.viewer_buffer_bytes = 1 << 20;
+    let world = World::with(options).await;
+    let agent = world.relay.attach_agent(&world.session).await.unwrap();
+    agent.publish(&prompt("p1")).await.unwrap();
+    let mut slow = world.watch().await;
+    let mut fast = world.watch().await;
+    assert_eq!(fast.live().await, prompt("p1"));
+    for number in 0..FRAMES {
+        agent.publish(&big(number)).await.unwrap();
+        assert_eq!(fast.stored().await.1, big(number));
+    }
+    let last = r#"{"type":"stream_event","event":{"n":"last"}}"#;
+    agent.publish(last).await.unwrap();
+    assert_eq!(fast.live().await, last);
+
+    assert_eq!(slow.live().await, prompt("p1"));
+    for number in 0..FRAMES {
+        assert_eq!(slow.stored().await, (number as u64 + 2, big(number)));
+    }
+    assert_eq!(slow.live().await, last);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_nobody_reads_is_given_up() {
+    let mut options = options();
+    options.write_timeout = Duration::from_millis(100);
+    options.shutdown_timeout = Duration::from_secs(3600);
+    let world = World::with(options).await;
+    let agent = world.relay.attach_agent(&world.session).await.unwrap();
+    let stuck = world.watch().await;
+    for number in 0..FRAMES {
+        agent.publish(&big(number)).await.unwrap();
+    }
     soon(world.relay.shutdown()).await;
     drop(stuck);
 }
