@@ -121,4 +121,4 @@ pub use options::RelayOptions;
 pub use relay::Relay;
 pub use serve::ServeError;
 pub use session::Published;
-pub use store::{MemoryStore, SessionStatus, Store, StoreError};
+pub use store::{MemoryStore, SessionStatus, SqliteStore, Store, StoreError};

@@ -1,8 +1,12 @@
 //! Where sessions and their logs are kept.
 
+mod commits;
 mod memory;
 mod retention;
 mod share;
+pub mod sqlite;
+#[cfg(feature = "store-suite")]
+pub mod suite;
 mod worker;
 
 use core::{future::Future, pin::Pin};
@@ -10,9 +14,11 @@ use std::time::SystemTime;
 
 use attache_protocol::{ByteString, SessionId};
 
+pub use commits::{COMMIT_BOUNDS, CommitStats};
 pub use memory::MemoryStore;
 pub use retention::Retention;
 pub use share::{Share, ShareId, TokenHash};
+pub use sqlite::{OpenError, SqliteStore};
 pub use worker::{SigningKey, WorkerRecord, WorkerReport, WorkerStatus};
 
 /// What a [`Store`] method returns.
@@ -131,6 +137,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// The share whose token has this hash, of whatever session.
     fn share_with<'a>(&'a self, token: &'a TokenHash) -> StoreFuture<'a, Option<Share>>;
+
+    /// What writing has cost so far; `None` when the store does not count it.
+    fn commits(&self) -> Option<CommitStats> {
+        None
+    }
 }
 
 /// A session, its log aside.

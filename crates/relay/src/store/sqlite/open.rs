@@ -1,0 +1,215 @@
+//! The folder, its lock and its database.
+
+use core::time::Duration;
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io,
+    path::{Path, PathBuf},
+};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::schema::{self, Kind, MIGRATIONS};
+
+const DATABASE: &str = "attache.db";
+const LOCK: &str = "attache.lock";
+
+/// How many connections read at a time.
+const READERS: usize = 4;
+/// How long the database waits for another program that looks at the file, a backup for example.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// What is left of the log file when it once had to be larger.
+const LARGEST_IDLE_WAL: i64 = 64 << 20;
+/// More than there are statements in this module.
+const STATEMENTS: usize = 64;
+
+/// Why a store can't be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The folder can't be made, or a file in it can't be opened.
+    #[error("can't use {} as a store: {error}; check that it is a folder you may write to", path.display())]
+    Folder {
+        /// The folder or the file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        error: io::Error,
+    },
+    /// Another relay has the store open.
+    #[error("another relay uses the store in {}; stop it, or give this one another folder", path.display())]
+    InUse {
+        /// The store's folder.
+        path: PathBuf,
+    },
+    /// The file is no database, or one of another program.
+    #[error("{} is not a store of a relay; move it away, or give the relay another folder", path.display())]
+    NotAStore {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A newer version has changed the file in ways this one does not know.
+    #[error(
+        "{} has schema version {found}, and this version knows them up to {known}; use the newer one",
+        path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The file's schema version.
+        found: usize,
+        /// The newest schema version this code knows.
+        known: usize,
+    },
+    /// The database failed.
+    #[error("can't open the store {}: {error}; check the disk and its permissions", path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What the database said.
+        #[source]
+        error: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The system gave no thread.
+    #[error("can't start a thread for the store: {0}; end other programs, or raise the limit")]
+    Thread(#[source] io::Error),
+}
+
+/// A store that nobody else may open while this lives.
+pub(super) struct Opened {
+    pub(super) writer: Connection,
+    pub(super) readers: Vec<Connection>,
+    /// Locked as long as it is open: the system lets go of it when the process dies.
+    pub(super) lock: File,
+}
+
+pub(super) fn open(folder: &Path) -> Result<Opened, OpenError> {
+    make_private_folder(folder).map_err(|error| OpenError::Folder {
+        path: folder.to_owned(),
+        error,
+    })?;
+    let lock = lock(folder)?;
+    let path = folder.join(DATABASE);
+    private_file(&path).map_err(|error| OpenError::Folder {
+        path: path.clone(),
+        error,
+    })?;
+    let writer = open_writer(&path)?;
+    let readers = (0..READERS).map(|_| open_reader(&path));
+    let readers = readers
+        .collect::<Result<_, _>>()
+        .map_err(|error| of_database(&path, error))?;
+    make_entries_durable(folder).map_err(|error| OpenError::Folder {
+        path: folder.to_owned(),
+        error,
+    })?;
+    Ok(Opened {
+        writer,
+        readers,
+        lock,
+    })
+}
+
+fn open_writer(path: &Path) -> Result<Connection, OpenError> {
+    let failed = |error| of_database(path, error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut db = Connection::open_with_flags(path, flags).map_err(failed)?;
+    db.busy_timeout(PATIENCE).map_err(failed)?;
+    let known = MIGRATIONS.len();
+    let version = match schema::kind(&db).map_err(failed)? {
+        Kind::Empty => 0,
+        Kind::Store(found) if found > known => {
+            let path = path.to_owned();
+            return Err(OpenError::Newer { path, found, known });
+        }
+        Kind::Store(version) => version,
+        Kind::Foreign => {
+            let path = path.to_owned();
+            return Err(OpenError::NotAStore { path });
+        }
+    };
+    configure_writer(&db)
+        .and_then(|()| schema::migrate(&mut db, version, MIGRATIONS))
+        .map_err(failed)?;
+    Ok(db)
+}
+
+fn configure_writer(db: &Connection) -> rusqlite::Result<()> {
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    db.pragma_update(None, "journal_mode", "wal")?;
+    // A commit waits until the disk has it.
+    db.pragma_update(None, "synchronous", "full")?;
+    db.pragma_update(None, "journal_size_limit", LARGEST_IDLE_WAL)?;
+    db.pragma_update(None, "foreign_keys", true)
+}
+
+fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    db.busy_timeout(PATIENCE)?;
+    Ok(db)
+}
+
+fn of_database(path: &Path, error: rusqlite::Error) -> OpenError {
+    let path = path.to_owned();
+    if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) {
+        return OpenError::NotAStore { path };
+    }
+    OpenError::Database {
+        path,
+        error: Box::new(error),
+    }
+}
+
+fn lock(folder: &Path) -> Result<File, OpenError> {
+    let path = folder.join(LOCK);
+    let failed = |error| OpenError::Folder {
+        path: path.clone(),
+        error,
+    };
+    let file = private_file(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
+            path: folder.to_owned(),
+        }),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+/// The store holds what people wrote and the key that workers' tokens are signed with.
+fn make_private_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// Opens a file, which is made for its owner alone when it is not there. The database's other files
+/// take over its permissions.
+fn private_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// A file that is new in a folder is safe only when the folder is.
+fn make_entries_durable(folder: &Path) -> io::Result<()> {
+    if cfg!(not(unix)) {
+        return Ok(());
+    }
+    let folder = fs::canonicalize(folder)?;
+    File::open(&folder)?.sync_all()?;
+    match folder.parent() {
+        // Whoever may not read the parent did not make the folder just now.
+        Some(parent) => File::open(parent).map_or(Ok(()), |parent| parent.sync_all()),
+        None => Ok(()),
+    }
+}
