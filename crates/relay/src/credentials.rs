@@ -3,7 +3,9 @@
 use attache_protocol::io::Token;
 use subtle::{Choice, ConstantTimeEq};
 
-/// The bearer tokens a relay accepts.
+use crate::TokenRegistry;
+
+/// The bearer tokens a relay accepts, besides those of its sessions' shares and workers.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Credentials {
@@ -12,22 +14,20 @@ pub enum Credentials {
     /// `localhost` (web pages, that is) get 403.
     #[default]
     Open,
-    /// Exactly these. They are compared in constant time.
+    /// Exactly these, each with the role [`Own`](crate::Role::Own). They are compared in constant
+    /// time.
     Tokens(Vec<Token>),
+    /// Those of a token file, each with its role, as the file is now.
+    Registry(TokenRegistry),
 }
 
 impl Credentials {
-    /// Whether `token` opens the door.
-    pub(crate) fn accept(&self, token: &str) -> bool {
-        match self {
-            Self::Open => !token.is_empty(),
-            Self::Tokens(known) => {
-                let hit = known.iter().fold(Choice::from(0), |hit, known| {
-                    hit | known.expose().as_bytes().ct_eq(token.as_bytes())
-                });
-                !token.is_empty() && bool::from(hit)
-            }
-        }
+    /// Whether `token` is one of `known`.
+    pub(crate) fn contain(known: &[Token], token: &str) -> bool {
+        let hit = known.iter().fold(Choice::from(0), |hit, known| {
+            hit | known.expose().as_bytes().ct_eq(token.as_bytes())
+        });
+        !token.is_empty() && bool::from(hit)
     }
 }
 
@@ -37,13 +37,13 @@ mod tests {
 
     #[test]
     fn only_known_tokens_come_in() {
-        let known = Credentials::Tokens(vec![Token::new("one"), Token::new("two"), Token::new("")]);
-        assert!(known.accept("one") && known.accept("two"));
-        for stranger in ["", "on", "onee", "three"] {
-            assert!(!known.accept(stranger), "{stranger}");
+        let known = vec![Token::new("one"), Token::new("two"), Token::new("")];
+        for good in ["one", "two"] {
+            assert!(Credentials::contain(&known, good));
         }
-        assert!(Credentials::Open.accept("anything"));
-        assert!(!Credentials::Open.accept(""));
-        assert!(!format!("{known:?}").contains("one"));
+        for stranger in ["", "on", "onee", "three"] {
+            assert!(!Credentials::contain(&known, stranger), "{stranger}");
+        }
+        assert!(!format!("{:?}", Credentials::Tokens(known)).contains("one"));
     }
 }

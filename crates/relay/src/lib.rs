@@ -112,7 +112,10 @@ mod session;
 pub mod store;
 mod worker_token;
 
-pub use access::{Identity, Role, UnknownRole};
+pub use access::{
+    Access, BadLine, Endpoint, Identity, NoRandomness, Role, TokenEntry, TokenFile, TokenFileError,
+    TokenRegistry, UnknownRole,
+};
 pub use agent::{Agent, Publisher};
 pub use credentials::Credentials;
 pub use error::RelayError;

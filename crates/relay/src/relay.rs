@@ -14,7 +14,9 @@ use tokio_util::{
 };
 
 use crate::{
-    Agent, RelayError, RelayOptions, http,
+    Agent, Endpoint, RelayError, RelayOptions,
+    access::Gate,
+    http,
     session::SessionHandle,
     store::{SessionDetails, SessionRecord, SessionStatus, SigningKey, Store, WorkerRecord},
     worker_token::WorkerTokens,
@@ -40,6 +42,7 @@ struct Inner {
     _kill_on_drop: DropGuard,
     tasks: TaskTracker,
     worker_tokens: OnceCell<WorkerTokens>,
+    gate: Gate,
 }
 
 impl Relay {
@@ -55,6 +58,7 @@ impl Relay {
             killed,
             tasks: TaskTracker::new(),
             worker_tokens: OnceCell::new(),
+            gate: Gate::new(),
         };
         Self {
             inner: Arc::new(inner),
@@ -107,6 +111,11 @@ impl Relay {
         http::router(self.clone())
     }
 
+    /// What the [router](Self::router) serves, and to whom.
+    pub fn endpoints() -> Vec<Endpoint> {
+        http::endpoints()
+    }
+
     /// Closes every socket with 1012 after what is queued for it, refuses new ones and new events,
     /// and returns when sockets and requests are gone or
     /// [`shutdown_timeout`](RelayOptions::shutdown_timeout) has passed. Afterwards everything that
@@ -153,6 +162,10 @@ impl Relay {
 
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
         &self.inner.store
+    }
+
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.inner.gate
     }
 
     pub(crate) fn options(&self) -> &Arc<RelayOptions> {

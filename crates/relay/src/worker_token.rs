@@ -76,16 +76,23 @@ impl WorkerTokens {
         token
     }
 
-    pub(crate) fn read(&self, token: &str, now: SystemTime) -> Result<WorkerIdentity, BadToken> {
+    /// Whose `token` is, and when it expires; `None` is beyond any clock.
+    pub(crate) fn read(
+        &self,
+        token: &str,
+        now: SystemTime,
+    ) -> Result<(WorkerIdentity, Option<SystemTime>), BadToken> {
         let claims = self.claims(token).ok_or(BadToken::Foreign)?;
         let session = SessionId::parse(&claims.sub).map_err(|_| BadToken::Foreign)?;
         if millis(now) >= claims.exp_ms {
             return Err(BadToken::Expired);
         }
-        Ok(WorkerIdentity {
+        let identity = WorkerIdentity {
             session,
             epoch: claims.epoch,
-        })
+        };
+        let expires_at = UNIX_EPOCH.checked_add(Duration::from_millis(claims.exp_ms));
+        Ok((identity, expires_at))
     }
 
     fn claims(&self, token: &str) -> Option<Claims> {
@@ -147,11 +154,13 @@ mod tests {
     fn a_token_is_good_until_it_expires() {
         let token = tokens(1).write(&identity(), NOW, LIFETIME);
         let later = |millis| NOW + Duration::from_millis(millis);
-        assert_eq!(tokens(1).read(&token, later(1499)), Ok(identity()));
+        let good = Ok((identity(), Some(later(1500))));
+        assert_eq!(tokens(1).read(&token, later(1499)), good);
         assert_eq!(tokens(1).read(&token, later(1500)), Err(BadToken::Expired));
         assert!(may_be_workers(&token));
         let forever = tokens(1).write(&identity(), NOW, Duration::MAX);
-        assert_eq!(tokens(1).read(&forever, later(1)), Ok(identity()));
+        let (whose, _) = tokens(1).read(&forever, later(1)).unwrap();
+        assert_eq!(whose, identity());
     }
 
     #[test]

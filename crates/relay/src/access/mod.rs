@@ -1,7 +1,20 @@
 //! Who comes in, and what they may do.
 
+mod endpoint;
+mod entry;
+mod file;
+mod gate;
 mod identity;
+mod registry;
 mod role;
+mod secret;
 
+pub use endpoint::{Access, Endpoint};
+pub use entry::{BadLine, TokenEntry};
+pub use file::{TokenFile, TokenFileError};
+pub(crate) use gate::{Gate, Unidentified, expiry};
 pub use identity::Identity;
+pub use registry::TokenRegistry;
 pub use role::{Role, UnknownRole};
+pub use secret::NoRandomness;
+pub(crate) use secret::new_share_token;

@@ -28,6 +28,16 @@ impl Role {
             Self::Own => "own",
         }
     }
+
+    /// What it lets its holder do beyond the roles before it, for people.
+    pub const fn allows(self) -> &'static str {
+        match self {
+            Self::View => "watch",
+            Self::Approve => "answer prompts",
+            Self::Drive => "send and interrupt",
+            Self::Own => "start, rename, share and archive sessions, and run their agents",
+        }
+    }
 }
 
 impl fmt::Display for Role {

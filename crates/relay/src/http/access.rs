@@ -4,49 +4,37 @@ use std::{sync::Arc, time::SystemTime};
 
 use attache_protocol::SessionId;
 use axum::{
-    extract::{FromRequestParts, RawPathParams},
+    body::Body,
+    extract::{FromRequestParts, RawPathParams, Request, State},
     http::{HeaderMap, header, request::Parts},
+    middleware::Next,
+    response::Response,
 };
+use futures_util::{FutureExt as _, StreamExt as _};
 
 use super::error::{ApiError, ErrorKind};
 use crate::{
-    Identity, Relay, RelayError,
+    Access, Identity, Relay, RelayError, Role, StoreError,
+    access::{Unidentified, expiry},
     session::Epoch,
-    worker_token::{self, BadToken},
+    store::{Page, SessionRecord},
+    worker_token::BadToken,
 };
 
-/// A request whose credential is good.
+/// Whoever asks, once it is clear that they may.
+#[derive(Clone)]
 pub(super) struct Allowed(pub(super) Arc<Identity>);
 
 impl FromRequestParts<Relay> for Allowed {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, relay: &Relay) -> Result<Self, ApiError> {
-        let refuse = |message| Err(ApiError::new(ErrorKind::Authentication, message));
-        match bearer(&parts.headers) {
-            Bearer::Token(token) if is_workers(token, relay).await? => Err(ApiError::new(
-                ErrorKind::Permission,
-                "this is a worker's token: it opens the worker's own endpoints only",
-            )),
-            Bearer::Token(token) if relay.options().credentials.accept(token) => {
-                Ok(Self(Arc::new(Identity::owner())))
-            }
-            Bearer::Token(_) | Bearer::Unreadable => refuse("the token is not accepted"),
-            Bearer::Absent => refuse("send the header `Authorization: Bearer <token>`"),
-        }
+    async fn from_request_parts(parts: &mut Parts, _: &Relay) -> Result<Self, ApiError> {
+        parts.extensions.get().cloned().ok_or_else(unchecked)
     }
-}
-
-/// Whether a worker's token, good or not any more, is used where people come in.
-pub(super) async fn is_workers(token: &str, relay: &Relay) -> Result<bool, RelayError> {
-    if !worker_token::may_be_workers(token) {
-        return Ok(false);
-    }
-    let read = relay.worker_tokens().await?.read(token, SystemTime::now());
-    Ok(read != Err(BadToken::Foreign))
 }
 
 /// A worker of the session that the path names. Whether its epoch is the newest, the session knows.
+#[derive(Clone)]
 pub(super) struct WorkerOf {
     pub(super) id: SessionId,
     pub(super) epoch: Epoch,
@@ -55,27 +43,8 @@ pub(super) struct WorkerOf {
 impl FromRequestParts<Relay> for WorkerOf {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, relay: &Relay) -> Result<Self, ApiError> {
-        let refuse = |message| Err(ApiError::new(ErrorKind::Authentication, message));
-        let token = match bearer(&parts.headers) {
-            Bearer::Token(token) => token,
-            Bearer::Unreadable => return refuse("the token is not accepted"),
-            Bearer::Absent => return refuse("send the header `Authorization: Bearer <token>`"),
-        };
-        let identity = match relay.worker_tokens().await?.read(token, SystemTime::now()) {
-            Ok(identity) => identity,
-            Err(BadToken::Expired) => return refuse("the worker's token has expired"),
-            Err(BadToken::Foreign) => {
-                return refuse("this takes a worker's token; `POST …/bridge` gives one");
-            }
-        };
-        let Named(id) = Named::from_request_parts(parts, relay).await?;
-        if identity.session != id {
-            let message = "the token belongs to the worker of another session";
-            return Err(ApiError::new(ErrorKind::Permission, message));
-        }
-        let epoch = Epoch(identity.epoch);
-        Ok(Self { id, epoch })
+    async fn from_request_parts(parts: &mut Parts, _: &Relay) -> Result<Self, ApiError> {
+        parts.extensions.get().cloned().ok_or_else(unchecked)
     }
 }
 
@@ -89,14 +58,208 @@ impl FromRequestParts<Relay> for Archiver {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, relay: &Relay) -> Result<Self, ApiError> {
-        if let Bearer::Token(token) = bearer(&parts.headers)
-            && is_workers(token, relay).await?
-        {
-            let worker = WorkerOf::from_request_parts(parts, relay).await?;
+        if let Ok(worker) = WorkerOf::from_request_parts(parts, relay).await {
             return Ok(Self::Worker(worker));
         }
         let person = Allowed::from_request_parts(parts, relay).await?;
         Ok(Self::Person(person))
+    }
+}
+
+/// A handler wants to know who asks, at an endpoint that does not say who may.
+fn unchecked() -> ApiError {
+    tracing::error!("an endpoint's access does not fit its handler");
+    ApiError::new(ErrorKind::Api, "the relay can't tell who asks")
+}
+
+/// Lets a request through to its handler if whoever makes it may. What is streamed back ends with
+/// the credential.
+pub(super) async fn check(
+    State((relay, access)): State<(Relay, Access)>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let (mut parts, body) = request.into_parts();
+    let until = match access {
+        Access::Anybody | Access::Socket(_) => Until::Whenever,
+        Access::Relay(_) | Access::Lists(_) | Access::Session(_) => {
+            let who = person(&mut parts, &relay, access).await?;
+            parts.extensions.insert(Allowed(who.clone()));
+            Until::Revoked(who)
+        }
+        Access::Worker => {
+            let (worker, expires_at) = worker(&mut parts, &relay).await?;
+            parts.extensions.insert(worker);
+            Until::Expired(expires_at)
+        }
+        Access::SessionOrWorker(_) => match person(&mut parts, &relay, access).await {
+            Ok(who) => {
+                parts.extensions.insert(Allowed(who.clone()));
+                Until::Revoked(who)
+            }
+            Err(Refused::Worker) => {
+                let (worker, expires_at) = worker(&mut parts, &relay).await?;
+                parts.extensions.insert(worker);
+                Until::Expired(expires_at)
+            }
+            Err(refused) => return Err(refused.into()),
+        },
+    };
+    let response = next.run(Request::from_parts(parts, body)).await;
+    let over = match until {
+        Until::Revoked(who) if is_stream(&response) => relay.credential_watch(&who).boxed(),
+        Until::Expired(at) if is_stream(&response) => expiry(at).boxed(),
+        Until::Whenever | Until::Revoked(_) | Until::Expired(_) => return Ok(response),
+    };
+    Ok(response.map(|body| Body::from_stream(body.into_data_stream().take_until(over))))
+}
+
+/// How long a credential is good.
+enum Until {
+    Whenever,
+    Revoked(Arc<Identity>),
+    Expired(Option<SystemTime>),
+}
+
+async fn person(
+    parts: &mut Parts,
+    relay: &Relay,
+    access: Access,
+) -> Result<Arc<Identity>, Refused> {
+    let who = match bearer(&parts.headers) {
+        Bearer::Token(token) => relay.identify(token).await?,
+        Bearer::Unreadable => return Err(Refused::Token),
+        Bearer::Absent => return Err(Refused::NoToken),
+    };
+    if let Some(needed) = access.role()
+        && who.role < needed
+    {
+        let had = who.role;
+        return Err(Refused::Role { had, needed });
+    }
+    match (access, &who.session) {
+        (Access::Relay(_), Some(only)) => return Err(Refused::ForOneSession(only.clone())),
+        (Access::Session(_) | Access::SessionOrWorker(_), Some(only)) => {
+            // A path that names no session names none that this token opens.
+            let named = Named::from_request_parts(parts, relay).await.ok();
+            if named.is_none_or(|Named(id)| id != *only) {
+                return Err(Refused::ForOneSession(only.clone()));
+            }
+        }
+        (
+            Access::Anybody
+            | Access::Relay(_)
+            | Access::Lists(_)
+            | Access::Session(_)
+            | Access::Socket(_)
+            | Access::Worker
+            | Access::SessionOrWorker(_),
+            _,
+        ) => {}
+    }
+    Ok(who)
+}
+
+/// Which worker asks, and when its token expires.
+async fn worker(
+    parts: &mut Parts,
+    relay: &Relay,
+) -> Result<(WorkerOf, Option<SystemTime>), ApiError> {
+    let refuse = |message| Err(ApiError::new(ErrorKind::Authentication, message));
+    let token = match bearer(&parts.headers) {
+        Bearer::Token(token) => token,
+        Bearer::Unreadable => return Err(Refused::Token.into()),
+        Bearer::Absent => return Err(Refused::NoToken.into()),
+    };
+    let (identity, expires_at) = match relay.worker_tokens().await?.read(token, SystemTime::now()) {
+        Ok(read) => read,
+        Err(BadToken::Expired) => return refuse("the worker's token has expired"),
+        Err(BadToken::Foreign) => {
+            return refuse("this takes a worker's token; `POST …/bridge` gives one");
+        }
+    };
+    let Named(id) = Named::from_request_parts(parts, relay).await?;
+    if identity.session != id {
+        let message = "the token belongs to the worker of another session";
+        return Err(ApiError::new(ErrorKind::Permission, message));
+    }
+    let epoch = Epoch(identity.epoch);
+    Ok((WorkerOf { id, epoch }, expires_at))
+}
+
+fn is_stream(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+}
+
+/// Why somebody is not let through.
+pub(super) enum Refused {
+    NoToken,
+    Token,
+    Expired,
+    Worker,
+    Role { had: Role, needed: Role },
+    ForOneSession(SessionId),
+    Failed(RelayError),
+}
+
+impl From<Unidentified> for Refused {
+    fn from(why: Unidentified) -> Self {
+        match why {
+            Unidentified::Worker => Self::Worker,
+            Unidentified::Unknown => Self::Token,
+            Unidentified::Expired => Self::Expired,
+            Unidentified::Failed(error) => Self::Failed(error),
+        }
+    }
+}
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> Self {
+        let unauthenticated = |message: &str| Self::new(ErrorKind::Authentication, message);
+        match refused {
+            Refused::NoToken => unauthenticated("send the header `Authorization: Bearer <token>`"),
+            Refused::Token => unauthenticated("the token is not accepted"),
+            Refused::Expired => unauthenticated("the token has expired; ask for a new one"),
+            Refused::Worker => Self::new(
+                ErrorKind::Permission,
+                "this is a worker's token: it opens the worker's own endpoints only",
+            ),
+            Refused::Role { had, needed } => Self::new(
+                ErrorKind::Permission,
+                format!(
+                    "your role is {had} ({}), and this takes {needed} ({}); ask for a token with that role",
+                    had.allows(),
+                    needed.allows()
+                ),
+            ),
+            Refused::ForOneSession(only) => Self::new(
+                ErrorKind::Permission,
+                format!("your token is for session {only} alone"),
+            ),
+            Refused::Failed(error) => error.into(),
+        }
+    }
+}
+
+/// The sessions that `who` gets to see, as [`Store::sessions`](crate::Store::sessions) pages them.
+pub(super) async fn visible_sessions(
+    relay: &Relay,
+    who: &Identity,
+    after: Option<&SessionId>,
+    limit: usize,
+) -> Result<Page<SessionRecord>, StoreError> {
+    match (&who.session, after) {
+        (None, after) => relay.store().sessions(after, limit).await,
+        (Some(only), None) => Ok(Page {
+            items: relay.store().session(only).await?.into_iter().collect(),
+            has_more: false,
+        }),
+        (Some(only), Some(after)) if only == after => Ok(Page {
+            items: Vec::new(),
+            has_more: false,
+        }),
+        (Some(_), Some(_)) => Err(StoreError::UnknownCursor),
     }
 }
 

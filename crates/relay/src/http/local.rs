@@ -19,7 +19,7 @@ use crate::{Credentials, Relay};
 pub(super) async fn only(State(relay): State<Relay>, request: Request, next: Next) -> Response {
     let open = match relay.options().credentials {
         Credentials::Open => true,
-        Credentials::Tokens(_) => false,
+        Credentials::Tokens(_) | Credentials::Registry(_) => false,
     };
     if open && !is_local(request.headers()) {
         let message =

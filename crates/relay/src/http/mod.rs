@@ -5,7 +5,9 @@ mod code;
 mod error;
 mod events;
 mod local;
+mod routes;
 mod sessions;
+mod shares;
 mod socket;
 mod subscribe;
 mod subscription;
@@ -15,31 +17,29 @@ use axum::{
     extract::DefaultBodyLimit,
     http::{Method, StatusCode, Uri},
     middleware,
-    routing::{get, post},
 };
 
 use self::error::{ApiError, ErrorKind};
-use crate::Relay;
+use crate::{Endpoint, Relay};
 
 /// The tasks of sockets that came in through one server stop when this does.
 #[derive(Clone)]
 pub(crate) struct ConnectionScope(pub(crate) tokio_util::sync::CancellationToken);
 
+pub(crate) fn endpoints() -> Vec<Endpoint> {
+    let routes = routes::all().into_iter();
+    routes.map(|route| route.endpoint).collect()
+}
+
 pub(crate) fn router(relay: Relay) -> Router {
     let body_limit = DefaultBodyLimit::max(relay.options().body_limit_bytes);
-    Router::new()
-        .route("/v1/sessions", get(sessions::list))
-        .route(
-            "/v1/sessions/{id}",
-            get(sessions::read).patch(sessions::rename),
-        )
-        .route("/v1/sessions/{id}/archive", post(sessions::archive))
-        .route(
-            "/v1/sessions/{id}/events",
-            get(events::list).post(events::add),
-        )
-        .route("/v1/sessions/ws/{id}/subscribe", get(subscribe::subscribe))
-        .merge(code::routes())
+    let served = routes::all().into_iter();
+    served
+        .fold(Router::new(), |router, route| {
+            let guard = (relay.clone(), route.endpoint.access);
+            let guard = middleware::from_fn_with_state(guard, access::check);
+            router.route(route.endpoint.path, route.handler.route_layer(guard))
+        })
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(body_limit)

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 
 use super::{
-    access::{Allowed, Archiver, Named, WorkerOf},
+    access::{Allowed, Archiver, Named, WorkerOf, visible_sessions},
     error::{ApiError, ErrorKind},
     events::{Paging, body, query},
 };
@@ -72,17 +72,14 @@ pub(super) struct SessionList {
 }
 
 pub(super) async fn list(
-    _: Allowed,
+    Allowed(who): Allowed,
     State(relay): State<Relay>,
     paging: Result<Query<Paging>, QueryRejection>,
 ) -> Result<Json<SessionList>, ApiError> {
     let paging = query(paging)?;
     let after = paging.after_id.as_deref().map(SessionId::parse).transpose();
     let after = after.map_err(|error| ApiError::invalid(format!("`after_id`: {error}")))?;
-    let page = relay
-        .store()
-        .sessions(after.as_ref(), paging.limit()?)
-        .await?;
+    let page = visible_sessions(&relay, &who, after.as_ref(), paging.limit()?).await?;
     let data: Vec<SessionJson> = page
         .items
         .into_iter()

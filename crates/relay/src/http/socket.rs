@@ -14,15 +14,14 @@ use axum::{
     extract::ws::{CloseFrame, Message, WebSocket},
 };
 use futures_util::{
-    SinkExt as _, StreamExt as _,
+    FutureExt as _, SinkExt as _, StreamExt as _,
     stream::{SplitSink, SplitStream},
 };
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
 use super::subscription::Subscription;
 use crate::{
-    RefusedFrame, RelayOptions,
+    RefusedFrame, Relay, RelayOptions,
     line::Line,
     outgoing::{Ending, Item, Outgoing},
     session::{SessionHandle, ViewerId},
@@ -37,9 +36,10 @@ pub(super) async fn run(
     socket: Box<WebSocket>,
     subscription: Subscription,
     early: Vec<ByteString>,
-    options: &RelayOptions,
-    closing: &CancellationToken,
+    relay: &Relay,
 ) {
+    let options = relay.options();
+    let over = relay.credential_watch(&subscription.by).boxed();
     let outgoing = &subscription.outgoing;
     let (sink, stream) = socket.split();
     let reader = Reader {
@@ -55,8 +55,12 @@ pub(super) async fn run(
     tokio::select! {
         () = &mut reading => return,
         () = &mut writing => {}
-        () = closing.cancelled() => {
-            outgoing.end(Ending::Restarting);
+        () = async {
+            tokio::select! {
+                () = relay.closing().cancelled() => outgoing.end(Ending::Restarting),
+                () = over => outgoing.end_now(Ending::CredentialOver),
+            }
+        } => {
             tokio::select! {
                 () = &mut reading => return,
                 () = &mut writing => {}
@@ -126,6 +130,10 @@ impl Reader<'_> {
     }
 
     async fn take(&self, text: &str) {
+        if !self.outgoing.is_open() {
+            // Its end is decided, and may be that it may not say anything any more.
+            return;
+        }
         match Line::accept(text) {
             // When the session's task is gone, so is the relay; the socket ends with it.
             Ok(line) => drop(self.session.take_from(self.viewer, line).await),

@@ -1,6 +1,7 @@
 //! Letting a viewer in.
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use attache_protocol::{
     ByteString, SessionId,
@@ -21,12 +22,12 @@ use tracing::Instrument as _;
 
 use super::{
     ConnectionScope,
-    access::{Bearer, Named, bearer, is_workers},
+    access::{Bearer, Named, bearer},
     error::ApiError,
     socket,
     subscription::Subscription,
 };
-use crate::{Identity, Relay, RelayError, outgoing::Ending};
+use crate::{Identity, Relay, RelayError, access::Unidentified, outgoing::Ending};
 
 pub(super) async fn subscribe(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -38,9 +39,14 @@ pub(super) async fn subscribe(
     let upgrade =
         upgrade.map_err(|bad| ApiError::invalid(bad.body_text()).with_status(bad.status()))?;
     let admission = match bearer(&headers) {
-        Bearer::Token(token) if is_workers(token, &relay).await? => Admission::Refused,
-        Bearer::Token(token) if relay.options().credentials.accept(token) => Admission::Allowed,
-        Bearer::Token(_) | Bearer::Unreadable => Admission::Refused,
+        Bearer::Token(token) => match relay.identify(token).await {
+            Ok(who) => Admission::Allowed(who),
+            Err(Unidentified::Failed(error)) => return Err(error.into()),
+            Err(Unidentified::Worker | Unidentified::Unknown | Unidentified::Expired) => {
+                Admission::Refused
+            }
+        },
+        Bearer::Unreadable => Admission::Refused,
         Bearer::Absent => Admission::Unknown,
     };
     let scope = scope.map_or_else(CancellationToken::new, |Extension(scope)| scope.0);
@@ -48,7 +54,7 @@ pub(super) async fn subscribe(
     // Whoever is let in by a header is subscribed before the answer: what is stored from then on reaches
     // them, whatever they ask for in the meantime.
     let entry = match admission {
-        Admission::Allowed => Entry::Decided(join(&relay, id.as_ref()).await),
+        Admission::Allowed(who) => Entry::Decided(join(&relay, id.as_ref(), who).await),
         Admission::Refused => Entry::Decided(Err(Ending::Unauthorized)),
         Admission::Unknown => Entry::AwaitsAuth,
     };
@@ -74,7 +80,7 @@ pub(super) async fn subscribe(
 
 /// What the upgrade's header says about the one who asks.
 enum Admission {
-    Allowed,
+    Allowed(Arc<Identity>),
     Refused,
     /// There was no header; the first frame has to tell.
     Unknown,
@@ -95,7 +101,7 @@ async fn serve(mut socket: Box<WebSocket>, relay: Relay, id: Option<SessionId>, 
             // Boxed, like the socket: a viewer that is let in should not carry this memory along.
             let authenticated = Box::pin(authenticated);
             match relay.closing().run_until_cancelled(authenticated).await {
-                Some(Some(early)) => join(&relay, id.as_ref())
+                Some(Some((who, early))) => join(&relay, id.as_ref(), who)
                     .await
                     .map(|subscription| (subscription, early)),
                 Some(None) => Err(Ending::Unauthorized),
@@ -105,7 +111,7 @@ async fn serve(mut socket: Box<WebSocket>, relay: Relay, id: Option<SessionId>, 
     };
     match entered {
         Ok((subscription, early)) => {
-            socket::run(socket, subscription, early, &options, relay.closing()).await;
+            socket::run(socket, subscription, early, &relay).await;
         }
         Err(ending) => {
             tracing::debug!(code = ending.code(), "a viewer is turned away");
@@ -114,14 +120,21 @@ async fn serve(mut socket: Box<WebSocket>, relay: Relay, id: Option<SessionId>, 
     }
 }
 
-async fn join(relay: &Relay, id: Option<&SessionId>) -> Result<Subscription, Ending> {
+async fn join(
+    relay: &Relay,
+    id: Option<&SessionId>,
+    who: Arc<Identity>,
+) -> Result<Subscription, Ending> {
+    // Whether another session exists is no business of a guest of one.
+    if who.session.is_some() && !id.is_some_and(|id| who.covers(id)) {
+        return Err(Ending::Unauthorized);
+    }
     let Some(id) = id else {
         return Err(Ending::SessionNotFound);
     };
     let joined = async {
         let session = relay.session(id).await?;
-        let by = std::sync::Arc::new(Identity::owner());
-        Subscription::of_socket(session, by, relay.options()).await
+        Subscription::of_socket(session, who, relay.options()).await
     };
     joined.await.map_err(|error| match error {
         RelayError::SessionNotFound(_) => Ending::SessionNotFound,
@@ -141,13 +154,13 @@ async fn join(relay: &Relay, id: Option<&SessionId>) -> Result<Subscription, End
     })
 }
 
-/// Waits for the `auth` frame. `None` when it does not come, or is not good enough; else the frames
-/// that came in the same message behind it.
+/// Waits for the `auth` frame. `None` when it does not come, or is not good enough; else whose it is,
+/// and the frames that came in the same message behind it.
 async fn authenticate(
     socket: &mut WebSocket,
     relay: &Relay,
     patience: Duration,
-) -> Option<Vec<ByteString>> {
+) -> Option<(Arc<Identity>, Vec<ByteString>)> {
     let first_message = async {
         loop {
             let message = match socket.next().await?.ok()? {
@@ -162,9 +175,8 @@ async fn authenticate(
                     FrameKind::KeepAlive => {}
                     FrameKind::Auth => {
                         let token = token_of(frame.as_str())?;
-                        let refused = is_workers(&token, relay).await.unwrap_or(true);
-                        let accepted = !refused && relay.options().credentials.accept(&token);
-                        return accepted.then(|| frames.collect());
+                        let who = relay.identify(&token).await.ok()?;
+                        return Some((who, frames.collect()));
                     }
                     FrameKind::ControlRequest { .. }
                     | FrameKind::ControlResponse { .. }

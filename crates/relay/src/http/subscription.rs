@@ -13,6 +13,7 @@ use crate::{
 pub(super) struct Subscription {
     pub(super) session: SessionHandle,
     pub(super) viewer: ViewerId,
+    pub(super) by: Arc<Identity>,
     pub(super) outgoing: Arc<Outgoing>,
     /// Where the log ended when this was made.
     pub(super) newest: u64,
@@ -43,10 +44,11 @@ impl Subscription {
         outgoing: Outgoing,
     ) -> Result<Self, RelayError> {
         let outgoing = Arc::new(outgoing);
-        let subscribed = session.subscribe(outgoing.clone(), by).await?;
+        let subscribed = session.subscribe(outgoing.clone(), by.clone()).await?;
         Ok(Self {
             session,
             viewer: subscribed.viewer,
+            by,
             outgoing,
             newest: subscribed.newest,
         })

@@ -22,6 +22,8 @@ pub(crate) enum Ending {
     SessionEnded,
     SessionNotFound,
     Unauthorized,
+    /// The credential has expired, or was taken back.
+    CredentialOver,
     TooLarge,
     Restarting,
     TooSlow,
@@ -37,7 +39,7 @@ impl Ending {
             Self::Restarting => 1012,
             Self::TooSlow => 1013,
             Self::SessionNotFound => 4001,
-            Self::Unauthorized => 4003,
+            Self::Unauthorized | Self::CredentialOver => 4003,
         }
     }
 
@@ -50,6 +52,7 @@ impl Ending {
             Self::TooSlow => "too slow; reconnect and backfill",
             Self::SessionNotFound => "session not found",
             Self::Unauthorized => "unauthorized",
+            Self::CredentialOver => "the token has expired or was revoked",
         }
     }
 }
@@ -135,6 +138,17 @@ impl Outgoing {
     /// Ends the viewer after what is queued now; nothing more is taken. The first ending stays.
     pub(crate) fn end(&self, ending: Ending) {
         self.lock().ending.get_or_insert(ending);
+        self.changed.notify_one();
+    }
+
+    /// Ends the viewer at once, in place of what is queued. The first ending stays.
+    pub(crate) fn end_now(&self, ending: Ending) {
+        let mut queue = self.lock();
+        *queue = Queue {
+            ending: queue.ending.or(Some(ending)),
+            ..Queue::default()
+        };
+        drop(queue);
         self.changed.notify_one();
     }
 
@@ -265,6 +279,16 @@ mod tests {
         assert!(!outgoing.push(&live("late")));
         let (all, ending) = drain(&outgoing).await;
         assert_eq!((all.len(), ending), (200, Ending::SessionEnded));
+    }
+
+    #[tokio::test]
+    async fn whoever_may_no_longer_watch_gets_nothing_more() {
+        let outgoing = Outgoing::for_socket(1024, 1 << 20);
+        outgoing.push(&live("x"));
+        outgoing.end_now(Ending::CredentialOver);
+        assert!(!outgoing.push(&live("late")));
+        let (all, ending) = drain(&outgoing).await;
+        assert_eq!((all.len(), ending), (0, Ending::CredentialOver));
     }
 
     #[tokio::test]

@@ -12,31 +12,71 @@ mod stream;
 mod upload;
 mod watch;
 
-use axum::{
-    Router,
-    routing::{get, post},
-};
+use super::routes::{Route, posts, puts, reads};
+use crate::{Access, Role};
 
-use crate::Relay;
-
-pub(super) fn routes() -> Router<Relay> {
-    let worker = Router::new()
-        .route("/", get(state::read).put(state::report))
-        .route("/events", post(upload::upload))
-        .route("/events/stream", get(listen::listen))
-        .route("/events/delivery", post(delivery::acknowledge))
-        .route("/heartbeat", post(state::heartbeat));
-    Router::new()
-        .route(
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        reads(
             "/v1/code/sessions",
-            get(sessions::list).post(sessions::create),
-        )
-        .route("/v1/code/sessions/{id}", get(sessions::read))
-        .route(
+            Access::Lists(Role::View),
+            sessions::list,
+        ),
+        posts(
+            "/v1/code/sessions",
+            Access::Relay(Role::Own),
+            sessions::create,
+        ),
+        reads(
+            "/v1/code/sessions/{id}",
+            Access::Session(Role::View),
+            sessions::read,
+        ),
+        reads(
             "/v1/code/sessions/{id}/events",
-            get(events::list).post(events::add),
-        )
-        .route("/v1/code/sessions/{id}/events/stream", get(watch::watch))
-        .route("/v1/code/sessions/{id}/bridge", post(bridge::bridge))
-        .nest("/v1/code/sessions/{id}/worker", worker)
+            Access::Session(Role::View),
+            events::list,
+        ),
+        posts(
+            "/v1/code/sessions/{id}/events",
+            Access::Session(Role::Approve),
+            events::add,
+        ),
+        reads(
+            "/v1/code/sessions/{id}/events/stream",
+            Access::Session(Role::View),
+            watch::watch,
+        ),
+        posts(
+            "/v1/code/sessions/{id}/bridge",
+            Access::Session(Role::Own),
+            bridge::bridge,
+        ),
+        reads("/v1/code/sessions/{id}/worker", Access::Worker, state::read),
+        puts(
+            "/v1/code/sessions/{id}/worker",
+            Access::Worker,
+            state::report,
+        ),
+        posts(
+            "/v1/code/sessions/{id}/worker/events",
+            Access::Worker,
+            upload::upload,
+        ),
+        reads(
+            "/v1/code/sessions/{id}/worker/events/stream",
+            Access::Worker,
+            listen::listen,
+        ),
+        posts(
+            "/v1/code/sessions/{id}/worker/events/delivery",
+            Access::Worker,
+            delivery::acknowledge,
+        ),
+        posts(
+            "/v1/code/sessions/{id}/worker/heartbeat",
+            Access::Worker,
+            state::heartbeat,
+        ),
+    ]
 }

@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use crate::{
     Relay, RelayError,
     http::{
-        access::{Allowed, Named},
+        access::{Allowed, Named, visible_sessions},
         error::ApiError,
         events::{Paging, body, query},
         sessions::{TITLE_LIMIT, connection_status, rfc3339},
@@ -150,7 +150,7 @@ pub(super) async fn read(
 }
 
 pub(super) async fn list(
-    _: Allowed,
+    Allowed(who): Allowed,
     State(relay): State<Relay>,
     paging: Result<Query<Paging>, QueryRejection>,
 ) -> Result<Json<List>, ApiError> {
@@ -158,7 +158,7 @@ pub(super) async fn list(
     let after = paging.after_id.as_deref().map(SessionId::parse).transpose();
     let after = after.map_err(|error| ApiError::invalid(format!("`after_id`: {error}")))?;
     let limit = paging.limit()?;
-    let page = relay.store().sessions(after.as_ref(), limit).await?;
+    let page = visible_sessions(&relay, &who, after.as_ref(), limit).await?;
     let items = page.items.into_iter();
     let data: Vec<_> = items
         .map(|record| CodeSession::of(record, &relay))
