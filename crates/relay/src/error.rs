@@ -2,7 +2,7 @@
 
 use attache_protocol::SessionId;
 
-use crate::{line::RefusedFrame, store::StoreError};
+use crate::{Role, line::RefusedFrame, store::StoreError};
 
 /// Why the relay did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,14 @@ pub enum RelayError {
     /// The worker was silent for too long and lost the session; nothing was stored.
     #[error("the worker was not heard of for too long and has lost the session; register it again")]
     LeaseLost,
+    /// The caller's role is too low for a frame of the batch; nothing was stored.
+    #[error("this takes the role {needed}, and yours is {role}; ask the session's owner for it")]
+    Forbidden {
+        /// What the caller may do.
+        role: Role,
+        /// What it takes.
+        needed: Role,
+    },
     /// The frame can't go through.
     #[error("{0}")]
     Refused(#[from] RefusedFrame),
@@ -51,6 +59,7 @@ impl RelayError {
             | Self::Archived
             | Self::Superseded
             | Self::LeaseLost
+            | Self::Forbidden { .. }
             | Self::WorkerStateTooLarge(_) => false,
             Self::Refused(refused) => *refused == RefusedFrame::NoRandomness,
             Self::TooManyOpenRequests(_)

@@ -56,6 +56,17 @@
 //! answered with 410. A viewer that is too slow for its stream gets everything that is stored, from
 //! the log, but not what was live only in the meantime. A stream ends with its session.
 //!
+//! # Permission prompts
+//!
+//! Which prompts are open follows from the log, so it is the same for everybody, for whoever comes
+//! later, and after a restart of the relay. The first answer wins: it goes to the agent, and right
+//! behind it the log holds a [settlement](attache_protocol::frame::relay::Settlement), which tells
+//! every viewer who answered and how. A later answer is
+//! [refused](attache_protocol::frame::relay::AnswerRefused): on its socket, or in the answer to its
+//! `POST`, as `"status":"refused"` with a `reason`. Whoever repeats the answer that won is told so again.
+//! The relay says first on every subscription what the viewer's [`Role`] is, and that answers get their
+//! verdict; viewers who may not drive get the relay's own answer to `initialize`.
+//!
 //! # What workers get
 //!
 //! A session has one agent: an [`Agent`] of this process, or a worker that comes over HTTP. Each

@@ -37,6 +37,7 @@ pub(crate) struct Line {
     frame: Frame,
     wire: Utf8Bytes,
     kept: bool,
+    uuid_is_ours: bool,
 }
 
 impl Line {
@@ -95,6 +96,11 @@ impl Line {
         self.kept
     }
 
+    /// The `uuid` that its sender gave it.
+    pub(crate) fn stated_uuid(&self) -> Option<&ByteString> {
+        self.frame.uuid().filter(|_| !self.uuid_is_ours)
+    }
+
     pub(crate) fn wire(&self) -> &Utf8Bytes {
         &self.wire
     }
@@ -104,7 +110,12 @@ impl Line {
         let uuid = id::uuid().map_err(|_| RefusedFrame::NoRandomness)?;
         // A `uuid` that was there all along, but as something else than a text, now stands there
         // twice.
-        Self::build(&[fields, ",\"uuid\":\"", &uuid, "\"}"]).map_err(|_| RefusedFrame::Uuid)
+        let line = Self::build(&[fields, ",\"uuid\":\"", &uuid, "\"}"]);
+        let line = line.map_err(|_| RefusedFrame::Uuid)?;
+        Ok(Self {
+            uuid_is_ours: true,
+            ..line
+        })
     }
 
     fn build(pieces: &[&str]) -> Result<Self, RefusedFrame> {
@@ -116,7 +127,12 @@ impl Line {
         let frame = Frame::classify(text.slice_ref(text.trim_end())).map_err(|bad| bad.error)?;
         let wire = Utf8Bytes::try_from(text.into_bytes()).map_err(|_| FrameError::NotUtf8)?;
         let kept = frame.is_stored();
-        Ok(Self { frame, wire, kept })
+        Ok(Self {
+            frame,
+            wire,
+            kept,
+            uuid_is_ours: false,
+        })
     }
 }
 

@@ -183,7 +183,7 @@ pub(super) async fn verify(
         &log.messages,
         &record.told,
     )?;
-    expect("what the viewer saw", &record.seen, &log.messages)?;
+    expect("what the viewer saw", &record.seen, &log.shown)?;
     expect("what the agent heard", &record.messages_heard, &record.said)?;
     expect("what the log holds of the viewer", &log.said, &record.said)?;
     expect(
@@ -213,7 +213,7 @@ pub(super) async fn verify(
         return Err(wrong("the crash was not noticed as one drop"));
     }
     Ok(Summary {
-        messages: record.seen.len(),
+        messages: log.messages.len(),
         said: record.said.len(),
         prompts: log.prompts.len(),
         drops: record.drops,
@@ -223,6 +223,8 @@ pub(super) async fn verify(
 /// The relay's log, taken apart.
 #[derive(Debug, Default)]
 struct Log {
+    /// What viewers are shown: the agent's messages, and the relay's between them.
+    shown: Vec<String>,
     messages: Vec<String>,
     said: Vec<String>,
     prompts: Vec<RequestId>,
@@ -238,7 +240,11 @@ impl Log {
             };
             let uuid = stored.uuid.to_string();
             match (stored.origin, frame.kind()) {
-                (Origin::Agent, FrameKind::Message { .. }) => log.messages.push(uuid),
+                (Origin::Agent, FrameKind::Message { .. }) => {
+                    log.shown.push(uuid.clone());
+                    log.messages.push(uuid);
+                }
+                (Origin::Relay, FrameKind::Message { .. }) => log.shown.push(uuid),
                 (Origin::Viewer, FrameKind::Message { .. }) => log.said.push(uuid),
                 (Origin::Agent, FrameKind::ControlRequest { request_id, .. }) => {
                     log.prompts.push(request_id.clone());

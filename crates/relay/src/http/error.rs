@@ -96,6 +96,7 @@ impl From<RelayError> for ApiError {
         let kind = match &error {
             RelayError::SessionNotFound(_) => ErrorKind::NotFound,
             RelayError::Archived | RelayError::Superseded => ErrorKind::Conflict,
+            RelayError::Forbidden { .. } => ErrorKind::Permission,
             RelayError::LeaseLost => {
                 let error = Self::new(ErrorKind::NotFound, error.to_string());
                 return error.with_status(StatusCode::GONE);

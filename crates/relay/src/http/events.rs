@@ -1,5 +1,9 @@
 //! Saying something over HTTP, and reading what was said.
 
+use attache_protocol::{
+    ByteString,
+    frame::relay::{AnsweredBy, RefusedBecause},
+};
 use axum::{
     Json,
     body::Bytes,
@@ -65,10 +69,16 @@ pub(super) struct Added {
     data: Vec<AddedEvent>,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct AddedEvent {
     id: Option<String>,
     status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<RefusedBecause>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answered_by: Option<AnsweredBy>,
 }
 
 pub(super) async fn add(
@@ -117,22 +127,22 @@ pub(super) fn lines(
 
 impl From<Vec<Published>> for Added {
     fn from(published: Vec<Published>) -> Self {
+        let of = |id: Option<ByteString>, status| AddedEvent {
+            id: id.as_ref().map(ToString::to_string),
+            status,
+            ..AddedEvent::default()
+        };
         let event = |published| match published {
-            Published::Stored(id) => AddedEvent {
-                id: Some(id.to_string()),
-                status: "stored",
-            },
-            Published::Duplicate(id) => AddedEvent {
-                id: Some(id.to_string()),
-                status: "duplicate",
-            },
-            Published::Live => AddedEvent {
-                id: None,
-                status: "live",
-            },
-            Published::Ignored => AddedEvent {
-                id: None,
-                status: "ignored",
+            Published::Stored(id) => of(Some(id), "stored"),
+            Published::Duplicate(id) => of(Some(id), "duplicate"),
+            Published::Live => of(None, "live"),
+            Published::Ignored => of(None, "ignored"),
+            Published::Refused(refused) => AddedEvent {
+                id: refused.answer_id,
+                status: "refused",
+                reason: Some(refused.reason),
+                message: Some(refused.message),
+                answered_by: refused.answered_by,
             },
         };
         Self {

@@ -142,6 +142,7 @@ async fn join(
         error @ (RelayError::Archived
         | RelayError::Superseded
         | RelayError::LeaseLost
+        | RelayError::Forbidden { .. }
         | RelayError::Refused(_)
         | RelayError::WorkerStateTooLarge(_)
         | RelayError::TooManyOpenRequests(_)

@@ -8,10 +8,7 @@ use std::{
     time::SystemTime,
 };
 
-use attache_protocol::{
-    SessionId,
-    frame::{FrameKind, control},
-};
+use attache_protocol::SessionId;
 use tokio::{
     sync::{Notify, mpsc},
     time::sleep_until,
@@ -19,10 +16,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Command, Epoch, Mailbox, Presence, Published, Subscribed, ViewerId,
-    conversation::{Conversation, asked},
+    Command, Epoch, Mailbox, Presence, Subscribed, ViewerId,
+    conversation::Conversation,
     deliveries::Deliveries,
     live_uuids::LiveUuids,
+    notices,
     seat::{Lease, Seat, WorkerSeat},
 };
 use crate::{
@@ -92,8 +90,14 @@ pub(super) struct Session {
 pub(super) struct Viewer {
     pub(super) id: ViewerId,
     pub(super) outgoing: Arc<Outgoing>,
-    #[expect(dead_code, reason = "what a role may say is not told apart yet")]
     pub(super) by: Arc<Identity>,
+}
+
+impl Viewer {
+    /// Whether nobody reads from it or speaks through it any more.
+    pub(super) fn is_gone(&self) -> bool {
+        Arc::strong_count(&self.outgoing) == 1
+    }
 }
 
 impl Session {
@@ -182,85 +186,12 @@ impl Session {
         }
     }
 
-    pub(super) async fn publish(
-        &mut self,
-        by: Epoch,
-        lines: Vec<Line>,
-    ) -> Result<Vec<Published>, RelayError> {
-        self.check_writable()?;
-        if by != self.epoch {
-            return Err(RelayError::Superseded);
-        }
-        // A batch that comes again asks nothing new.
-        let is_new = |line: &&Line| {
-            asked(line.frame()).is_some_and(|(id, _)| !self.conversation.is_open(id))
-        };
-        let asks = lines.iter().filter(is_new).count();
-        let open = self.conversation.open_requests().len();
-        if asks > 0 && open + asks > self.options.open_requests {
-            return Err(RelayError::TooManyOpenRequests(open));
-        }
-        self.take_in(Origin::Agent, None, lines).await
-    }
-
-    async fn post(
-        &mut self,
-        lines: Vec<Line>,
-        _by: &Arc<Identity>,
-    ) -> Result<Vec<Published>, RelayError> {
-        self.check_writable()?;
-        let waiting = self.backlog();
-        let stored = lines.iter().filter(|line| line.is_stored()).count();
-        if waiting > 0 && waiting + stored > self.options.agent_backlog {
-            return Err(RelayError::AgentBehind(waiting));
-        }
-        self.take_in(Origin::Viewer, None, lines).await
-    }
-
-    async fn take_from(&mut self, viewer: ViewerId, line: Line) {
-        match line.frame().kind() {
-            FrameKind::Auth | FrameKind::KeepAlive => return,
-            FrameKind::Message { type_name } => {
-                tracing::debug!(session = %self.id, %type_name, "a viewer's socket is for control frames; this one is ignored");
-                return;
-            }
-            FrameKind::ControlRequest { .. }
-            | FrameKind::ControlResponse { .. }
-            | FrameKind::ControlCancelRequest { .. }
-            | FrameKind::UnknownControl { .. } => {}
-        }
-        let result = match self.check_writable() {
-            Ok(()) => {
-                self.take_in(Origin::Viewer, Some(viewer), vec![line.clone()])
-                    .await
-            }
-            Err(error) => Err(error),
-        };
-        let Err(error) = result else { return };
-        match (asked(line.frame()), &error) {
-            (Some((request_id, _)), _) => {
-                self.tell(
-                    Some(viewer),
-                    &control::error(request_id, &error.to_string()),
-                );
-            }
-            (None, RelayError::Store(_)) => {
-                // The viewer must not take its answer for delivered.
-                tracing::error!(session = %self.id, %error, "a viewer's frame was not stored");
-                self.viewers
-                    .iter()
-                    .filter(|one| one.id == viewer)
-                    .for_each(|one| one.outgoing.end(Ending::Failed));
-            }
-            (None, error) => {
-                tracing::debug!(session = %self.id, %error, "a viewer's frame is dropped");
-            }
-        }
-    }
-
     fn subscribe(&mut self, outgoing: Arc<Outgoing>, by: Arc<Identity>) -> Subscribed {
         self.viewers_so_far += 1;
         let id = ViewerId(self.viewers_so_far);
+        if let Ok(hello) = Line::known(&notices::hello(by.role)) {
+            outgoing.push_first(Item::live(&hello, Origin::Relay));
+        }
         if outgoing.follows_log() {
             outgoing.push_first(Item::LogUpTo(self.last_sequence));
         }
@@ -269,7 +200,7 @@ impl Session {
                 outgoing.push_first(Item::live(request, Origin::Agent));
             }
         }
-        self.viewers.retain(|viewer| viewer.outgoing.is_open());
+        self.viewers.retain(|viewer| !viewer.is_gone());
         if self.status == SessionStatus::Archived {
             outgoing.end(Ending::SessionEnded);
         } else {

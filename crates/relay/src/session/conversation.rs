@@ -1,7 +1,11 @@
 //! What a session's log amounts to: which of the agent's requests are open, and whether it works.
 
-use attache_protocol::frame::{Frame, FrameKind, RequestId};
+use attache_protocol::{
+    ByteString,
+    frame::{Frame, FrameKind, RequestId, relay::Settlement},
+};
 
+use super::settled::{Settled, SettledRequests, Winner};
 use crate::{
     line::Line,
     store::{Origin, SessionStatus},
@@ -12,6 +16,7 @@ use crate::{
 pub(crate) struct Conversation {
     /// In the order in which they were asked.
     open: Vec<OpenRequest>,
+    settled: SettledRequests,
     running: bool,
 }
 
@@ -22,7 +27,8 @@ struct OpenRequest {
 }
 
 #[derive(Copy, Clone, PartialEq, Eq)]
-enum RequestKind {
+pub(super) enum RequestKind {
+    /// A permission prompt.
     Prompt,
     Other,
 }
@@ -37,28 +43,40 @@ impl Conversation {
                     subtype,
                 },
                 Origin::Agent,
-            ) => {
-                if !self.is_open(request_id) {
-                    self.open.push(OpenRequest {
-                        request_id: request_id.clone(),
-                        kind: if &**subtype == "can_use_tool" {
-                            RequestKind::Prompt
-                        } else {
-                            RequestKind::Other
-                        },
-                        line: line.clone(),
-                    });
+            ) => self.ask(request_id, subtype, line),
+            (FrameKind::ControlCancelRequest { request_id }, Origin::Agent | Origin::Relay) => {
+                if self.close(request_id) {
+                    self.settled.add(request_id, Settled::Withdrawn);
                 }
             }
-            (FrameKind::ControlCancelRequest { request_id }, Origin::Agent)
-            | (FrameKind::ControlResponse { request_id }, Origin::Viewer) => {
-                self.open.retain(|open| open.request_id != *request_id);
+            // Only what counted was stored, so this also holds for an answer whose request is no
+            // longer kept.
+            (FrameKind::ControlResponse { request_id }, Origin::Viewer) => {
+                self.close(request_id);
+                let answered = Settled::Answered(Box::new(Winner {
+                    answer_id: line.frame().uuid().map(owned).unwrap_or_default(),
+                    by: None,
+                    settlement: None,
+                }));
+                self.settled.add(request_id, answered);
             }
-            (FrameKind::Message { type_name }, _) => match &**type_name {
-                "user" => self.running = true,
-                "result" => self.running = false,
-                _ => {}
-            },
+            (FrameKind::Message { .. }, Origin::Relay) => {
+                if let Some(told) = Settlement::read(line.frame()) {
+                    let answered = Settled::Answered(Box::new(Winner {
+                        answer_id: told.answer_id.map(ByteString::from).unwrap_or_default(),
+                        by: told.answered_by,
+                        settlement: Some(line.clone()),
+                    }));
+                    self.settled.add(&told.request_id, answered);
+                }
+            }
+            (FrameKind::Message { type_name }, Origin::Agent | Origin::Viewer) => {
+                match &**type_name {
+                    "user" => self.running = true,
+                    "result" => self.running = false,
+                    _ => {}
+                }
+            }
             (
                 FrameKind::ControlRequest { .. }
                 | FrameKind::ControlCancelRequest { .. }
@@ -69,6 +87,18 @@ impl Conversation {
                 _,
             ) => {}
         }
+    }
+
+    /// What the agent waits for under `request_id`, if it does.
+    pub(super) fn awaited(&self, request_id: &RequestId) -> Option<RequestKind> {
+        let mut open = self.open.iter();
+        let found = open.find(|open| open.request_id == *request_id)?;
+        Some(found.kind)
+    }
+
+    /// How `request_id` came to its end, if it did, and not too long ago.
+    pub(super) fn settled(&self, request_id: &RequestId) -> Option<&Settled> {
+        self.settled.find(request_id)
     }
 
     /// Whether the agent waits for an answer to `request_id`.
@@ -96,6 +126,39 @@ impl Conversation {
             SessionStatus::Idle
         }
     }
+
+    fn ask(&mut self, request_id: &RequestId, subtype: &str, line: &Line) {
+        if self.is_open(request_id) {
+            return;
+        }
+        self.settled.forget(request_id);
+        self.open.push(OpenRequest {
+            request_id: request_id.clone(),
+            kind: if subtype == "can_use_tool" {
+                RequestKind::Prompt
+            } else {
+                RequestKind::Other
+            },
+            line: line.clone(),
+        });
+    }
+
+    /// Takes a request from the open ones, and says whether it was there.
+    fn close(&mut self, request_id: &RequestId) -> bool {
+        let place = self
+            .open
+            .iter()
+            .position(|open| open.request_id == *request_id);
+        if let Some(place) = place {
+            self.open.remove(place);
+        }
+        place.is_some()
+    }
+}
+
+/// A copy, because ids share the memory of their frames.
+fn owned(id: &ByteString) -> ByteString {
+    ByteString::from(&**id)
 }
 
 /// The request `frame` answers, if it is an answer.
@@ -158,7 +221,7 @@ mod tests {
 
     #[test]
     fn the_status_follows_the_log() {
-        use Origin::{Agent, Viewer};
+        use Origin::{Agent, Relay, Viewer};
         use SessionStatus::{Idle, RequiresAction, Running};
         let (user, result) = (
             (Viewer, r#"{"type":"user"}"#),
@@ -172,6 +235,7 @@ mod tests {
             (&[user, prompt], RequiresAction),
             (&[user, prompt, (Viewer, ANSWER)], Running),
             (&[user, prompt, (Agent, CANCEL)], Running),
+            (&[user, prompt, (Relay, CANCEL)], Running),
             // The same words from the other side mean something else.
             (&[user, prompt, (Agent, ANSWER)], RequiresAction),
             (&[user, prompt, (Viewer, CANCEL)], RequiresAction),

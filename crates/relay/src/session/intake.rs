@@ -2,94 +2,76 @@
 
 use std::{sync::atomic::Ordering, time::SystemTime};
 
-use attache_protocol::{
-    ByteString,
-    frame::{FrameKind, RawJson, RequestId, control},
-};
+use attache_protocol::frame::FrameKind;
 
 use super::{
     Published, ViewerId,
     actor::Session,
-    conversation::{answered, asked, is_control},
+    admission::{Admission, Batch},
+    notices,
 };
 use crate::{
-    RelayError,
+    Identity, RelayError,
     line::Line,
     outgoing::Item,
-    store::{Appended, NewFrame, Origin, SessionChange, SessionStatus},
+    store::{Appended, NewFrame, Origin, SessionChange, SessionStatus, StoreError},
 };
 
+/// Who says something.
+#[derive(Copy, Clone)]
+pub(super) enum Speaker<'a> {
+    Agent,
+    Viewer {
+        by: &'a Identity,
+        /// The socket it came on.
+        socket: Option<ViewerId>,
+    },
+}
+
+impl Speaker<'_> {
+    fn origin(self) -> Origin {
+        match self {
+            Self::Agent => Origin::Agent,
+            Self::Viewer { .. } => Origin::Viewer,
+        }
+    }
+
+    fn socket(self) -> Option<ViewerId> {
+        match self {
+            Self::Agent => None,
+            Self::Viewer { socket, .. } => socket,
+        }
+    }
+}
+
 impl Session {
-    /// Stores what is to be stored, then hands everything to the viewers (but not `sender`) and the
-    /// agent.
+    /// Stores what is to be stored, then hands everything to the viewers (but not the one that says
+    /// it) and the agent.
     pub(super) async fn take_in(
         &mut self,
-        origin: Origin,
-        sender: Option<ViewerId>,
+        speaker: Speaker<'_>,
         lines: Vec<Line>,
     ) -> Result<Vec<Published>, RelayError> {
-        let mut admitted = Vec::with_capacity(lines.len());
-        let mut answers = Vec::new();
-        for line in &lines {
-            let admit = match origin {
-                Origin::Agent | Origin::Relay => Admission::by_kind(line),
-                Origin::Viewer => self.admission_of_viewer(line, &mut answers)?,
+        let mut batch = Batch::default();
+        for line in lines {
+            let admission = match speaker {
+                _ if notices::is_the_relays(line.frame()) => Admission::Drop,
+                Speaker::Agent => Admission::by_kind(&line),
+                Speaker::Viewer { by, .. } => self.admission_of_viewer(&line, by, &batch).await?,
             };
-            admitted.push(admit);
+            batch.0.push((line, admission));
         }
-        let new_frames = lines.iter().zip(&admitted).filter_map(|(line, admitted)| {
-            let uuid = line
-                .frame()
-                .uuid()
-                .filter(|_| *admitted == Admission::Store)?;
-            let text = line.frame().text().clone();
-            Some(NewFrame {
-                uuid: uuid.clone(),
-                text,
-                origin,
-            })
-        });
-        let new_frames: Vec<_> = new_frames.collect();
+        let new_frames = batch.new_frames(speaker.origin());
         let at = SystemTime::now();
-        let outcome = self.append(origin, new_frames, at).await?;
+        let outcome = self.append(new_frames, at).await?;
 
         let mut outcome = outcome.into_iter();
-        let mut result = Vec::with_capacity(lines.len());
-        for (line, admitted) in lines.iter().zip(&admitted) {
-            result.push(match admitted {
-                Admission::Store => {
-                    let uuid = line.frame().uuid().cloned().unwrap_or_default();
-                    if let Some(Appended::Stored(sequence)) = outcome.next() {
-                        self.last_sequence = sequence;
-                        if origin == Origin::Viewer {
-                            self.stored_for_worker(sequence, &uuid);
-                        }
-                        self.conversation.observe(origin, line);
-                        let item = Item::stored(line, sequence, origin, at);
-                        let concerned = origin != Origin::Viewer || concerns_viewers(line);
-                        self.fan_out(&item, concerned, sender);
-                        Published::Stored(uuid)
-                    } else {
-                        Published::Duplicate(uuid)
-                    }
-                }
-                Admission::Live => match line.frame().uuid() {
-                    Some(uuid) if !self.live_uuids.is_new(uuid) => {
-                        Published::Duplicate(uuid.clone())
-                    }
-                    Some(_) | None => {
-                        self.fan_out(&Item::live(line, origin), true, sender);
-                        Published::Live
-                    }
-                },
-                Admission::Answer(text) => {
-                    self.tell(sender, text);
-                    Published::Ignored
-                }
-                Admission::Drop => Published::Ignored,
-            });
+        let mut result = Vec::with_capacity(batch.0.len());
+        for (line, admission) in &batch.0 {
+            let published = self.hand_on(speaker, line, admission, &mut outcome, at);
+            result.push(published);
         }
-        if origin == Origin::Viewer
+        if speaker.origin() == Origin::Viewer
             && let Some(mailbox) = self.seat.mailbox()
         {
             mailbox.arrived.notify_one();
@@ -98,104 +80,119 @@ impl Session {
         Ok(result)
     }
 
-    async fn append(
-        &self,
+    /// Gives everybody their part of a frame. `outcome` says what became of those that were to be
+    /// stored, from this one on.
+    fn hand_on(
+        &mut self,
+        speaker: Speaker<'_>,
+        line: &Line,
+        admission: &Admission,
+        outcome: &mut impl Iterator<Item = Appended>,
+        at: SystemTime,
+    ) -> Published {
+        let socket = speaker.socket();
+        let uuid = || line.frame().uuid().cloned().unwrap_or_default();
+        match admission {
+            Admission::Store => match outcome.next() {
+                Some(Appended::Stored(sequence)) => {
+                    self.stored(speaker.origin(), line, sequence, at, socket);
+                    Published::Stored(uuid())
+                }
+                Some(Appended::Duplicate) | None => Published::Duplicate(uuid()),
+            },
+            Admission::Settle(settlement) => {
+                if let Some(Appended::Stored(sequence)) = outcome.next() {
+                    self.stored(Origin::Viewer, line, sequence, at, socket);
+                }
+                if let Some(Appended::Stored(sequence)) = outcome.next() {
+                    self.stored(Origin::Relay, settlement, sequence, at, None);
+                }
+                Published::Stored(uuid())
+            }
+            Admission::Live => match line.frame().uuid() {
+                Some(uuid) if !self.live_uuids.is_new(uuid) => Published::Duplicate(uuid.clone()),
+                Some(_) | None => {
+                    self.fan_out(&Item::live(line, speaker.origin()), true, socket);
+                    Published::Live
+                }
+            },
+            Admission::Repeat(settlement) => {
+                if let (Some(viewer), Some(settlement)) = (socket, settlement) {
+                    self.tell(Some(viewer), settlement.frame().as_str());
+                }
+                Published::Duplicate(uuid())
+            }
+            Admission::Refuse(refused) => {
+                if let Some(viewer) = socket {
+                    self.tell(Some(viewer), &refused.to_frame());
+                }
+                Published::Refused(refused.clone())
+            }
+            Admission::Answer(text) => {
+                self.tell(socket, text);
+                Published::Ignored
+            }
+            Admission::Drop => Published::Ignored,
+        }
+    }
+
+    /// A frame is in the log now. `sender` knows it already.
+    pub(super) fn stored(
+        &mut self,
         origin: Origin,
+        line: &Line,
+        sequence: u64,
+        at: SystemTime,
+        sender: Option<ViewerId>,
+    ) {
+        self.last_sequence = sequence;
+        if let (Origin::Viewer, Some(uuid)) = (origin, line.frame().uuid()) {
+            self.stored_for_worker(sequence, uuid);
+        }
+        self.conversation.observe(origin, line);
+        let item = Item::stored(line, sequence, origin, at);
+        let concerned = origin != Origin::Viewer || concerns_viewers(line);
+        self.fan_out(&item, concerned, sender);
+    }
+
+    pub(super) async fn append(
+        &self,
         frames: Vec<NewFrame>,
         at: SystemTime,
-    ) -> Result<Vec<Appended>, RelayError> {
+    ) -> Result<Vec<Appended>, StoreError> {
         if frames.is_empty() {
             return Ok(Vec::new());
         }
-        let waiting = if origin == Origin::Viewer {
-            frames.len()
-        } else {
-            0
-        };
+        let for_agent: Vec<_> = frames
+            .iter()
+            .map(|frame| frame.origin == Origin::Viewer)
+            .collect();
+        let waiting = for_agent.iter().filter(|for_agent| **for_agent).count();
         // Counted first: the agent may read a frame as soon as it is in the store.
         self.backlog.fetch_add(waiting, Ordering::Relaxed);
         let outcome = self.store.append(&self.id, frames, at).await;
         let kept = outcome
             .iter()
             .flatten()
-            .filter(|one| **one != Appended::Duplicate)
+            .zip(for_agent)
+            .filter(|(one, for_agent)| *for_agent && **one != Appended::Duplicate)
             .count();
         self.backlog
             .fetch_sub(waiting.saturating_sub(kept), Ordering::Relaxed);
-        Ok(outcome?)
-    }
-
-    /// What to do with a viewer's frame. `answers` holds the requests that this batch has answered
-    /// so far.
-    fn admission_of_viewer(
-        &self,
-        line: &Line,
-        answers: &mut Vec<RequestId>,
-    ) -> Result<Admission, RelayError> {
-        let frame = line.frame();
-        if let Some(request_id) = answered(frame) {
-            let first = self.conversation.is_open(request_id) && !answers.contains(request_id);
-            if !first {
-                tracing::debug!(session = %self.id, "nobody waits for this answer any more; it is dropped");
-                return Ok(Admission::Drop);
-            }
-            answers.push(request_id.clone());
-            return Ok(Admission::Store);
-        }
-        let attached = self.seat.is_taken();
-        if !attached && let Some((request_id, subtype)) = asked(frame) {
-            match subtype {
-                "initialize" => return Ok(Admission::Answer(self.initialize_answer(request_id))),
-                // Kept, it would stop something that it was never meant for.
-                "interrupt" => {
-                    let answer =
-                        control::error(request_id, "no agent is attached: nothing to interrupt");
-                    return Ok(Admission::Answer(answer));
-                }
-                _ => {}
-            }
-        }
-        let limit = if attached {
-            self.options.agent_backlog
-        } else {
-            self.options.detached_backlog
-        };
-        let waiting = self.backlog();
-        if is_control(frame) && waiting >= limit {
-            return Err(RelayError::AgentBehind(waiting));
-        }
-        Ok(Admission::by_kind(line))
-    }
-
-    /// The least a viewer needs to go on when there is no agent to ask.
-    fn initialize_answer(&self, request_id: &RequestId) -> ByteString {
-        let least = control::LEAST_INTRODUCTION;
-        let mut answer = String::from(least.strip_suffix('}').unwrap_or(least));
-        let prompts: Vec<_> = self
-            .conversation
-            .prompts()
-            .map(|line| line.frame().as_str())
-            .collect();
-        if !prompts.is_empty() {
-            answer.push_str(r#","pending_permission_requests":["#);
-            answer.push_str(&prompts.join(","));
-            answer.push(']');
-        }
-        answer.push('}');
-        match RawJson::parse(answer) {
-            Ok(answer) => control::success(request_id, &answer),
-            Err(_) => control::error(request_id, "no agent is attached"),
-        }
+        outcome
     }
 
     /// Hands an item to every viewer that it concerns. Whoever follows the log gets all that is stored,
     /// so that nobody has to read it again for the sake of one number.
     fn fan_out(&mut self, item: &Item, concerned: bool, sender: Option<ViewerId>) {
-        self.viewers.retain(|viewer| {
+        self.viewers.retain(|viewer| !viewer.is_gone());
+        for viewer in &self.viewers {
             let wanted = concerned && Some(viewer.id) != sender;
             let followed = viewer.outgoing.follows_log() && item.is_stored();
-            !(wanted || followed) || viewer.outgoing.push(item)
-        });
+            if wanted || followed {
+                viewer.outgoing.push(item);
+            }
+        }
     }
 
     /// The relay's own words to one viewer, or to all.
@@ -234,34 +231,5 @@ fn concerns_viewers(line: &Line) -> bool {
         | FrameKind::UnknownControl { .. }
         | FrameKind::KeepAlive
         | FrameKind::Auth => false,
-    }
-}
-
-/// What to do with a frame.
-#[derive(PartialEq, Eq)]
-enum Admission {
-    Store,
-    Live,
-    /// The relay answers it itself.
-    Answer(ByteString),
-    Drop,
-}
-
-impl Admission {
-    fn by_kind(line: &Line) -> Self {
-        match line.frame().kind() {
-            FrameKind::KeepAlive | FrameKind::Auth => Self::Drop,
-            FrameKind::ControlRequest { .. }
-            | FrameKind::ControlResponse { .. }
-            | FrameKind::ControlCancelRequest { .. }
-            | FrameKind::UnknownControl { .. }
-            | FrameKind::Message { .. } => {
-                if line.is_stored() {
-                    Self::Store
-                } else {
-                    Self::Live
-                }
-            }
-        }
     }
 }

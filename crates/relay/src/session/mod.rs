@@ -5,6 +5,7 @@
 //! halfway leaves nothing half done.
 
 mod actor;
+mod admission;
 mod calls;
 mod conversation;
 mod deliveries;
@@ -12,7 +13,10 @@ mod intake;
 mod live_uuids;
 #[cfg(test)]
 mod model;
+mod notices;
 mod seat;
+mod settled;
+mod speaking;
 mod worker;
 
 use std::sync::{
@@ -20,7 +24,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use attache_protocol::{ByteString, SessionId};
+use attache_protocol::{ByteString, SessionId, frame::relay::AnswerRefused};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -45,9 +49,10 @@ pub enum Published {
     Duplicate(ByteString),
     /// It is on its way to whoever is attached, and is not kept.
     Live,
-    /// It says nothing to anybody: a keep-alive, a credential, or an answer that nobody waits for
-    /// any more.
+    /// It says nothing to anybody: a keep-alive, a credential, or what only a relay may say.
     Ignored,
+    /// It answers what nobody waits for any more; nothing changed.
+    Refused(AnswerRefused),
 }
 
 /// Names one subscription of a session.

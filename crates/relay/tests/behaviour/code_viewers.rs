@@ -217,6 +217,11 @@ async fn a_quiet_stream_gets_comments() {
     options.keep_alive = core::time::Duration::from_millis(50);
     let world = World::with(options).await;
     let mut stream = world.watch().await;
+    let hello = stream.next_of_any_kind().await.unwrap();
+    assert_eq!(
+        (hello.name.as_str(), &hello.data["payload"]["relay"]["role"]),
+        ("ephemeral_event", &"own".into())
+    );
     for _ in 0..3 {
         assert_eq!(stream.block().await.unwrap(), ":keepalive");
     }

@@ -2,7 +2,7 @@
 
 use attache_relay::RelayError;
 
-use crate::world::{World, answer, assistant, prompt, soon, user};
+use crate::world::{World, answer, assert_settles, assistant, prompt, soon, user};
 
 #[tokio::test]
 async fn a_new_relay_over_the_same_store_goes_on() {
@@ -35,10 +35,11 @@ async fn a_new_relay_over_the_same_store_goes_on() {
         answer("p1", "x")
     );
     world.post_events(&[&user("u1")]).await;
-    assert_eq!(
-        world.log().await,
-        [user("u1"), user("u2"), prompt("p1"), answer("p1", "x")]
-    );
+    let log = world.log().await;
+    let said = [user("u1"), user("u2"), prompt("p1"), answer("p1", "x")];
+    assert_eq!(log[..4], said);
+    assert_settles(&log[4], "p1", "x");
+    assert_eq!(log.len(), 5);
 }
 
 #[tokio::test]

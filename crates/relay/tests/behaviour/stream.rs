@@ -193,12 +193,24 @@ async fn nonsense_from_a_viewer_hurts_nobody() {
 }
 
 #[tokio::test]
+async fn the_relay_says_first_what_a_viewer_may_do() {
+    let world = World::new().await;
+    let agent = world.relay.attach_agent(&world.session).await.unwrap();
+    agent.publish(&crate::world::prompt("p1")).await.unwrap();
+    let mut viewer = world.viewer().await;
+    let hello = r#"{"type":"keep_alive","relay":{"role":"own","answers":"confirmed"}}"#;
+    assert_eq!(viewer.next_of_any_kind().await.unwrap(), hello);
+    assert_eq!(viewer.frame().await, crate::world::prompt("p1"));
+}
+
+#[tokio::test]
 async fn a_quiet_socket_gets_pings() {
     use futures_util::StreamExt as _;
     let mut options = crate::world::options();
     options.keep_alive = core::time::Duration::from_millis(50);
     let world = World::with(options).await;
     let mut viewer = world.viewer().await;
+    viewer.next_of_any_kind().await.unwrap();
     for _ in 0..3 {
         let message = soon(viewer.socket.next()).await.unwrap().unwrap();
         assert!(message.is_ping(), "{message:?}");

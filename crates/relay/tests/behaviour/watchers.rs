@@ -36,7 +36,7 @@ impl World {
         self.watch_with(&query, &[]).await
     }
 
-    /// Opens a stream and takes its hello.
+    /// Opens a stream.
     pub(crate) async fn watch_with(&self, query: &str, headers: &[(&str, &str)]) -> Watcher {
         let response = self.try_watch(query, headers).await;
         assert_eq!(response.status(), 200);
@@ -81,8 +81,20 @@ impl World {
 }
 
 impl Watcher {
-    /// The next event, comments left out; `None` when the stream has ended.
+    /// The next event that is no word about the relay itself or about deliveries; `None` when the
+    /// stream has ended.
     pub(crate) async fn next(&mut self) -> Option<Told> {
+        loop {
+            let told = self.next_of_any_kind().await?;
+            let is_hello = told.data["event_type"] == "keep_alive";
+            if !is_hello && told.name != "delivery_update" {
+                return Some(told);
+            }
+        }
+    }
+
+    /// The next event, comments left out; `None` when the stream has ended.
+    pub(crate) async fn next_of_any_kind(&mut self) -> Option<Told> {
         loop {
             let block = self.stream.block().await?;
             if !block.starts_with(':') {

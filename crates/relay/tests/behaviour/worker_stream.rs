@@ -1,6 +1,8 @@
 //! What viewers say reaches the worker.
 
-use crate::world::{World, answer, assistant, options, prompt, request, soon, user};
+use crate::world::{
+    World, answer, assert_settles, assistant, options, prompt, request, soon, user,
+};
 
 #[tokio::test]
 async fn a_worker_and_a_viewer_talk_over_one_session() {
@@ -29,6 +31,9 @@ async fn a_worker_and_a_viewer_talk_over_one_session() {
     first.send(&answer("p1", "x")).await;
     assert_eq!(stream.payload().await, answer("p1", "x"));
     assert_eq!(second.frame().await, answer("p1", "x"));
+    for viewer in [&mut first, &mut second] {
+        assert_settles(&viewer.frame().await, "p1", "x");
+    }
     for (id, subtype) in [
         ("i1", "interrupt"),
         ("i2", "initialize"),

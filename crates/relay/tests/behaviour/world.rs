@@ -210,8 +210,19 @@ impl Viewer {
         }
     }
 
-    /// A frame, or the close frame if the socket ended with one.
+    /// A frame that is no word about the relay itself or about deliveries, or the close frame if the
+    /// socket ended with one.
     pub(crate) async fn next(&mut self) -> Result<String, Option<CloseFrame>> {
+        loop {
+            let frame = self.next_of_any_kind().await?;
+            let aside = [r#"{"type":"keep_alive""#, r#"{"type":"delivery_update""#];
+            if !aside.iter().any(|start| frame.starts_with(start)) {
+                return Ok(frame);
+            }
+        }
+    }
+
+    pub(crate) async fn next_of_any_kind(&mut self) -> Result<String, Option<CloseFrame>> {
         loop {
             match soon(self.socket.next()).await {
                 Some(Ok(Message::Text(text))) => {
@@ -255,6 +266,19 @@ pub(crate) fn answer(request_id: &str, uuid: &str) -> String {
     format!(
         r#"{{"type":"control_response","uuid":"{uuid}","response":{{"subtype":"success","request_id":"{request_id}","response":{{"behavior":"allow","updatedInput":{{"command":"ls"}}}}}}}}"#
     )
+}
+
+/// Checks that `frame` tells everybody that `answer_id` settled a prompt.
+pub(crate) fn assert_settles(frame: &str, request_id: &str, answer_id: &str) {
+    let mut told: Value = serde_json::from_str(frame).unwrap();
+    let uuid = told.as_object_mut().unwrap().remove("uuid");
+    assert!(uuid.is_some_and(|uuid| uuid.is_string()), "{frame}");
+    let expected = serde_json::json!({
+        "type": "system", "subtype": "permission_settled", "request_id": request_id,
+        "behavior": "allow", "answer_id": answer_id,
+        "answered_by": {"name": null, "role": "own"},
+    });
+    assert_eq!(told, expected);
 }
 
 pub(crate) fn request(request_id: &str, subtype: &str) -> String {

@@ -106,6 +106,7 @@ impl From<RelayError> for Answer {
             RelayError::LeaseLost => Self::LeaseLost,
             RelayError::Archived => Self::Archived,
             RelayError::SessionNotFound(_)
+            | RelayError::Forbidden { .. }
             | RelayError::Refused(_)
             | RelayError::WorkerStateTooLarge(_)
             | RelayError::TooManyOpenRequests(_)
@@ -122,7 +123,7 @@ impl From<Published> for Answer {
         match published {
             Published::Stored(_) => Self::Stored,
             Published::Duplicate(_) => Self::Duplicate,
-            Published::Live | Published::Ignored => panic!("{published:?}"),
+            Published::Live | Published::Ignored | Published::Refused(_) => panic!("{published:?}"),
         }
     }
 }
