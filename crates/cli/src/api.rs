@@ -25,6 +25,7 @@ pub(crate) struct Api {
     http: Http,
     tokens: Tokens,
     organization: Option<String>,
+    patience: Duration,
     deadline: Instant,
 }
 
@@ -36,6 +37,8 @@ struct Page {
     has_more: bool,
     #[serde(default)]
     last_id: Option<String>,
+    #[serde(default)]
+    first_kept: Option<u64>,
 }
 
 impl Api {
@@ -44,12 +47,28 @@ impl Api {
         tokens: Tokens,
         patience: Patience,
     ) -> Result<Self, Failure> {
+        let patience = patience.timeout.min(Duration::from_secs(1 << 30));
         Ok(Self {
             http: Http::new(&connection.server.options()?)?,
             tokens,
             organization: connection.org.as_ref().map(|org| org.as_str().to_owned()),
-            deadline: Instant::now() + patience.timeout.min(Duration::from_secs(1 << 30)),
+            patience,
+            deadline: Instant::now() + patience,
         })
+    }
+
+    /// Gives what follows as much time as there was at first.
+    pub(crate) fn start_over(&mut self) {
+        self.deadline = Instant::now() + self.patience;
+    }
+
+    /// When the command's time is up.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    pub(crate) fn http(&self) -> &Http {
+        &self.http
     }
 
     /// Goes through the list at `path`, page by page. `what` names it for people.
@@ -59,6 +78,7 @@ impl Api {
             path,
             what,
             items: VecDeque::new(),
+            first_kept: None,
             next: Next::First,
         }
     }
@@ -84,8 +104,29 @@ impl Api {
     ///
     /// # Errors
     /// Whatever is no 200, as exit code and one line about `what`.
-    async fn get(&self, path: String, what: &str) -> Result<Vec<u8>, Failure> {
-        let token = self.tokens.read().map_err(|error| {
+    pub(crate) async fn get(&self, path: String, what: &str) -> Result<Vec<u8>, Failure> {
+        let answer = self.http.call(self.request(path)?);
+        let answer = timeout_at(self.deadline, answer)
+            .await
+            .map_err(|_| Failure::timed_out(what))?;
+        let answer = answer.map_err(|failure| {
+            Failure::new(
+                Exit::ConnectionLost,
+                format!("{what}: {failure}; check the network and --base-url"),
+            )
+        })?;
+        match answer.status {
+            200..=299 => Ok(answer.body.to_vec()),
+            status => Err(refused(status, &answer.body, what)),
+        }
+    }
+
+    /// The call that fetches `path`, with the token as it is now.
+    ///
+    /// # Errors
+    /// When there is no token.
+    pub(crate) fn request(&self, path: String) -> Result<HttpRequest, Failure> {
+        let bearer = self.tokens.read().map_err(|error| {
             Failure::new(
                 Exit::Unauthorized,
                 format!("the token can't be read: {error}; check --token-file"),
@@ -102,28 +143,15 @@ impl Api {
         if let Some(organization) = &self.organization {
             headers.push(header("x-organization-uuid", organization));
         }
-        let request = HttpRequest {
+        Ok(HttpRequest {
             method: Method::Get,
             server: Server::Configured,
             path,
-            bearer: token,
+            bearer,
             headers,
             body: None,
             response_limit: ANSWER_LIMIT,
-        };
-        let answer = timeout_at(self.deadline, self.http.call(request))
-            .await
-            .map_err(|_| Failure::timed_out(what))?;
-        let answer = answer.map_err(|failure| {
-            Failure::new(
-                Exit::ConnectionLost,
-                format!("{what}: {failure}; check the network and --base-url"),
-            )
-        })?;
-        match answer.status {
-            200..=299 => Ok(answer.body.to_vec()),
-            status => Err(refused(status, &answer.body, what)),
-        }
+        })
     }
 }
 
@@ -133,6 +161,7 @@ pub(crate) struct Pages<'a> {
     path: &'a str,
     what: &'a str,
     items: VecDeque<Box<RawValue>>,
+    first_kept: Option<u64>,
     next: Next,
 }
 
@@ -143,6 +172,12 @@ enum Next {
 }
 
 impl Pages<'_> {
+    /// The number of the first item that the server still has, as far as it has said that earlier ones
+    /// are gone.
+    pub(crate) fn first_kept(&self) -> Option<u64> {
+        self.first_kept
+    }
+
     /// The next item.
     pub(crate) async fn next(&mut self) -> Result<Option<Box<RawValue>>, Failure> {
         loop {
@@ -172,6 +207,7 @@ impl Pages<'_> {
                 Some(id) if page.has_more && after.as_deref() != Some(&*id) => Next::After(id),
                 _ => Next::Nothing,
             };
+            self.first_kept = self.first_kept.or(page.first_kept);
             self.items.extend(page.data);
         }
     }

@@ -6,8 +6,9 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use attache_protocol::{
     OrganizationId, SessionId,
-    policy::Profile,
+    policy::{Delays, Profile},
     viewer::{History, ViewerConfig},
+    worker::WorkerLiveness,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 use clap_complete::Shell;
@@ -74,7 +75,10 @@ pub(crate) struct Relay {
     /// Accept the tokens in this file, one a line; without it anyone on this machine may connect
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
-    /// Start with a session of this title, played by the demo agent
+    /// Keep everything in this folder, so that it outlives the relay; without it, in memory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Start with a session of this title, played by the demo agent; with --data, go on with the one there is
     #[arg(long, value_name = "TITLE")]
     pub(crate) demo_session: Option<String>,
     /// Give workers tokens that last so long; they ask for new ones in time
@@ -98,7 +102,7 @@ pub(crate) struct Connection {
     )]
     #[arg(value_parser = organization)]
     pub(crate) org: Option<OrganizationId>,
-    /// How to retry: like the reference client, or for as long as it takes
+    /// How to retry after a lost connection
     #[arg(long, value_enum, default_value_t, help_heading = "Connection")]
     pub(crate) profile: ProfileName,
 }
@@ -153,7 +157,12 @@ pub(crate) enum ProfileName {
     /// Growing delays, never giving up on a network that may come back
     #[default]
     Resilient,
+    /// Ten times a second: for a server on this machine
+    Local,
 }
+
+/// The distance of retries under [`ProfileName::Local`].
+const LOCAL: Duration = Duration::from_millis(100);
 
 /// A command that waits for one thing and ends.
 #[derive(Args, Debug)]
@@ -265,10 +274,24 @@ pub(crate) struct Deny {
     pub(crate) message: String,
 }
 
+/// What `log` prints.
+const LOG_HELP: &str = "\
+Each line is a frame as it was stored: messages, prompts, answers. Frames are numbered from 1 in the order
+of the log, so the first line after `--since N` is frame N + 1. What the server no longer keeps is told on
+stderr. With --follow the log goes on across lost connections and restarts of the server, and ends with
+the session; --timeout is then for the first answer.";
+
 #[derive(Args, Debug)]
+#[command(after_help = LOG_HELP)]
 pub(crate) struct Log {
     #[command(flatten)]
     pub(crate) one_shot: OneShot,
+    /// Leave out the first N frames
+    #[arg(long, value_name = "N")]
+    pub(crate) since: Option<u64>,
+    /// Go on with what is stored from now on, until Ctrl-C
+    #[arg(long, short)]
+    pub(crate) follow: bool,
 }
 
 #[derive(Args, Debug)]
@@ -280,16 +303,43 @@ pub(crate) struct Inspect {
     pub(crate) json: bool,
 }
 
+impl ProfileName {
+    /// How a worker notices a lost connection and makes it again.
+    pub(crate) fn worker_liveness(self) -> WorkerLiveness {
+        let mut liveness = WorkerLiveness::default();
+        match self {
+            // The reference worker's delays grow and never end.
+            Self::Reference | Self::Resilient => {}
+            Self::Local => {
+                liveness.retry_base = LOCAL;
+                liveness.retry_cap = LOCAL;
+            }
+        }
+        liveness
+    }
+}
+
 impl Connection {
     /// A viewer's settings for `session` under these options.
     pub(crate) fn viewer_config(&self, session: SessionId) -> ViewerConfig {
         let mut config = ViewerConfig::new(session);
         config.organization.clone_from(&self.org);
-        config.profile = match self.profile {
+        config.profile = self.profile();
+        config
+    }
+
+    /// When to try again.
+    pub(crate) fn profile(&self) -> Profile {
+        match self.profile {
             ProfileName::Reference => Profile::reference(),
             ProfileName::Resilient => Profile::resilient(),
-        };
-        config
+            ProfileName::Local => {
+                let mut profile = Profile::resilient();
+                profile.drops.delays = Delays::Constant(LOCAL);
+                profile.restart_window = Duration::ZERO;
+                profile
+            }
+        }
     }
 }
 

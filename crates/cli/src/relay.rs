@@ -3,14 +3,17 @@
 use std::{
     fs,
     io::{self, Write},
+    net::SocketAddr,
     path::Path,
     sync::Arc,
     time::Duration,
 };
 
 use attache_protocol::io::Token;
-use attache_relay::{Credentials, MemoryStore, Relay, RelayOptions, ServeError};
-use tokio::net::TcpListener;
+use attache_relay::{
+    Credentials, MemoryStore, Relay, RelayOptions, ServeError, SqliteStore, Store,
+};
+use tokio::{net::TcpListener, sync::oneshot};
 
 use crate::{
     arguments,
@@ -20,7 +23,7 @@ use crate::{
 };
 
 pub(crate) async fn run(options: arguments::Relay) -> Result<(), Failure> {
-    let mut signals = Signals::listen();
+    let signals = Signals::listen();
     let mut settings = RelayOptions::default();
     settings.worker_token_ttl = Duration::from_secs(options.worker_token_ttl.into());
     let open = options.token_file.is_none();
@@ -41,10 +44,11 @@ pub(crate) async fn run(options: arguments::Relay) -> Result<(), Failure> {
     };
     let listener = TcpListener::bind(options.listen).await.map_err(unusable)?;
     let address = listener.local_addr().map_err(unusable)?;
-    let relay = Relay::new(Arc::new(MemoryStore::new()), settings);
+    let store = Data::open(options.data.as_deref())?;
+    let relay = Relay::new(store.shared(), settings);
     let mut performance = None;
     if let Some(title) = &options.demo_session {
-        performance = Some(Performance::start(&relay, title).await?);
+        performance = Some(Performance::start(&relay, &*store.shared(), title).await?);
     }
     let mut out = anstream::stdout();
     writeln!(out, "listening on http://{address}")?;
@@ -58,19 +62,74 @@ pub(crate) async fn run(options: arguments::Relay) -> Result<(), Failure> {
             "any token opens this relay, to this machine only: try ATTACHE_TOKEN=demo attache ls --base-url http://{address}"
         );
     }
-    let asked_to_stop = async move {
+    serve(&relay, listener, address, signals).await?;
+    store.close().await;
+    Ok(())
+}
+
+/// Where the relay keeps what it is told.
+enum Data {
+    Memory(Arc<MemoryStore>),
+    Disk(Arc<SqliteStore>),
+}
+
+impl Data {
+    fn open(folder: Option<&Path>) -> Result<Self, Failure> {
+        let Some(folder) = folder else {
+            return Ok(Self::Memory(Arc::new(MemoryStore::new())));
+        };
+        match SqliteStore::open(folder) {
+            Ok(store) => Ok(Self::Disk(Arc::new(store))),
+            Err(error) => Err(Failure::new(Exit::Failure, error.to_string())),
+        }
+    }
+
+    fn shared(&self) -> Arc<dyn Store> {
+        match self {
+            Self::Memory(store) => store.clone(),
+            Self::Disk(store) => store.clone(),
+        }
+    }
+
+    /// Finishes what is being written.
+    async fn close(&self) {
+        match self {
+            Self::Memory(_) => {}
+            Self::Disk(store) => store.close().await,
+        }
+    }
+}
+
+/// Serves until a signal comes; a second one does not wait for anybody.
+async fn serve(
+    relay: &Relay,
+    listener: TcpListener,
+    address: SocketAddr,
+    mut signals: Signals,
+) -> Result<(), Failure> {
+    let (stop, stopping) = oneshot::channel::<()>();
+    let serving = relay.serve(listener, async {
+        let _ = stopping.await;
+    });
+    let impatience = async {
+        signals.next().await;
+        drop(stop);
         signals.next().await;
     };
-    relay
-        .serve(listener, asked_to_stop)
-        .await
-        .map_err(|error| match error {
-            ServeError::OpenToOthers(_) => Failure::usage(error.to_string()),
-            other => Failure::new(
-                Exit::Failure,
-                format!("serving {address} failed: {other}; start the relay again"),
-            ),
-        })
+    let served = tokio::select! {
+        served = serving => served,
+        () = impatience => {
+            relay.kill();
+            return Err(Failure::Silent(Exit::Interrupted));
+        }
+    };
+    served.map_err(|error| match error {
+        ServeError::OpenToOthers(_) => Failure::usage(error.to_string()),
+        other => Failure::new(
+            Exit::Failure,
+            format!("serving {address} failed: {other}; start the relay again"),
+        ),
+    })
 }
 
 /// The tokens in `file`, one a line; blank lines and lines that start with `#` don't count.

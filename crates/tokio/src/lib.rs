@@ -121,6 +121,7 @@ pub use events::Events;
 pub use handle::{CommandError, Ended};
 pub use http::Http;
 pub use session::Session;
+pub use stream::OpenStream;
 pub use token::{StaticToken, TokenSource};
 pub use worker::WorkerSession;
 

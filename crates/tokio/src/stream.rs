@@ -1,6 +1,8 @@
 //! One event stream, from the attempt to open it to its end.
 
 use std::{
+    fmt,
+    future::poll_fn,
     pin::Pin,
     task::{Context, Poll, ready},
     time::SystemTime,
@@ -39,6 +41,43 @@ pub(crate) struct Body {
     incoming: Incoming,
     /// What was read and not reported yet.
     rest: Bytes,
+}
+
+/// The body of an answer that is read as it comes, made by [`Http::open`]. Dropping it closes the
+/// connection.
+pub struct OpenStream(Box<Body>);
+
+impl OpenStream {
+    /// The next bytes, at least one and at most 64 KiB. Waits for as long as it takes.
+    ///
+    /// Cancel safe: a dropped call loses nothing.
+    ///
+    /// # Errors
+    /// [`NetworkFailure::Ended`] at the end of the body, another [`NetworkFailure`] when the connection
+    /// broke. Nothing comes after that.
+    pub async fn next(&mut self) -> Result<Bytes, NetworkFailure> {
+        poll_fn(|cx| self.0.poll_chunk(cx)).await
+    }
+}
+
+impl fmt::Debug for OpenStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenStream").finish_non_exhaustive()
+    }
+}
+
+impl Http {
+    /// Makes one call whose answer is read as it comes, on a connection of its own. There is no time
+    /// limit: wrap it in [`tokio::time::timeout`].
+    ///
+    /// Cancel safety: as with [`call`](Self::call).
+    ///
+    /// # Errors
+    /// [`Refusal`] when there was no answer, or one other than 200.
+    pub async fn open(&self, request: HttpRequest) -> Result<OpenStream, Refusal> {
+        let body = Body::open(self, request).await?;
+        Ok(OpenStream(Box::new(body)))
+    }
 }
 
 impl EventStream {

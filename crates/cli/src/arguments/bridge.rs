@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use attache_protocol::SessionId;
 use clap::{Args, ValueEnum};
 
-use super::{Server, session};
+use super::{ProfileName, Server, session};
 
 /// How `bridge` is used.
 const BRIDGE_HELP: &str = "\
@@ -35,6 +35,9 @@ pub(crate) struct Bridge {
     /// What to do when the agent fails
     #[arg(long, value_enum, default_value_t)]
     pub(crate) restart: RestartPolicy,
+    /// How to retry after a lost connection
+    #[arg(long, value_enum, default_value_t, help_heading = "Connection")]
+    pub(crate) profile: ProfileName,
     #[command(flatten)]
     pub(crate) server: Server,
     /// The agent's command line

@@ -204,6 +204,7 @@ fn config(options: &arguments::Bridge) -> WorkerConfig {
     };
     let mut config = WorkerConfig::new(session);
     config.patience.flush = FLUSH;
+    config.liveness = options.profile.worker_liveness();
     config
 }
 

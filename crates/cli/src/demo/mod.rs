@@ -16,7 +16,7 @@ use attache_protocol::{
     SessionId,
     viewer::{History, ViewerConfig},
 };
-use attache_relay::{MemoryStore, Relay};
+use attache_relay::{MemoryStore, Relay, RelayError, SessionStatus, Store, store::SessionDetails};
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::{
@@ -76,8 +76,17 @@ pub(crate) struct Performance {
 }
 
 impl Performance {
-    pub(crate) async fn start(relay: &Relay, title: &str) -> Result<Self, Failure> {
-        let session = relay.create_session(title).await?;
+    /// Plays in the session of this `title` that an earlier performance has left in `store`, or in a
+    /// new one.
+    pub(crate) async fn start(
+        relay: &Relay,
+        store: &dyn Store,
+        title: &str,
+    ) -> Result<Self, Failure> {
+        let session = match earlier(store, title).await? {
+            Some(session) => session,
+            None => relay.create_session(title).await?,
+        };
         let agent = relay.attach_agent(&session).await?;
         let (_, cues) = mpsc::unbounded_channel();
         let (recorder, mut record) = mpsc::unbounded_channel();
@@ -93,6 +102,28 @@ impl Performance {
             }
         }
         Ok(Self { session, task })
+    }
+}
+
+/// The newest session that was played in under this title and is not over.
+async fn earlier(store: &dyn Store, title: &str) -> Result<Option<SessionId>, Failure> {
+    let mut after = None;
+    loop {
+        let page = store.sessions(after.as_ref(), 100).await;
+        let page = page.map_err(RelayError::from)?;
+        let left = page.items.iter().find(|session| {
+            // What a bridge has made says more of itself.
+            session.title == title
+                && session.details == SessionDetails::default()
+                && session.status != SessionStatus::Archived
+        });
+        if let Some(session) = left {
+            return Ok(Some(session.id.clone()));
+        }
+        after = page.items.last().map(|session| session.id.clone());
+        if !page.has_more || after.is_none() {
+            return Ok(None);
+        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! A relay inside the test for bridges outside it. It can crash and come back.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::SystemTime};
 
 use attache_protocol::SessionId;
 use attache_relay::{
     MemoryStore, Relay, RelayOptions, Store,
-    store::{After, SessionStatus, StoredFrame},
+    store::{After, Retention, SessionStatus, StoredFrame},
 };
 use serde_json::Value;
 use tokio::{net::TcpListener, process::Command, task::JoinHandle, time::timeout};
@@ -126,6 +126,17 @@ impl Hub {
             .iter()
             .map(|frame| serde_json::from_str(&frame.text).unwrap())
             .collect()
+    }
+
+    /// Gives up all but the last `frames` of `session`'s log.
+    pub(crate) async fn keep(&self, session: &str, frames: u64) {
+        let session = SessionId::parse(session).unwrap();
+        let mut keep = Retention::default();
+        keep.frames = frames;
+        let pruned = self
+            .store
+            .prune(&session, &keep, u64::MAX, SystemTime::now());
+        pruned.await.unwrap();
     }
 
     pub(crate) async fn is_archived(&self, session: &SessionId) -> bool {

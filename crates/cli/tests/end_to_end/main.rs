@@ -14,7 +14,10 @@ mod demo;
 mod exit_codes;
 mod hub;
 mod inspect;
+mod log;
 mod one_shot;
 mod program;
+#[cfg(unix)]
+mod relay;
 mod server;
 mod weather;

@@ -145,6 +145,11 @@ impl Running {
         assert!(sent.unwrap().success());
     }
 
+    /// Sends SIGKILL, and waits until it is gone.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
     /// Waits for the end: exit code, what is left on stdout, and all of stderr.
     pub(crate) async fn end(mut self) -> Finished {
         let work = async {
