@@ -1,7 +1,10 @@
 //! What the stores do, on disk and off.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod opening;
 mod suite;
+mod torn;
 
 use std::{future::Future, time::Duration};
 

@@ -218,3 +218,6 @@ fn run(db: &mut Connection, batch: &mut [Box<dyn Job>]) -> rusqlite::Result<Atte
     transaction.commit()?;
     Ok(Attempt::Committed)
 }
+
+#[cfg(test)]
+mod tests;
