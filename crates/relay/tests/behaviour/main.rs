@@ -13,6 +13,7 @@ mod code_events;
 mod code_sessions;
 mod code_viewers;
 mod events;
+mod one_log;
 mod prompts;
 mod restart;
 mod sessions;
