@@ -105,7 +105,15 @@ impl Api {
     /// # Errors
     /// Whatever is no 200, as exit code and one line about `what`.
     pub(crate) async fn get(&self, path: String, what: &str) -> Result<Vec<u8>, Failure> {
-        let answer = self.http.call(self.request(path)?);
+        self.call(self.request(path)?, what).await
+    }
+
+    /// Makes a call.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub(crate) async fn call(&self, request: HttpRequest, what: &str) -> Result<Vec<u8>, Failure> {
+        let answer = self.http.call(request);
         let answer = timeout_at(self.deadline, answer)
             .await
             .map_err(|_| Failure::timed_out(what))?;

@@ -1,5 +1,6 @@
 //! What can be typed on the command line.
 
+mod access;
 mod bridge;
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
@@ -13,8 +14,12 @@ use attache_protocol::{
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 use clap_complete::Shell;
 
-use crate::exit::EXIT_CODES;
+use crate::{
+    exit::EXIT_CODES,
+    link::{Link, Target},
+};
 
+pub(crate) use access::{Share, ShareCommand, Shared, TokenCommand, TokenOptions};
 pub(crate) use bridge::{Bridge, RestartPolicy, Variable};
 
 /// Attach to a remote AI agent: see what it says, answer its questions, interrupt it, talk to it.
@@ -35,6 +40,10 @@ pub(crate) enum Command {
     DemoAgent(crate::demo::DemoAgent),
     /// Run a relay that agents and viewers meet at
     Relay(Relay),
+    /// Say who may come in at a relay: the tokens of a token file
+    Token(TokenOptions),
+    /// Let somebody else into a session for a while, with a link
+    Share(Box<Share>),
     /// Run an agent here, for people to attach to from elsewhere
     Bridge(Bridge),
     /// List the sessions
@@ -72,9 +81,15 @@ pub(crate) struct Relay {
     /// Where to listen; port 0 picks a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub(crate) listen: SocketAddr,
-    /// Accept the tokens in this file, one a line; without it anyone on this machine may connect
-    #[arg(long, value_name = "FILE")]
-    pub(crate) token_file: Option<PathBuf>,
+    /// Accept the tokens of this file, as it is at any time; `attache token add` writes it. Without
+    /// it anyone on this machine may connect
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "ATTACHE_TOKENS",
+        hide_env_values = true
+    )]
+    pub(crate) tokens: Option<PathBuf>,
     /// Keep everything in this folder, so that it outlives the relay; without it, in memory
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
@@ -119,7 +134,10 @@ pub(crate) struct Server {
         help_heading = "Connection"
     )]
     #[arg(value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) base_url: String,
+    pub(crate) base_url: Option<String>,
+    /// A link that names the server and has the token, in place of both.
+    #[arg(skip)]
+    pub(crate) link: Option<Link>,
     /// Read the token from this file, anew for every attempt (otherwise from ATTACHE_TOKEN)
     #[arg(long, value_name = "FILE", help_heading = "Connection")]
     pub(crate) token_file: Option<PathBuf>,
@@ -164,12 +182,16 @@ pub(crate) enum ProfileName {
 /// The distance of retries under [`ProfileName::Local`].
 const LOCAL: Duration = Duration::from_millis(100);
 
+/// How a session is named. Links hold a token, and arguments can be seen by everybody on a machine.
+const SESSION_HELP: &str = "\
+The session's id; or a link to it, which other people on this machine can see in the list of processes; \
+or `-`, for the link in ATTACHE_LINK or else the first line of stdin";
+
 /// A command that waits for one thing and ends.
 #[derive(Args, Debug)]
 pub(crate) struct OneShot {
-    /// The session's id
-    #[arg(value_parser = session)]
-    pub(crate) session: SessionId,
+    #[arg(help = SESSION_HELP, value_parser = target)]
+    pub(crate) session: Target,
     #[command(flatten)]
     pub(crate) patience: Patience,
     #[command(flatten)]
@@ -227,9 +249,8 @@ The end of stdin detaches once everything before it is confirmed."#;
 #[derive(Args, Debug)]
 #[command(after_long_help = JSON_HELP)]
 pub(crate) struct Attach {
-    /// The session's id
-    #[arg(value_parser = session)]
-    pub(crate) session: SessionId,
+    #[arg(help = SESSION_HELP, value_parser = target)]
+    pub(crate) session: Target,
     /// Only watch: nothing is sent, answered or interrupted
     #[arg(long)]
     pub(crate) watch: bool,
@@ -343,6 +364,10 @@ impl Connection {
     }
 }
 
+fn target(text: &str) -> Result<Target, String> {
+    Target::parse(text)
+}
+
 fn session(text: &str) -> Result<SessionId, String> {
     SessionId::parse(text).map_err(|error| error.to_string())
 }
@@ -372,12 +397,21 @@ fn history(text: &str) -> Result<History, String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use clap::{CommandFactory, error::ErrorKind};
 
     use super::*;
 
-    pub(super) fn parse(line: &str) -> Result<Arguments, clap::Error> {
+    /// A server that nobody has named.
+    pub(crate) fn server() -> Server {
+        let parsed = parse("attache ls").unwrap();
+        let Command::Ls(ls) = parsed.command else {
+            panic!("ls was typed");
+        };
+        ls.connection.server
+    }
+
+    pub(crate) fn parse(line: &str) -> Result<Arguments, clap::Error> {
         Arguments::try_parse_from(line.split_whitespace())
     }
 
@@ -401,6 +435,18 @@ mod tests {
     }
 
     #[test]
+    fn a_link_stands_in_place_of_a_session() {
+        let link = "https://relay.example/s/session_1#token";
+        for command in ["attach", "log", "send", "approve", "deny", "interrupt"] {
+            let text = if command == "send" { "hello" } else { "" };
+            let mut parsed = parse(&format!("attache {command} {link} {text}")).unwrap();
+            parsed.command.follow_link().unwrap();
+            assert!(format!("{:?}", parsed.command).contains("https://relay.example"));
+            assert!(!format!("{:?}", parsed.command).contains("#token"));
+        }
+    }
+
+    #[test]
     fn options_become_the_viewers_settings() {
         let parsed = parse(
             "attache attach cse_1 --base-url http://127.0.0.1 --profile reference --org o1 --history all",
@@ -409,7 +455,8 @@ mod tests {
         let Command::Attach(attach) = parsed.command else {
             panic!("attach was typed");
         };
-        let config = attach.connection.viewer_config(attach.session);
+        let session = attach.session.id().unwrap().clone();
+        let config = attach.connection.viewer_config(session);
         assert_eq!(config.profile, Profile::reference());
         assert_eq!(config.organization.unwrap().as_str(), "o1");
         assert_eq!(attach.history, History::All);

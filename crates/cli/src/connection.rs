@@ -12,7 +12,16 @@ impl Server {
         } else {
             Plaintext::LoopbackOnly
         };
-        let base_url = BaseUrl::parse(&self.base_url, plaintext).map_err(|error| match error {
+        let base_url = match (&self.link, &self.base_url) {
+            (Some(link), _) => &link.base_url,
+            (None, Some(base_url)) => base_url,
+            (None, None) => {
+                return Err(Failure::usage(
+                    "no server: use --base-url or set ATTACHE_BASE_URL",
+                ));
+            }
+        };
+        let base_url = BaseUrl::parse(base_url, plaintext).map_err(|error| match error {
             BaseUrlError::Plaintext { host } => Failure::usage(format!(
                 "http:// would send the token unencrypted to {host}; use https://, or --allow-plaintext"
             )),

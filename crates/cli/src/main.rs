@@ -14,14 +14,17 @@ mod demo;
 mod exit;
 mod inspect;
 mod lines;
+mod link;
 mod log;
 mod ls;
 mod oneshot;
 mod prompts;
 mod relay;
 mod render;
+mod share;
 mod signals;
 mod token;
+mod token_admin;
 
 use std::{
     io::{self, Write},
@@ -48,7 +51,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> Result<(), Failure> {
+fn run(mut arguments: Arguments) -> Result<(), Failure> {
+    arguments.command.follow_link()?;
     match arguments.command {
         Command::Inspect(options) => inspect::run(&options),
         Command::Completions { shell } => completions(shell),
@@ -62,6 +66,8 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Demo(options) => on_runtime(demo::run(options)),
         Command::DemoAgent(options) => on_runtime(demo::run_agent(options)),
         Command::Relay(options) => on_runtime(relay::run(options)),
+        Command::Token(options) => token_admin::run(options),
+        Command::Share(options) => on_runtime(interruptible(share::run(*options))),
         Command::Bridge(options) => on_runtime(bridge::run(options)),
     }
 }

@@ -109,15 +109,15 @@ async fn within(
     // A session that is not there may come back, so a viewer tries for a while. Here nobody wants to
     // wait for that.
     let api = Api::new(&options.connection, tokens.clone(), options.patience)?;
-    let path = format!("/v1/sessions/{}", options.session.v1());
-    api.check(path, &format!("session {}", options.session))
-        .await?;
-    let mut config = options.connection.viewer_config(options.session.clone());
+    let id = options.session.id()?.clone();
+    let path = format!("/v1/sessions/{}", id.v1());
+    api.check(path, &format!("session {id}")).await?;
+    let mut config = options.connection.viewer_config(id.clone());
     config.history = history;
     let (session, events, _driver) =
         attache_tokio::spawn(config, options.connection.server.options()?, tokens)?;
     let mut attached = Attached {
-        id: options.session.clone(),
+        id,
         session,
         events,
         prompts: OpenPrompts::default(),

@@ -1,7 +1,6 @@
 //! `relay`: a relay of one's own.
 
 use std::{
-    fs,
     io::{self, Write},
     net::SocketAddr,
     path::Path,
@@ -9,9 +8,8 @@ use std::{
     time::Duration,
 };
 
-use attache_protocol::io::Token;
 use attache_relay::{
-    Credentials, MemoryStore, Relay, RelayOptions, ServeError, SqliteStore, Store,
+    Credentials, MemoryStore, Relay, RelayOptions, ServeError, SqliteStore, Store, TokenRegistry,
 };
 use tokio::{net::TcpListener, sync::oneshot};
 
@@ -26,12 +24,12 @@ pub(crate) async fn run(options: arguments::Relay) -> Result<(), Failure> {
     let signals = Signals::listen();
     let mut settings = RelayOptions::default();
     settings.worker_token_ttl = Duration::from_secs(options.worker_token_ttl.into());
-    let open = options.token_file.is_none();
-    if let Some(file) = &options.token_file {
-        settings.credentials = Credentials::Tokens(tokens(file)?);
+    let open = options.tokens.is_none();
+    if let Some(file) = &options.tokens {
+        settings.credentials = Credentials::Registry(tokens(file)?);
     } else if !options.listen.ip().is_loopback() {
         return Err(Failure::usage(format!(
-            "{} can be reached from other machines; name the accepted tokens with --token-file, or listen on 127.0.0.1",
+            "{} can be reached from other machines; name the accepted tokens with --tokens, or listen on 127.0.0.1",
             options.listen
         )));
     }
@@ -132,27 +130,13 @@ async fn serve(
     })
 }
 
-/// The tokens in `file`, one a line; blank lines and lines that start with `#` don't count.
-fn tokens(file: &Path) -> Result<Vec<Token>, Failure> {
-    let text = fs::read_to_string(file).map_err(|error| {
+/// The tokens in `file`, now and whenever it changes.
+fn tokens(file: &Path) -> Result<TokenRegistry, Failure> {
+    TokenRegistry::open(file).map_err(|error| {
         Failure::usage(format!(
-            "no tokens in {}: {error}; check --token-file",
-            file.display()
+            "no tokens: {error}; `attache token add NAME --role own --tokens FILE` makes one"
         ))
-    })?;
-    let tokens: Vec<_> = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(|line| Token::new(line.to_owned()))
-        .collect();
-    if tokens.is_empty() {
-        return Err(Failure::usage(format!(
-            "{} holds no token; write one a line",
-            file.display()
-        )));
-    }
-    Ok(tokens)
+    })
 }
 
 /// Trouble inside the relay.

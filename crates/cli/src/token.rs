@@ -23,6 +23,9 @@ pub(crate) enum Tokens {
 impl Tokens {
     /// Follows the options, and checks that there is a token at all.
     pub(crate) fn choose(options: &Server) -> Result<Self, Failure> {
+        if let Some(link) = &options.link {
+            return Ok(Self::Fixed(link.token.clone()));
+        }
         if let Some(file) = &options.token_file {
             let tokens = Self::File(file.clone());
             tokens.read().map_err(|error| {

@@ -60,6 +60,7 @@ pub fn http(base: &BaseUrl, request: HttpRequest) -> Result<Request<Bytes>, Inva
         Method::Post => http::Method::POST,
         Method::Put => http::Method::PUT,
         Method::Patch => http::Method::PATCH,
+        Method::Delete => http::Method::DELETE,
     };
     let mut call = Request::builder()
         .method(method)

@@ -26,7 +26,7 @@ impl Route {
         }
         match request.method {
             Method::Post => Self::Post,
-            Method::Put | Method::Patch => Self::Unknown,
+            Method::Put | Method::Patch | Method::Delete => Self::Unknown,
             Method::Get => {
                 let field = |name: &str| {
                     query.split('&').find_map(|pair| {

@@ -18,7 +18,9 @@ pub(crate) use terminal::{Countdown, Terminal, Watching};
 
 pub(crate) async fn run(options: Attach) -> Result<(), Failure> {
     let signals = Signals::listen();
-    let mut config = options.connection.viewer_config(options.session.clone());
+    let mut config = options
+        .connection
+        .viewer_config(options.session.id()?.clone());
     config.history = options.history;
     config.viewer_only = options.watch;
     let tokens = Tokens::choose(&options.connection.server)?;
@@ -26,7 +28,7 @@ pub(crate) async fn run(options: Attach) -> Result<(), Failure> {
         attache_tokio::spawn(config, options.connection.server.options()?, tokens)?;
     let silent = options.watch || options.count;
     let drive = Drive {
-        name: options.session.to_string(),
+        name: options.session.id()?.to_string(),
         session,
         events,
         // Whoever only looks is not thrown out because there is nobody to type.

@@ -30,7 +30,7 @@ pub(crate) async fn run(options: Log) -> Result<(), Failure> {
     } = options;
     let tokens = Tokens::choose(&one_shot.connection.server)?;
     let api = Api::new(&one_shot.connection, tokens, one_shot.patience)?;
-    let session = &one_shot.session;
+    let session = one_shot.session.id()?;
     let mut printer = Printer::new(io::stdout().lock(), anstream::stderr(), since.unwrap_or(0));
     if follow {
         let profile = one_shot.connection.profile();

@@ -1,7 +1,5 @@
 //! What scripts rely on.
 
-use std::io::Write;
-
 use tokio::net::TcpListener;
 
 use crate::{
@@ -43,10 +41,14 @@ async fn a_token_does_not_travel_unencrypted_to_another_machine() {
 
 #[tokio::test]
 async fn a_wrong_token_is_3_and_a_wrong_session_is_4() {
-    let mut tokens = tempfile::NamedTempFile::new().unwrap();
-    writeln!(tokens, "#\nright-token").unwrap();
-    let file = tokens.path().to_str().unwrap();
-    let mut relay = Running::start(&mut attache(&["relay", "--token-file", file]));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tokens");
+    let file = file.to_str().unwrap();
+    let added = ["token", "add", "ann", "--role", "own", "--tokens", file];
+    let added = finish(&mut attache(&added)).await;
+    added.ends_with(0);
+    let right = added.stdout.trim();
+    let mut relay = Running::start(&mut attache(&["relay", "--tokens", file]));
     let line = relay.line(|line| line.starts_with("listening on ")).await;
     let url = line.trim_start_matches("listening on ").to_owned();
 
@@ -64,12 +66,12 @@ async fn a_wrong_token_is_3_and_a_wrong_session_is_4() {
         run.ends_with(3);
         assert!(!run.stderr.contains("canary"), "{run:?}");
         if arguments[0] != "ls" && arguments[0] != "attach" {
-            let run = finish(command.env("ATTACHE_TOKEN", "right-token")).await;
+            let run = finish(command.env("ATTACHE_TOKEN", right)).await;
             run.fails_in_one_line(4, "session_x");
         }
     }
     let mut command = attache(&["ls", "--token-stdin", "--base-url", &url]);
-    finish_with(&mut command, b"right-token\n")
+    finish_with(&mut command, right.as_bytes())
         .await
         .ends_with(0);
     finish_with(&mut command, b"#\n").await.ends_with(3);

@@ -20,4 +20,5 @@ mod program;
 #[cfg(unix)]
 mod relay;
 mod server;
+mod sharing;
 mod weather;

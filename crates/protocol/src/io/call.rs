@@ -72,6 +72,8 @@ pub enum Method {
     Put,
     /// `PATCH`
     Patch,
+    /// `DELETE`
+    Delete,
 }
 
 /// An HTTP answer. `Debug` shows no body.
