@@ -28,6 +28,8 @@ struct KindServer {
     uploads: Vec<String>,
     stream: Option<StreamId>,
     events: Vec<WorkerEvent>,
+    /// What the worker called itself when it registered.
+    instances: Vec<String>,
     refuses_bridge: bool,
 }
 
@@ -52,6 +54,7 @@ impl KindServer {
             uploads: vec![],
             stream: None,
             events: vec![],
+            instances: vec![],
             refuses_bridge: false,
         }
     }
@@ -103,6 +106,9 @@ impl KindServer {
         }
         let body = if request.path.ends_with("/bridge") {
             self.epoch += 1;
+            let mut headers = request.headers.iter();
+            let instance = headers.find(|header| header.name == "x-attache-worker-instance");
+            self.instances.push(instance.unwrap().value.clone());
             format!(
                 r#"{{"worker_jwt":"jwt{0}","api_base_url":"https://work.example","expires_in":3600,"worker_epoch":"{0}"}}"#,
                 self.epoch
@@ -226,6 +232,10 @@ fn a_refresh_goes_on_where_the_stream_was() {
     ));
     server.say(42, r#"{"type":"user","uuid":"u2"}"#);
     assert_eq!(server.inbound(), ["e41", "e42"]);
+    let [first, second] = &server.instances[..] else {
+        panic!("it registers twice");
+    };
+    assert_eq!((first, first.len()), (second, 36), "it is the same worker");
 }
 
 #[test]

@@ -67,6 +67,12 @@
 //! The relay says first on every subscription what the viewer's [`Role`] is, and that answers get their
 //! verdict; viewers who may not drive get the relay's own answer to `initialize`.
 //!
+//! What an agent asked that is gone is taken back, with a stored `control_cancel_request` in its name:
+//! when an [`Agent`] is dropped or replaced, when a worker's lease is lost, and when another worker
+//! registers. A worker may name itself in the header `x-attache-worker-instance` of `POST …/bridge`;
+//! under the same name it goes on asking, and as long as none of them says a name, they are taken for
+//! the same.
+//!
 //! # What workers get
 //!
 //! A session has one agent: an [`Agent`] of this process, or a worker that comes over HTTP. Each
@@ -98,7 +104,7 @@
 //! Every call renews the worker's lease. When there was none for
 //! [`worker_lease`](RelayOptions::worker_lease), the worker counts as disconnected, its stream ends
 //! and its calls get 410: it has to register again. After a restart of the relay a worker counts
-//! as disconnected until its next call, and goes on in its epoch.
+//! as disconnected until its next call, for which it has as long as a lease, and goes on in its epoch.
 //!
 //! # When the agent is slow or away
 //!

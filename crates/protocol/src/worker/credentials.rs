@@ -43,7 +43,7 @@ impl Worker {
         self.token = Some(token.clone());
         match &self.session {
             Some(session) => {
-                let request = endpoint::bridge(token, session);
+                let request = endpoint::bridge(token, session, &self.instance);
                 self.phase = Phase::Bridging;
                 self.call(Call::Bridge, request);
             }

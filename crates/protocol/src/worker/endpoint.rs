@@ -80,9 +80,15 @@ pub(super) fn read_registered(body: &[u8]) -> Option<SessionId> {
     SessionId::parse(&answer.session.id).ok()
 }
 
-pub(super) fn bridge(token: &Token, session: &SessionId) -> HttpRequest {
+/// `instance` goes into a header, because a server that does not know it overlooks that.
+pub(super) fn bridge(token: &Token, session: &SessionId, instance: &str) -> HttpRequest {
     let path = format!("/v1/code/sessions/{}/bridge", session.v2());
-    call(Method::Post, path, token, Some(Bytes::from_static(b"{}")))
+    let mut request = call(Method::Post, path, token, Some(Bytes::from_static(b"{}")));
+    request.headers.push(Header {
+        name: "x-attache-worker-instance",
+        value: instance.into(),
+    });
+    request
 }
 
 /// The credentials that were granted.

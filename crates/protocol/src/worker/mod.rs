@@ -76,6 +76,9 @@ const RECHECK: Duration = Duration::from_millis(10);
 pub struct Worker {
     config: WorkerConfig,
     rng: Rng,
+    /// Names this worker to the server for its whole life: whoever registers again under the same name
+    /// still waits for what it asked.
+    instance: ByteString,
     ids: IdCounter,
     now: Timestamp,
     timers: TimerTable<{ Timer::ALL.len() }>,
@@ -123,8 +126,10 @@ impl Worker {
             SessionChoice::Join(session) => Some(session.clone()),
             SessionChoice::Create(_) => None,
         };
+        let mut rng = Rng::new(seed);
         Self {
-            rng: Rng::new(seed),
+            instance: rng.uuid().into(),
+            rng,
             ids: IdCounter::default(),
             now,
             timers: TimerTable::default(),

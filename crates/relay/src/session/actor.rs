@@ -8,7 +8,7 @@ use std::{
     time::SystemTime,
 };
 
-use attache_protocol::SessionId;
+use attache_protocol::{ByteString, SessionId};
 use tokio::{
     sync::{Notify, mpsc},
     time::sleep_until,
@@ -22,6 +22,7 @@ use super::{
     live_uuids::LiveUuids,
     notices,
     seat::{Lease, Seat, WorkerSeat},
+    worker::lease_from_now,
 };
 use crate::{
     Identity, RelayError, RelayOptions,
@@ -48,10 +49,15 @@ pub(super) async fn run(
             return;
         }
     };
+    let left = session.left.clone();
     loop {
-        let lapse = session.seat.lapses_at();
-        let lapsed = async {
-            match lapse {
+        let again = session.clear_away().await;
+        let alarm = [session.seat.lapses_at(), again]
+            .into_iter()
+            .flatten()
+            .min();
+        let alarm = async {
+            match alarm {
                 Some(at) => sleep_until(at).await,
                 None => core::future::pending().await,
             }
@@ -63,7 +69,8 @@ pub(super) async fn run(
                 Some(command) => session.handle(command).await,
                 None => return,
             },
-            () = lapsed => session.lapse(),
+            () = left.notified() => {}
+            () = alarm => session.lapse(),
         }
     }
 }
@@ -78,7 +85,11 @@ pub(super) struct Session {
     pub(super) viewers: Vec<Viewer>,
     pub(super) viewers_so_far: u64,
     pub(super) epoch: Epoch,
+    /// Which process the epoch is of, if it said so.
+    pub(super) instance: Option<ByteString>,
     pub(super) seat: Seat,
+    /// Told when an agent or a worker's stream may have gone.
+    pub(super) left: Arc<Notify>,
     pub(super) presence: Presence,
     pub(super) report: WorkerReport,
     pub(super) last_sequence: u64,
@@ -139,7 +150,8 @@ impl Session {
         }
         let backlog = deliveries.unprocessed();
         let seat = if record.worker.epoch > 0 {
-            Seat::Worker(WorkerSeat::new(Lease::Awaited, deliveries))
+            let lease = Lease::Awaited(lease_from_now(&options));
+            Seat::Worker(WorkerSeat::new(lease, deliveries))
         } else {
             Seat::Vacant
         };
@@ -152,7 +164,9 @@ impl Session {
             viewers: Vec::new(),
             viewers_so_far: 0,
             epoch: Epoch(record.worker.epoch),
+            instance: record.worker.instance,
             seat,
+            left: Arc::new(Notify::new()),
             presence,
             report: record.worker.report,
             last_sequence: read,
@@ -180,7 +194,9 @@ impl Session {
                 let _ = reply.send(self.subscribe(outgoing, by));
             }
             Command::Attach { reply } => drop(reply.send(self.attach().await)),
-            Command::Register { reply } => drop(reply.send(self.register().await)),
+            Command::Register { instance, reply } => {
+                drop(reply.send(self.register(instance).await));
+            }
             Command::AsWorker { by, call } => self.handle_worker(by, call).await,
             Command::Archive { by, reply } => drop(reply.send(self.archive(by).await)),
         }
@@ -212,24 +228,13 @@ impl Session {
         }
     }
 
-    async fn attach(&mut self) -> Result<(Epoch, Arc<Mailbox>), RelayError> {
-        self.check_writable()?;
-        let epoch = Epoch(self.store.next_epoch(&self.id, None).await?);
-        self.end_holder();
-        self.epoch = epoch;
-        let mailbox = self.new_mailbox();
-        self.seat = Seat::Agent(Arc::downgrade(&mailbox));
-        self.presence.show(&self.seat);
-        self.forget_report().await;
-        Ok((epoch, mailbox))
-    }
-
     pub(super) fn new_mailbox(&self) -> Arc<Mailbox> {
         Arc::new(Mailbox {
             arrived: Notify::new(),
             over: self.killed.child_token(),
             archived: CancellationToken::new(),
             backlog: self.backlog.clone(),
+            left: self.left.clone(),
         })
     }
 

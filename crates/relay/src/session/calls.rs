@@ -61,9 +61,10 @@ pub(crate) struct Listening {
 }
 
 impl SessionHandle {
-    /// Seats a new worker and ends whoever was there.
-    pub(crate) async fn register(&self) -> Result<Epoch, RelayError> {
-        self.ask(|reply| Command::Register { reply }).await?
+    /// Seats a new worker, which may name the process that it is, and ends whoever was there.
+    pub(crate) async fn register(&self, instance: Option<ByteString>) -> Result<Epoch, RelayError> {
+        self.ask(|reply| Command::Register { instance, reply })
+            .await?
     }
 
     pub(crate) async fn upload(

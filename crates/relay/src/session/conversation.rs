@@ -111,6 +111,11 @@ impl Conversation {
         self.open.iter().map(|open| &open.line)
     }
 
+    /// The ids of these.
+    pub(super) fn open_ids(&self) -> impl Iterator<Item = &RequestId> {
+        self.open.iter().map(|open| &open.request_id)
+    }
+
     /// The open permission prompts, the oldest first.
     pub(crate) fn prompts(&self) -> impl Iterator<Item = &Line> {
         let prompts = |open: &&OpenRequest| open.kind == RequestKind::Prompt;

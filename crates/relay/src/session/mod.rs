@@ -17,6 +17,7 @@ mod notices;
 mod seat;
 mod settled;
 mod speaking;
+mod succession;
 mod worker;
 
 use std::sync::{
@@ -80,6 +81,14 @@ pub(crate) struct Mailbox {
     /// Nothing more will come than what the log holds.
     pub(crate) archived: CancellationToken,
     backlog: Arc<AtomicUsize>,
+    /// Told when this is dropped.
+    left: Arc<Notify>,
+}
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        self.left.notify_one();
+    }
 }
 
 impl Mailbox {
@@ -118,6 +127,7 @@ enum Command {
         reply: oneshot::Sender<Result<(Epoch, Arc<Mailbox>), RelayError>>,
     },
     Register {
+        instance: Option<ByteString>,
         reply: oneshot::Sender<Result<Epoch, RelayError>>,
     },
     AsWorker {

@@ -10,7 +10,7 @@ use attache_protocol::{
     },
 };
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 
 use crate::{Identity, RelayError, Role, id, line::Line};
 
@@ -33,6 +33,14 @@ pub(super) fn settlement(
     };
     let uuid = id::uuid().map_err(|_| RelayError::NoRandomness)?;
     Ok(Line::known(&settlement.to_frame(&uuid))?)
+}
+
+/// Takes a request back in the name of an agent that is gone.
+pub(super) fn withdrawal(request_id: &RequestId) -> Result<Line, RelayError> {
+    let uuid = id::uuid().map_err(|_| RelayError::NoRandomness)?;
+    let (kind, request_id) = ("control_cancel_request", request_id.as_str());
+    let text = json!({"type": kind, "request_id": request_id, "uuid": uuid});
+    Ok(Line::known(&text.to_string())?)
 }
 
 /// Whether only the relay may say what `frame` says.

@@ -26,8 +26,9 @@ pub(super) struct WorkerSeat {
 /// Whether a worker counts as being there.
 #[derive(Copy, Clone, PartialEq, Eq)]
 pub(super) enum Lease {
-    /// It was there before this relay was; its next call says that it still is.
-    Awaited,
+    /// It was there before this relay was; its next call says that it still is. So long it has time
+    /// for that.
+    Awaited(Instant),
     Until(Instant),
     Lost,
 }
@@ -52,6 +53,15 @@ impl Seat {
         }
     }
 
+    /// Whether whoever was here last is gone for good, and with it everything it waits for.
+    pub(super) fn is_deserted(&self) -> bool {
+        match self {
+            Self::Vacant => true,
+            Self::Agent(mailbox) => mailbox.strong_count() == 0,
+            Self::Worker(worker) => worker.lease == Lease::Lost,
+        }
+    }
+
     pub(super) fn mailbox(&self) -> Option<Arc<Mailbox>> {
         match self {
             Self::Vacant => None,
@@ -65,8 +75,8 @@ impl Seat {
         match self {
             Self::Vacant | Self::Agent(_) => None,
             Self::Worker(worker) => match worker.lease {
-                Lease::Until(lapse) => Some(lapse),
-                Lease::Awaited | Lease::Lost => None,
+                Lease::Until(lapse) | Lease::Awaited(lapse) => Some(lapse),
+                Lease::Lost => None,
             },
         }
     }
@@ -100,7 +110,7 @@ impl Presence {
             Seat::Agent(mailbox) => Seen::Agent(mailbox.clone()),
             Seat::Worker(worker) => match worker.lease {
                 Lease::Until(until) => Seen::Worker(until),
-                Lease::Awaited | Lease::Lost => Seen::Nobody,
+                Lease::Awaited(_) | Lease::Lost => Seen::Nobody,
             },
         };
     }

@@ -12,10 +12,10 @@ use super::{
     actor::Session,
     calls::{Listening, ReportChange, WorkerCall},
     deliveries::{Deliveries, DeliveryStatus},
-    seat::{Lease, Seat, WorkerSeat},
+    seat::{Lease, Seat},
 };
 use crate::{
-    RelayError,
+    RelayError, RelayOptions,
     store::{After, Origin, SessionChange, StoreError},
 };
 
@@ -26,25 +26,6 @@ const PAGE: usize = 256;
 const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
 
 impl Session {
-    /// Gives the seat to a new worker.
-    pub(super) async fn register(&mut self) -> Result<Epoch, RelayError> {
-        self.check_writable()?;
-        let epoch = Epoch(self.store.next_epoch(&self.id, None).await?);
-        self.end_holder();
-        self.epoch = epoch;
-        let deliveries = match core::mem::replace(&mut self.seat, Seat::Vacant) {
-            Seat::Worker(worker) => worker.deliveries,
-            Seat::Vacant | Seat::Agent(_) => {
-                self.presence.show(&self.seat);
-                self.deliveries_in_store().await?
-            }
-        };
-        self.set_backlog(deliveries.unprocessed());
-        self.seat = Seat::Worker(WorkerSeat::new(self.new_lease(), deliveries));
-        self.presence.show(&self.seat);
-        Ok(epoch)
-    }
-
     pub(super) async fn handle_worker(&mut self, by: Epoch, call: WorkerCall) {
         let allowed = self.check_worker(by);
         // A caller that no longer waits is no reason to stop halfway.
@@ -85,24 +66,6 @@ impl Session {
         }
     }
 
-    /// The worker was silent for too long.
-    pub(super) fn lapse(&mut self) {
-        let Seat::Worker(worker) = &mut self.seat else {
-            return;
-        };
-        worker.lease = Lease::Lost;
-        tracing::info!(session = %self.id, "the worker was silent for too long and is given up");
-        self.end_holder();
-        self.presence.show(&self.seat);
-    }
-
-    /// Ends the stream or the attachment of whoever speaks for the agent now.
-    pub(super) fn end_holder(&self) {
-        if let Some(mailbox) = self.seat.mailbox() {
-            mailbox.over.cancel();
-        }
-    }
-
     /// A frame of a viewer has been stored.
     pub(super) fn stored_for_worker(&mut self, sequence: u64, uuid: &str) {
         if let Seat::Worker(worker) = &mut self.seat {
@@ -128,8 +91,8 @@ impl Session {
         Ok(())
     }
 
-    fn new_lease(&self) -> Lease {
-        Lease::Until(Instant::now() + self.options.worker_lease.min(FOREVER))
+    pub(super) fn new_lease(&self) -> Lease {
+        Lease::Until(lease_from_now(&self.options))
     }
 
     async fn report(&mut self, change: ReportChange) -> Result<(), RelayError> {
@@ -204,7 +167,7 @@ impl Session {
         })
     }
 
-    async fn deliveries_in_store(&self) -> Result<Deliveries, StoreError> {
+    pub(super) async fn deliveries_in_store(&self) -> Result<Deliveries, StoreError> {
         let mut deliveries = Deliveries::default();
         let mut read = self.store.agent_cursor(&self.id).await?;
         loop {
@@ -219,6 +182,11 @@ impl Session {
             }
         }
     }
+}
+
+/// When a lease ends that begins now.
+pub(super) fn lease_from_now(options: &RelayOptions) -> Instant {
+    Instant::now() + options.worker_lease.min(FOREVER)
 }
 
 /// `patch` laid over the JSON object `before`, one level deep.
@@ -239,14 +207,14 @@ mod tests {
     use tokio::time::sleep;
 
     use super::*;
-    use crate::{MemoryStore, Relay, RelayOptions};
+    use crate::{MemoryStore, Relay};
 
     #[tokio::test(start_paused = true)]
     async fn any_call_renews_the_lease_and_silence_loses_it() {
         let relay = Relay::new(Arc::new(MemoryStore::new()), RelayOptions::default());
         let id = relay.create_session("a lease").await.unwrap();
         let session = relay.session(&id).await.unwrap();
-        let epoch = session.register().await.unwrap();
+        let epoch = session.register(None).await.unwrap();
         for _ in 0..3 {
             sleep(Duration::from_secs(59)).await;
             session.heartbeat(epoch).await.unwrap();
@@ -262,7 +230,7 @@ mod tests {
         assert!(!session.is_connected() && listening.mailbox.over.is_cancelled());
         let late = session.heartbeat(epoch).await;
         assert!(matches!(late, Err(RelayError::LeaseLost)));
-        let newer = session.register().await.unwrap();
+        let newer = session.register(None).await.unwrap();
         assert!(session.is_connected());
         let late = session.heartbeat(epoch).await;
         assert!(matches!(late, Err(RelayError::Superseded)));

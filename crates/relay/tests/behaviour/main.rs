@@ -21,6 +21,7 @@ mod slow_viewers;
 mod store_trouble;
 mod stream;
 mod watchers;
+mod withdrawals;
 mod worker_access;
 mod worker_lease;
 mod worker_restart;

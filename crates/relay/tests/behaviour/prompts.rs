@@ -214,23 +214,6 @@ async fn the_sessions_status_follows() {
     assert_eq!(world.status().await, "idle");
 }
 
-#[tokio::test]
-async fn without_an_agent_initialize_is_answered_with_the_open_prompts() {
-    let world = World::new().await;
-    let agent = world.relay.attach_agent(&world.session).await.unwrap();
-    agent.publish(&prompt("p1")).await.unwrap();
-    drop(agent);
-    let mut viewer = world.viewer().await;
-    assert_eq!(viewer.frame().await, prompt("p1"));
-    viewer.send(&request("i1", "initialize")).await;
-    let reply: Value = serde_json::from_str(&viewer.frame().await).unwrap();
-    assert_eq!(reply["response"]["request_id"], "i1");
-    let inner = &reply["response"]["response"];
-    assert_eq!(inner["output_style"], "normal");
-    assert_eq!(inner["pending_permission_requests"][0]["request_id"], "p1");
-    assert_eq!(world.log().await, [prompt("p1")]);
-}
-
 /// Checks that `frame` refuses an answer of ours.
 fn assert_refused(frame: &str, request_id: &str, answer_id: &str, reason: &str) {
     let told: Value = serde_json::from_str(frame).unwrap();

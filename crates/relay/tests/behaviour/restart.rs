@@ -21,15 +21,16 @@ async fn a_new_relay_over_the_same_store_goes_on() {
         Err(RelayError::Stopped)
     ));
 
-    let mut agent = world.relay.attach_agent(&world.session).await.unwrap();
     let mut viewer = world.viewer().await;
     assert_eq!(viewer.frame().await, prompt("p1"));
     assert_eq!(world.status().await, "requires_action");
+    viewer.send(&answer("p1", "x")).await;
+    assert_settles(&viewer.frame().await, "p1", "x");
+    let mut agent = world.relay.attach_agent(&world.session).await.unwrap();
     assert_eq!(
         soon(agent.recv()).await.unwrap().unwrap().as_str(),
         user("u2")
     );
-    viewer.send(&answer("p1", "x")).await;
     assert_eq!(
         soon(agent.recv()).await.unwrap().unwrap().as_str(),
         answer("p1", "x")

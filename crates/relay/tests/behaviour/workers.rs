@@ -25,16 +25,24 @@ impl World {
         self.worker_of(&self.session).await
     }
 
+    /// The same for a worker that says which process it is.
+    pub(crate) async fn worker_called(&self, instance: &str) -> Worker {
+        let (status, body) = self.bridge_as(instance).await;
+        assert_eq!(status, 200, "{body}");
+        Worker::of(&self.session, &body)
+    }
+
+    pub(crate) async fn bridge_as(&self, instance: &str) -> (StatusCode, Value) {
+        let path = format!("/v1/code/sessions/{}/bridge", self.session.v2());
+        let url = format!("http://{}{path}", self.address);
+        let name = [("x-attache-worker-instance", instance)];
+        read(send("POST", &url, TOKEN, "{}", &name).await).await
+    }
+
     pub(crate) async fn worker_of(&self, session: &SessionId) -> Worker {
         let (status, body) = self.bridge(session).await;
         assert_eq!(status, 200, "{body}");
-        let base = body["api_base_url"].as_str().unwrap();
-        Worker {
-            base: format!("{base}/v1/code/sessions/{}/worker", session.v2()),
-            token: body["worker_jwt"].as_str().unwrap().to_owned(),
-            epoch: body["worker_epoch"].as_u64().unwrap(),
-            expires_in: body["expires_in"].as_u64().unwrap(),
-        }
+        Worker::of(session, &body)
     }
 
     pub(crate) async fn bridge(&self, session: &SessionId) -> (StatusCode, Value) {
@@ -68,6 +76,16 @@ impl World {
 }
 
 impl Worker {
+    fn of(session: &SessionId, body: &Value) -> Self {
+        let base = body["api_base_url"].as_str().unwrap();
+        Self {
+            base: format!("{base}/v1/code/sessions/{}/worker", session.v2()),
+            token: body["worker_jwt"].as_str().unwrap().to_owned(),
+            epoch: body["worker_epoch"].as_u64().unwrap(),
+            expires_in: body["expires_in"].as_u64().unwrap(),
+        }
+    }
+
     /// Talks to another relay from now on.
     pub(crate) fn move_to(&mut self, world: &World) {
         let (_, path) = self.base.split_once("/v1/").unwrap();

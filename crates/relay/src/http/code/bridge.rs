@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use attache_protocol::ByteString;
 use axum::{
     Json,
     extract::State,
@@ -17,6 +18,11 @@ use crate::{
     },
     worker_token::WorkerIdentity,
 };
+
+/// In this header a worker may name itself, so that it is known when it registers again.
+const INSTANCE: &str = "x-attache-worker-instance";
+/// The longest such name, in bytes.
+const INSTANCE_LIMIT: usize = 128;
 
 #[derive(Serialize)]
 pub(super) struct Bridge {
@@ -38,8 +44,9 @@ pub(super) async fn bridge(
         Some(url) => url.trim_end_matches('/').to_owned(),
         None => own_base_url(&uri, &headers)?,
     };
+    let instance = instance(&headers)?;
     let tokens = relay.worker_tokens().await?;
-    let epoch = relay.session(&session).await?.register().await?.0;
+    let epoch = relay.session(&session).await?.register(instance).await?.0;
     let lifetime = relay.options().worker_token_ttl;
     let identity = WorkerIdentity { session, epoch };
     Ok(Json(Bridge {
@@ -48,6 +55,18 @@ pub(super) async fn bridge(
         expires_in: lifetime.as_secs(),
         worker_epoch: epoch,
     }))
+}
+
+fn instance(headers: &HeaderMap) -> Result<Option<ByteString>, ApiError> {
+    let Some(value) = headers.get(INSTANCE) else {
+        return Ok(None);
+    };
+    match value.to_str() {
+        Ok(name) if (1..=INSTANCE_LIMIT).contains(&name.len()) => Ok(Some(name.into())),
+        Ok(_) | Err(_) => Err(ApiError::invalid(format!(
+            "the header `{INSTANCE}` has to be 1 to {INSTANCE_LIMIT} characters of ASCII, or absent"
+        ))),
+    }
 }
 
 /// Where this request came in.

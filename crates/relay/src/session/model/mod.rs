@@ -44,7 +44,7 @@ impl Real {
     async fn run(&mut self, step: &Step) -> Result<Answer, RelayError> {
         let session = self.relay.session(&self.record.id).await?;
         match step {
-            Step::Register => session.register().await.map(|_| Answer::Done),
+            Step::Register => session.register(None).await.map(|_| Answer::Done),
             Step::Attach => {
                 self.agent = Some(self.relay.attach_agent(&self.record.id).await?);
                 Ok(Answer::Done)
@@ -95,6 +95,8 @@ impl Real {
             Step::Restart => {
                 self.relay.kill();
                 self.relay = Relay::new(self.store.clone(), RelayOptions::default());
+                // Somebody asks for it at once.
+                self.relay.session(&self.record.id).await?;
                 Ok(Answer::Done)
             }
         }

@@ -17,7 +17,7 @@ enum Holder {
 
 #[derive(Copy, Clone, PartialEq)]
 enum Lease {
-    Awaited,
+    Awaited(Instant),
     Until(Instant),
     Lost,
 }
@@ -148,7 +148,7 @@ impl Model {
                 Answer::Done
             }
             Step::Wait { .. } => {
-                if let Holder::Worker(Lease::Until(until)) = self.holder
+                if let Holder::Worker(Lease::Until(until) | Lease::Awaited(until)) = self.holder
                     && until <= Instant::now()
                 {
                     self.holder = Holder::Worker(Lease::Lost);
@@ -158,7 +158,7 @@ impl Model {
             Step::Restart => {
                 self.forget_what_is_out_of_order();
                 self.holder = if self.epoch > 0 {
-                    Holder::Worker(Lease::Awaited)
+                    Holder::Worker(Lease::Awaited(Instant::now() + self.lease))
                 } else {
                     Holder::Nobody
                 };
