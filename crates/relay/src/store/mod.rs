@@ -159,7 +159,7 @@ pub struct SessionRecord {
     pub worker: WorkerRecord,
     /// When it was created.
     pub created_at: SystemTime,
-    /// When a frame, a status or its title last changed it.
+    /// When a frame was last stored or a [change](SessionChange) was last made.
     pub updated_at: SystemTime,
 }
 

@@ -103,6 +103,26 @@ fn a_closed_store_is_one_file_and_its_lock() {
 }
 
 #[tokio::test]
+async fn a_copy_that_is_made_while_the_store_is_open_is_a_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path().join("store")).unwrap();
+    let key = |byte| attache_relay::store::SigningKey::new([byte; 32]);
+    soon(store.signing_key(key(7))).await.unwrap();
+
+    let backup = folder.path().join("backup");
+    fs::create_dir(&backup).unwrap();
+    let db = Connection::open(folder.path().join("store/attache.db")).unwrap();
+    let copy = backup.join("attache.db");
+    db.execute("VACUUM INTO ?1", [copy.to_str().unwrap()])
+        .unwrap();
+
+    let copy = SqliteStore::open(backup).unwrap();
+    let kept = soon(copy.signing_key(key(8))).await.unwrap();
+    assert!(kept.expose() == &[7; 32], "the copy lacks the key");
+    soon(store.signing_key(key(9))).await.unwrap();
+}
+
+#[tokio::test]
 async fn after_close_writes_are_refused_and_reads_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(folder.path()).unwrap();

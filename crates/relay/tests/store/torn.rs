@@ -6,7 +6,7 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, SystemTime},
 };
 
@@ -21,7 +21,7 @@ use attache_relay::{
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::soon;
+use crate::{quick_folder, soon};
 
 /// Everything somebody can see of the one session.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,12 +72,6 @@ impl Story {
             soon(self.store.append(&id, frames, at)).await.unwrap();
             self.acknowledged().await;
         }
-        let cursor = soon(self.store.agent_cursor(&id)).await.unwrap();
-        let moved = self.store.advance_agent_cursor(&id, cursor, cursor + 1);
-        assert!(soon(moved).await.unwrap());
-        self.acknowledged().await;
-        soon(self.store.next_epoch(&id, Some("one"))).await.unwrap();
-        self.acknowledged().await;
         let mut keep = Retention::default();
         (keep.frames, keep.remembered) = (3, 4);
         let pruned = self.store.prune(&id, &keep, u64::MAX, moment(0));
@@ -86,6 +80,12 @@ impl Story {
         let running = SessionChange::Status(SessionStatus::Running);
         let at = moment(self.commits.len());
         soon(self.store.update(&id, running, at)).await.unwrap();
+        self.acknowledged().await;
+        let cursor = soon(self.store.agent_cursor(&id)).await.unwrap();
+        let moved = self.store.advance_agent_cursor(&id, cursor, cursor + 1);
+        assert!(soon(moved).await.unwrap());
+        self.acknowledged().await;
+        soon(self.store.next_epoch(&id, Some("one"))).await.unwrap();
         self.acknowledged().await;
     }
 
@@ -255,18 +255,6 @@ async fn look(store: &SqliteStore) -> Option<Seen> {
         log: soon(log).await.unwrap(),
         cursor: soon(store.agent_cursor(&id)).await.unwrap(),
     })
-}
-
-/// A folder that is kept in memory where the system has such a place: here it matters what reaches
-/// the disk, not that the disk says so.
-fn quick_folder() -> TempDir {
-    let memory = PathBuf::from("/dev/shm");
-    if memory.is_dir()
-        && let Ok(folder) = TempDir::new_in(memory)
-    {
-        return folder;
-    }
-    TempDir::new().unwrap()
 }
 
 fn record() -> SessionRecord {

@@ -53,11 +53,11 @@ mod sessions;
 mod shares;
 mod writer;
 
-use std::{fs::File, path::Path, time::SystemTime};
+use std::{path::Path, time::SystemTime};
 
 use attache_protocol::SessionId;
 
-use self::{readers::Readers, writer::Writer};
+use self::{open::Lock, readers::Readers, writer::Writer};
 use super::{
     After, Appended, CommitStats, LogPage, NewFrame, Origin, Page, Retention, SessionChange,
     SessionRecord, Share, ShareId, SigningKey, Store, StoreFuture, TokenHash,
@@ -75,7 +75,7 @@ pub struct SqliteStore {
     // outlives both.
     readers: Readers,
     writer: Writer,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl SqliteStore {

@@ -79,8 +79,18 @@ pub enum OpenError {
 pub(super) struct Opened {
     pub(super) writer: Connection,
     pub(super) readers: Vec<Connection>,
-    /// Locked as long as it is open: the system lets go of it when the process dies.
-    pub(super) lock: File,
+    pub(super) lock: Lock,
+}
+
+/// Keeps others out. The system lets go of it when the process dies.
+#[derive(Debug)]
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a process that is just being started has a copy for a moment.
+        let _ = self.0.unlock();
+    }
 }
 
 pub(super) fn open(folder: &Path) -> Result<Opened, OpenError> {
@@ -162,7 +172,7 @@ fn of_database(path: &Path, error: rusqlite::Error) -> OpenError {
     }
 }
 
-fn lock(folder: &Path) -> Result<File, OpenError> {
+fn lock(folder: &Path) -> Result<Lock, OpenError> {
     let path = folder.join(LOCK);
     let failed = |error| OpenError::Folder {
         path: path.clone(),
@@ -170,7 +180,7 @@ fn lock(folder: &Path) -> Result<File, OpenError> {
     };
     let file = private_file(&path).map_err(failed)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
             path: folder.to_owned(),
         }),
@@ -211,5 +221,46 @@ fn make_entries_durable(folder: &Path) -> io::Result<()> {
         // Whoever may not read the parent did not make the folder just now.
         Some(parent) => File::open(parent).map_or(Ok(()), |parent| parent.sync_all()),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_waits_for_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = open(folder.path()).unwrap();
+        let setting = |name| -> rusqlite::types::Value {
+            let setting = opened
+                .writer
+                .pragma_query_value(None, name, |row| row.get(0));
+            setting.unwrap()
+        };
+        assert_eq!(setting("journal_mode"), "wal".to_owned().into());
+        // Full.
+        assert_eq!(setting("synchronous"), 2.into());
+    }
+
+    #[test]
+    fn a_lock_is_let_go_of_whoever_has_a_copy_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = lock(folder.path()).unwrap();
+        let _copy = first.0.try_clone().unwrap();
+        let refused = lock(folder.path()).unwrap_err();
+        assert!(matches!(refused, OpenError::InUse { .. }), "{refused}");
+        drop(first);
+        lock(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn a_reader_can_not_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = open(folder.path()).unwrap();
+        for reader in &opened.readers {
+            let refused = reader.execute("DELETE FROM share", []).unwrap_err();
+            assert_eq!(refused.sqlite_error_code(), Some(ErrorCode::ReadOnly));
+        }
     }
 }
