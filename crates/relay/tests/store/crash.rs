@@ -145,13 +145,12 @@ async fn write(store: &SqliteStore, round: usize, batches: usize) {
         let id = session(number);
         for place in 0..batches {
             let frames = batch(round, number, place);
-            let lines: String = frames
-                .iter()
-                .map(|frame| format!("{STORED}{number} {}\n", frame.uuid))
-                .collect();
+            let uuids: Vec<_> = frames.iter().map(|frame| frame.uuid.clone()).collect();
             let stored = store.append(&id, frames, SystemTime::now());
             match soon(stored).await {
-                Ok(_) => print!("{lines}"),
+                Ok(_) => uuids
+                    .iter()
+                    .for_each(|uuid| println!("{STORED}{number} {uuid}")),
                 Err(error) => {
                     println!("{FAILED}{error}");
                     return;
