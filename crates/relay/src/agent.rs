@@ -58,7 +58,7 @@ impl Agent {
     /// requests. They come in the log's order, each once, also across attachments and relays over
     /// the same store. `None` when the attachment is over.
     ///
-    /// A frame counts as taken when this returns it.
+    /// A frame counts as taken when this returns it, and for the viewers as processed.
     ///
     /// Cancel safe: a frame that was not returned is returned by the next call.
     ///
@@ -83,7 +83,7 @@ impl Agent {
                 if !mine {
                     return Ok(None);
                 }
-                self.mailbox.took_one();
+                self.mailbox.took(sequence);
                 match Frame::classify(text) {
                     Ok(frame) => return Ok(Some(frame)),
                     Err(error) => {

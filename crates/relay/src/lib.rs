@@ -106,6 +106,13 @@
 //! and its calls get 410: it has to register again. After a restart of the relay a worker counts
 //! as disconnected until its next call, for which it has as long as a lease, and goes on in its epoch.
 //!
+//! # How far a message is
+//!
+//! What a worker acknowledges of viewers' messages is told to every viewer as a
+//! [`DeliveryUpdate`](attache_protocol::frame::relay::DeliveryUpdate), and whoever subscribes is told
+//! the last 256. A message never goes back. For an [`Agent`] of this process, a message that it has
+//! taken is processed.
+//!
 //! # When the agent is slow or away
 //!
 //! What viewers say waits in the log, so nothing is lost or repeated when an agent comes back, even

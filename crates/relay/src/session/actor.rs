@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::SystemTime,
 };
@@ -21,6 +21,7 @@ use super::{
     deliveries::Deliveries,
     live_uuids::LiveUuids,
     notices,
+    progress::Progress,
     seat::{Lease, Seat, WorkerSeat},
     worker::lease_from_now,
 };
@@ -49,7 +50,7 @@ pub(super) async fn run(
             return;
         }
     };
-    let left = session.left.clone();
+    let stirred = session.stirred.clone();
     loop {
         let again = session.clear_away().await;
         let alarm = [session.seat.lapses_at(), again]
@@ -69,7 +70,7 @@ pub(super) async fn run(
                 Some(command) => session.handle(command).await,
                 None => return,
             },
-            () = left.notified() => {}
+            () = stirred.notified() => session.tell_what_is_taken(),
             () = alarm => session.lapse(),
         }
     }
@@ -88,14 +89,18 @@ pub(super) struct Session {
     /// Which process the epoch is of, if it said so.
     pub(super) instance: Option<ByteString>,
     pub(super) seat: Seat,
-    /// Told when an agent or a worker's stream may have gone.
-    pub(super) left: Arc<Notify>,
+    /// Told when an agent of this process takes something, and when it or a worker's stream may have
+    /// gone.
+    pub(super) stirred: Arc<Notify>,
     pub(super) presence: Presence,
     pub(super) report: WorkerReport,
     pub(super) last_sequence: u64,
     pub(super) live_uuids: LiveUuids,
     /// How many frames wait for the agent.
     pub(super) backlog: Arc<AtomicUsize>,
+    /// Up to where agents of this process have taken frames.
+    pub(super) taken: Arc<AtomicU64>,
+    pub(super) progress: Progress,
 }
 
 pub(super) struct Viewer {
@@ -127,6 +132,7 @@ impl Session {
         let agent_cursor = store.agent_cursor(&id).await?;
         let mut conversation = Conversation::default();
         let mut deliveries = Deliveries::default();
+        let mut progress = Progress::default();
         let mut read = 0;
         loop {
             let page = store
@@ -138,7 +144,13 @@ impl Session {
                     deliveries.add(read, &frame.uuid);
                 }
                 match Line::known(&frame.text) {
-                    Ok(line) => conversation.observe(frame.origin, &line),
+                    Ok(line) => {
+                        conversation.observe(frame.origin, &line);
+                        if frame.origin == Origin::Viewer {
+                            progress.add(read, line.frame());
+                            progress.advance_all(read.min(agent_cursor));
+                        }
+                    }
                     Err(error) => {
                         tracing::warn!(%id, sequence = read, %error, "a stored frame is no frame");
                     }
@@ -166,13 +178,15 @@ impl Session {
             epoch: Epoch(record.worker.epoch),
             instance: record.worker.instance,
             seat,
-            left: Arc::new(Notify::new()),
+            stirred: Arc::new(Notify::new()),
             presence,
             report: record.worker.report,
             last_sequence: read,
             live_uuids: LiveUuids::new(options.live_uuid_memory),
             options,
             backlog: Arc::new(AtomicUsize::new(backlog)),
+            taken: Arc::new(AtomicU64::new(agent_cursor)),
+            progress,
         };
         session.save_status().await;
         Ok(session)
@@ -215,6 +229,9 @@ impl Session {
             for request in self.conversation.open_requests() {
                 outgoing.push_first(Item::live(request, Origin::Agent));
             }
+            for update in self.progress.updates() {
+                outgoing.push_first(update.clone());
+            }
         }
         self.viewers.retain(|viewer| !viewer.is_gone());
         if self.status == SessionStatus::Archived {
@@ -234,7 +251,8 @@ impl Session {
             over: self.killed.child_token(),
             archived: CancellationToken::new(),
             backlog: self.backlog.clone(),
-            left: self.left.clone(),
+            taken: self.taken.clone(),
+            stirred: self.stirred.clone(),
         })
     }
 
@@ -263,6 +281,20 @@ impl Session {
             return Err(RelayError::Archived);
         }
         Ok(())
+    }
+
+    /// An agent of this process may have taken something: that is as good as processed.
+    fn tell_what_is_taken(&mut self) {
+        let updates = self
+            .progress
+            .advance_all(self.taken.load(Ordering::Relaxed));
+        self.tell_progress(&updates);
+    }
+
+    pub(super) fn tell_progress(&mut self, updates: &[Item]) {
+        for update in updates {
+            self.fan_out(update, true, None);
+        }
     }
 
     pub(super) fn backlog(&self) -> usize {

@@ -2,13 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// How far a worker has got with a frame.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum DeliveryStatus {
-    Received,
-    Processing,
-    Processed,
-}
+use super::DeliveryStatus;
 
 /// The viewers' frames from the first that the worker has not processed.
 ///
@@ -52,6 +46,11 @@ impl Deliveries {
         if before != processed && delivery.status == processed {
             self.unprocessed -= 1;
         }
+    }
+
+    /// Where in the log the frame is, if it waits still.
+    pub(super) fn sequence_of(&self, uuid: &str) -> Option<u64> {
+        self.by_uuid.get(uuid).copied()
     }
 
     /// Up to which sequence number everything is processed, if that is news.

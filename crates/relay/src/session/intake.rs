@@ -148,6 +148,7 @@ impl Session {
         self.last_sequence = sequence;
         if let (Origin::Viewer, Some(uuid)) = (origin, line.frame().uuid()) {
             self.stored_for_worker(sequence, uuid);
+            self.progress.add(sequence, line.frame());
         }
         self.conversation.observe(origin, line);
         let item = Item::stored(line, sequence, origin, at);
@@ -184,7 +185,7 @@ impl Session {
 
     /// Hands an item to every viewer that it concerns. Whoever follows the log gets all that is stored,
     /// so that nobody has to read it again for the sake of one number.
-    fn fan_out(&mut self, item: &Item, concerned: bool, sender: Option<ViewerId>) {
+    pub(super) fn fan_out(&mut self, item: &Item, concerned: bool, sender: Option<ViewerId>) {
         self.viewers.retain(|viewer| !viewer.is_gone());
         for viewer in &self.viewers {
             let wanted = concerned && Some(viewer.id) != sender;

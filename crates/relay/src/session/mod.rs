@@ -14,6 +14,7 @@ mod live_uuids;
 #[cfg(test)]
 mod model;
 mod notices;
+mod progress;
 mod seat;
 mod settled;
 mod speaking;
@@ -22,9 +23,10 @@ mod worker;
 
 use std::sync::{
     Arc,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
+pub(crate) use attache_protocol::frame::relay::DeliveryStatus;
 use attache_protocol::{ByteString, SessionId, frame::relay::AnswerRefused};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -32,7 +34,6 @@ use tokio_util::sync::CancellationToken;
 use self::calls::WorkerCall;
 pub(crate) use self::{
     calls::{Listening, ReportChange},
-    deliveries::DeliveryStatus,
     seat::Presence,
 };
 use crate::{Identity, RelayError, RelayOptions, line::Line, outgoing::Outgoing, store::Store};
@@ -81,24 +82,28 @@ pub(crate) struct Mailbox {
     /// Nothing more will come than what the log holds.
     pub(crate) archived: CancellationToken,
     backlog: Arc<AtomicUsize>,
-    /// Told when this is dropped.
-    left: Arc<Notify>,
+    /// Up to which sequence number agents of this process have taken frames.
+    taken: Arc<AtomicU64>,
+    /// Told when that moves, and when this is dropped.
+    stirred: Arc<Notify>,
 }
 
 impl Drop for Mailbox {
     fn drop(&mut self) {
-        self.left.notify_one();
+        self.stirred.notify_one();
     }
 }
 
 impl Mailbox {
-    /// The agent has taken one frame.
-    pub(crate) fn took_one(&self) {
+    /// The agent has taken the frame at `sequence`.
+    pub(crate) fn took(&self, sequence: u64) {
+        self.taken.fetch_max(sequence, Ordering::Relaxed);
         let _ = self
             .backlog
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |waiting| {
                 waiting.checked_sub(1)
             });
+        self.stirred.notify_one();
     }
 }
 

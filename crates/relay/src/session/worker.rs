@@ -8,10 +8,10 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::{
-    Epoch,
+    DeliveryStatus, Epoch,
     actor::Session,
     calls::{Listening, ReportChange, WorkerCall},
-    deliveries::{Deliveries, DeliveryStatus},
+    deliveries::Deliveries,
     seat::{Lease, Seat},
 };
 use crate::{
@@ -129,8 +129,12 @@ impl Session {
         let Seat::Worker(worker) = &mut self.seat else {
             return Err(RelayError::Superseded);
         };
+        let mut progress = Vec::new();
         for (uuid, status) in updates {
             worker.deliveries.acknowledge(uuid, *status);
+            if let Some(sequence) = worker.deliveries.sequence_of(uuid) {
+                progress.push((sequence, *status));
+            }
         }
         if let Some(settled) = worker.deliveries.settled() {
             // An agent of this process may have moved it in its last moment.
@@ -147,6 +151,12 @@ impl Session {
         }
         let unprocessed = worker.deliveries.unprocessed();
         self.set_backlog(unprocessed);
+        // Only now, because what viewers are told must not be less after a restart.
+        let news = progress
+            .into_iter()
+            .filter_map(|(sequence, status)| self.progress.advance(sequence, status));
+        let news: Vec<_> = news.collect();
+        self.tell_progress(&news);
         Ok(())
     }
 

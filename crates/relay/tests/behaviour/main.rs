@@ -12,6 +12,7 @@ mod archive;
 mod code_events;
 mod code_sessions;
 mod code_viewers;
+mod delivery;
 mod events;
 mod one_log;
 mod prompts;
