@@ -7,7 +7,7 @@ use std::{
 
 use attache_protocol::{
     ByteString,
-    frame::{Frame, FrameKind},
+    frame::{Frame, FrameKind, message::System},
     worker::{AgentState, Delivery, EventId, WorkerCloseCause, WorkerStatus},
 };
 use attache_tokio::WorkerSession;
@@ -24,7 +24,7 @@ use super::{
     inbox::Inbox,
     note,
     obituary::{Death, obituary},
-    observer::Observer,
+    observer::{Observer, Turn},
     output::{Line, Output},
     unfinished::Unfinished,
 };
@@ -36,6 +36,9 @@ const QUIET: Duration = Duration::from_millis(500);
 /// An agent that has been killed is gone within this.
 const MARGIN: Duration = Duration::from_millis(250);
 
+/// An agent that says nothing for so long after a turn begins no other one.
+const LULL: Duration = Duration::from_secs(10);
+
 /// Carries frames between one agent and its worker.
 pub(super) struct Life {
     worker: WorkerSession,
@@ -43,6 +46,8 @@ pub(super) struct Life {
     observer: RefCell<Observer>,
     unfinished: RefCell<Unfinished<EventId>>,
     state: watch::Sender<AgentState>,
+    /// How often the agent has said something.
+    words: watch::Sender<u64>,
 }
 
 /// Why a life ended.
@@ -64,6 +69,7 @@ impl Life {
             observer: RefCell::default(),
             unfinished: RefCell::new(Unfinished::new()),
             state: watch::Sender::new(AgentState::Idle),
+            words: watch::Sender::new(0),
         }
     }
 
@@ -94,6 +100,7 @@ impl Life {
             never = self.inward_or_leave(inbox, &mut input, &leave) => match never {},
             never = self.report() => match never {},
             never = self.handshake.limit() => match never {},
+            never = self.lulls() => match never {},
         };
         drop(input);
         if exit.is_none() {
@@ -199,7 +206,29 @@ impl Life {
         if is_message(frame, "result") {
             let finished = self.unfinished.borrow_mut().turn_ended();
             self.acknowledge(finished, Delivery::Processed).await;
+        } else if says_idle(frame) {
+            self.rests().await;
+        } else if self.observer.borrow().turn() == Turn::Running {
+            self.unfinished.borrow_mut().turn_goes_on();
         }
+        self.words
+            .send_modify(|words| *words = words.wrapping_add(1));
+    }
+
+    /// The agent is at nothing after a turn.
+    async fn rests(&self) {
+        let finished = self.unfinished.borrow_mut().rests();
+        self.acknowledge(finished, Delivery::Processed).await;
+    }
+
+    /// Notices when the agent rests without saying so.
+    async fn lulls(&self) -> Infallible {
+        let mut words = self.words.subscribe();
+        while words.changed().await.is_ok() {
+            while let Ok(Ok(())) = timeout(LULL, words.changed()).await {}
+            self.rests().await;
+        }
+        pending().await
     }
 
     /// Hands the agent what comes for it. One that can't be told anything any more has to leave.
@@ -308,6 +337,11 @@ async fn silence(exited: &mut watch::Receiver<bool>) {
         pending::<()>().await;
     }
     sleep(QUIET).await;
+}
+
+/// Some agents say themselves that they are at nothing.
+fn says_idle(frame: &Frame) -> bool {
+    matches!(frame.as_system(), Some(System::SessionStateChanged(changed)) if &*changed.state == "idle")
 }
 
 fn is_message(frame: &Frame, name: &str) -> bool {

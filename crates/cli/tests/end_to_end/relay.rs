@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{
     io::AsyncWriteExt as _,
     net::TcpStream,
@@ -139,4 +139,26 @@ async fn the_demo_goes_on_in_the_session_it_had() {
     }
     assert_eq!(sessions[0], sessions[1]);
     assert_ne!(sessions[1], sessions[2]);
+}
+
+#[tokio::test]
+async fn a_bridge_that_comes_back_withdraws_what_its_dead_agent_has_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_relay, url) = relay(folder.path(), "127.0.0.1:0").await;
+    let (first, session) = bridge(&url, &[]).await;
+    let mut viewer = Running::start(&mut at(&url, &["attach", &session, "--json"]));
+    let say = json!({"command": "send", "content": "tool"});
+    viewer.type_line(&say.to_string()).await;
+    let asked = |line: &str| line.contains("permission_requested");
+    let asked: Value = serde_json::from_str(&viewer.line(asked).await).unwrap();
+    first.kill().await;
+    let (_second, same) = bridge(&url, &["--session", &session]).await;
+    assert_eq!(same, session);
+    let withdrawn = |line: &str| line.contains("permission_withdrawn");
+    let withdrawn: Value = serde_json::from_str(&viewer.line(withdrawn).await).unwrap();
+    assert_eq!(withdrawn["request_id"], asked["request_id"]);
+    // The message that nobody has finished goes to the agent that there is now.
+    viewer
+        .line(|line| line.contains("permission_requested"))
+        .await;
 }

@@ -238,11 +238,14 @@ impl Worker {
         }
     }
 
-    /// Says how far the agent is with an inbound event. That it was received is said without asking.
+    /// Says how far the agent is with an inbound event. That it was received is said without asking. The
+    /// server is told only when it has what was [uploaded](Self::upload) before: what an event has led to
+    /// is not lost when the worker dies between the two.
     pub fn acknowledge(&mut self, now: Timestamp, event: &EventId, delivery: Delivery) {
         self.set_now(now);
         if !self.is_closed() {
-            self.deliveries.tell(event.clone(), delivery);
+            let behind = self.uploads.last();
+            self.deliveries.tell(event.clone(), delivery, behind);
             self.advance();
         }
     }

@@ -162,7 +162,7 @@ impl Worker {
         let (Some(session), Some(credentials)) = (&self.session, &self.credentials) else {
             return;
         };
-        if let Some(body) = self.deliveries.next(credentials.epoch) {
+        if let Some(body) = self.deliveries.next(credentials.epoch, self.uploads.open()) {
             let request = endpoint::delivery(session, credentials, body);
             self.call(Call::Delivery, request);
         }

@@ -36,7 +36,11 @@ impl Worker {
             Phase::FetchingToken(_) | Phase::Pausing if self.session.is_none() => {
                 self.finish(WorkerCloseCause::Requested);
             }
-            Phase::Running if self.uploads.is_empty() && self.is_known_idle() => {
+            Phase::Running
+                if self.uploads.is_empty()
+                    && self.deliveries.is_empty()
+                    && self.is_known_idle() =>
+            {
                 self.archive(WorkerCloseCause::Requested);
             }
             Phase::FetchingToken(_)

@@ -16,10 +16,13 @@ pub(super) struct Uploads {
     in_flight: usize,
     batch: usize,
     known: Memory,
+    /// The number of the last frame that was queued; the first one has 1.
+    last: u64,
 }
 
 #[derive(Clone)]
 struct Upload {
+    number: u64,
     uuid: Option<ByteString>,
     text: ByteString,
     life: Life,
@@ -49,7 +52,19 @@ impl Uploads {
             in_flight: 0,
             batch: limits.batch.max(1),
             known: Memory::new(limits.remembered),
+            last: 0,
         }
+    }
+
+    /// The number of the frame that was queued last; 0 when there was none.
+    pub(super) fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// The number of the first frame that is not with the server; behind the last one when all are.
+    pub(super) fn open(&self) -> u64 {
+        let first = self.waiting.front();
+        first.map_or(self.last.saturating_add(1), |upload| upload.number)
     }
 
     /// Whether no more should be pushed. One frame of any size fits into an empty queue.
@@ -69,7 +84,13 @@ impl Uploads {
             return;
         }
         self.bytes = self.bytes.saturating_add(text.len());
-        self.waiting.push_back(Upload { uuid, text, life });
+        self.last = self.last.saturating_add(1);
+        self.waiting.push_back(Upload {
+            number: self.last,
+            uuid,
+            text,
+            life,
+        });
     }
 
     /// The body of the next batch, if there is something to send and nothing in flight.
@@ -195,6 +216,22 @@ mod tests {
         uploads.unknown();
         let again = next(&mut uploads).unwrap();
         assert!(again.contains("u0") && again.contains("u1") && !again.contains("\"e\""));
+    }
+
+    #[test]
+    fn it_is_known_which_frames_are_not_with_the_server() {
+        let mut uploads = uploads(0);
+        assert_eq!((uploads.last(), uploads.open()), (0, 1));
+        push(&mut uploads, "e", Life::Ephemeral);
+        push(&mut uploads, "u1", Life::Stored);
+        assert!(next(&mut uploads).is_some());
+        push(&mut uploads, "u2", Life::Stored);
+        assert_eq!((uploads.last(), uploads.open()), (3, 1));
+        uploads.unknown();
+        assert_eq!(uploads.open(), 2);
+        assert!(next(&mut uploads).is_some());
+        uploads.accepted(&WorkerLimits::default());
+        assert_eq!((uploads.last(), uploads.open()), (3, 4));
     }
 
     #[test]
