@@ -126,6 +126,7 @@ pub mod frame;
 mod ids;
 pub mod io;
 mod memory;
+mod number;
 pub mod policy;
 mod rng;
 pub mod time;

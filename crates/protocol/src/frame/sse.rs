@@ -41,6 +41,7 @@ pub const EVENT_LIMIT_BYTES: usize = 64 * 1024 * 1024;
 /// (three times that if every byte has to be replaced), and two ids. The length of an event is that of
 /// its lines, without their ends and without comments. A longer event is dropped while it arrives and
 /// comes as [`SseItem::TooLarge`] at its end.
+#[derive(Clone)]
 pub struct SseDecoder {
     chunks: VecDeque<Bytes>,
     place: Place,
@@ -223,6 +224,7 @@ enum Place {
 }
 
 /// The part of a line that came in earlier chunks.
+#[derive(Clone)]
 enum Line {
     Held(Vec<u8>),
     /// A comment, or longer than the limit.
@@ -242,6 +244,7 @@ impl Default for Line {
 }
 
 /// The lines between two blank ones: an event in the making.
+#[derive(Clone)]
 struct Block {
     limit: usize,
     length: usize,
@@ -250,6 +253,7 @@ struct Block {
     last_event_id: ByteString,
 }
 
+#[derive(Clone)]
 enum Content {
     Kept {
         event: String,

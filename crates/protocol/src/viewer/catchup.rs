@@ -1,8 +1,12 @@
-//! Loading what was missed: pages of the stored log first, then what arrived meanwhile.
+//! Catching up: the stored log first, then what arrived meanwhile. The log comes in pages of a list, or
+//! over the stream itself.
 
+mod following;
 mod held;
 mod page;
+mod paging;
 mod position;
+mod sequence;
 mod tail;
 
 use alloc::{collections::VecDeque, vec::Vec};
@@ -11,16 +15,18 @@ use core::time::Duration;
 use bytestring::ByteString;
 
 use held::HeldFrames;
-use page::{ReadPage, read_page};
 use position::{GoOn, Position};
+use sequence::Sequence;
 use tail::Tail;
 
+pub(super) use following::{Arrived, Begin, Extent, read_last_event};
 pub(super) use held::{Held, HeldFrom};
+pub(super) use tail::Kept;
 
-use super::{GapCause, History, Limits, Source};
+use super::{Cursor, GapCause, History, Limits, Source};
 use crate::{
     frame::Frame,
-    io::{HttpRequestId, HttpResponse, NetworkFailure, Token},
+    io::{HttpRequestId, Token},
     policy::Profile,
     rng::Rng,
 };
@@ -29,13 +35,14 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct CatchUp {
     position: Position,
+    sequence: Sequence,
     opened: Opened,
     listed: Listed,
     run: Option<Run>,
     held: HeldFrames,
 }
 
-/// Whether a socket has been open before.
+/// Whether a line has been open before.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum Opened {
     Never,
@@ -46,6 +53,7 @@ enum Opened {
 #[derive(Clone, Debug)]
 struct Run {
     source: Source,
+    goal: Goal,
     after: Option<ByteString>,
     /// How many entries to ask for; fewer once a page was too large.
     entries: usize,
@@ -72,6 +80,19 @@ enum Page {
     Done,
 }
 
+/// What a run is over with.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Goal {
+    /// The last page of the list.
+    LastPage,
+    /// The event of the stream that is the last one by now; which that is, is being asked.
+    LastEvent,
+    /// This number, or a later one.
+    Number(u64),
+    /// A moment in which the stream brings no event. Nobody says which the last one is.
+    Quiet,
+}
+
 /// Whether this run has told of a hole.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum Filled {
@@ -86,12 +107,12 @@ enum Listed {
     Once,
 }
 
-/// What is done with the frames of a page.
+/// What is done with the frames of the log.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum Pass {
     /// They come next.
     Delivering,
-    /// The list was begun anew: what stands before the first known frame was delivered long ago.
+    /// The log was begun anew: what stands before the first known frame was delivered long ago.
     Looking,
 }
 
@@ -107,11 +128,17 @@ pub(super) enum Start {
 }
 
 /// A page to ask for.
-pub(super) struct NextPage<'a> {
-    /// The id it starts after; none for the beginning of the log.
-    pub(super) after: Option<&'a ByteString>,
-    /// How many entries to ask for.
-    pub(super) entries: usize,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NextPage {
+    /// The next one.
+    Entries {
+        /// The id it starts after; none for the beginning of the log.
+        after: Option<ByteString>,
+        /// How many entries to ask for.
+        entries: usize,
+    },
+    /// The one that holds the last event.
+    LastEvent,
 }
 
 /// What a page brought.
@@ -131,6 +158,7 @@ impl CatchUp {
     pub(super) fn new() -> Self {
         Self {
             position: Position::default(),
+            sequence: Sequence::default(),
             opened: Opened::Never,
             listed: Listed::Never,
             run: None,
@@ -138,7 +166,7 @@ impl CatchUp {
         }
     }
 
-    /// A link opened.
+    /// A socket opened.
     pub(super) fn open(&mut self, history: History, limits: &Limits) -> Start {
         if self.run.is_some() {
             return Start::Running;
@@ -155,17 +183,7 @@ impl CatchUp {
             (false, _, GoOn::Nowhere) => return Start::NoPosition,
             (false, _, GoOn::After(after)) => (Source::Backfill, after, None),
         };
-        self.run = Some(Run {
-            source,
-            after,
-            entries: limits.page.max(1),
-            pass: Pass::Delivering,
-            page: Page::Wanted,
-            tail,
-            failures: 0,
-            refused_with: None,
-            filled: Filled::Completely,
-        });
+        self.run = Some(Run::new(source, Goal::LastPage, after, tail, limits));
         Start::Running
     }
 
@@ -178,8 +196,8 @@ impl CatchUp {
         self.run.as_ref().map_or(Source::Backfill, |run| run.source)
     }
 
-    /// Where the next page starts, if one may be asked for now with `token`.
-    pub(super) fn next_page(&self, token: &Token) -> Option<NextPage<'_>> {
+    /// Which page is next, if one may be asked for now with `token`.
+    pub(super) fn next_page(&self, token: &Token) -> Option<NextPage> {
         let run = self.run.as_ref()?;
         match &run.page {
             Page::Wanted => {}
@@ -188,9 +206,12 @@ impl CatchUp {
                 return None;
             }
         }
-        Some(NextPage {
-            after: run.after.as_ref(),
-            entries: run.entries,
+        Some(match run.goal {
+            Goal::LastPage => NextPage::Entries {
+                after: run.after.clone(),
+                entries: run.entries,
+            },
+            Goal::LastEvent | Goal::Number(_) | Goal::Quiet => NextPage::LastEvent,
         })
     }
 
@@ -215,70 +236,6 @@ impl CatchUp {
             Page::NeedsToken { refused } => Some(refused),
             Page::Wanted | Page::InFlight { .. } | Page::Pausing | Page::Done => None,
         }
-    }
-
-    /// The page in flight was answered, or not.
-    pub(super) fn answered(
-        &mut self,
-        answer: Result<&HttpResponse, NetworkFailure>,
-        profile: &Profile,
-        limits: &Limits,
-        rng: &mut Rng,
-    ) -> Option<PageOutcome> {
-        let run = self.run.as_mut()?;
-        let Page::InFlight { token, .. } = core::mem::replace(&mut run.page, Page::Pausing) else {
-            return None;
-        };
-        let status = answer.map(|response| response.status);
-        if matches!(status, Ok(400 | 404))
-            && let Some(after) = &run.after
-            && let Some(anchor) = self.position.fall_back(after, limits.remembered)
-        {
-            run.after = Some(anchor.clone());
-            run.page = Page::Wanted;
-            return Some(PageOutcome::Frames(Vec::new()));
-        }
-        Some(match (status, answer) {
-            (Ok(200..=299), Ok(response)) => match read_page(response) {
-                Some(page) => self.take_page(page),
-                None => self.give_up(GapCause::Unreadable),
-            },
-            (Ok(401 | 403), _) if run.refused_with.is_none() => {
-                run.refused_with = Some(token.clone());
-                run.page = Page::NeedsToken { refused: token };
-                PageOutcome::NeedsToken
-            }
-            (Ok(404 | 405), _) => {
-                let cause = match (self.listed, &run.after) {
-                    (Listed::Once, Some(_)) => GapCause::NotRetained,
-                    (Listed::Once, None) | (Listed::Never, _) => GapCause::NoHistory,
-                };
-                self.give_up(cause)
-            }
-            (Ok(410), _) if run.after.is_some() && run.filled == Filled::Completely => {
-                let outcome = self.tell(GapCause::NotRetained);
-                self.start_over(Pass::Looking);
-                outcome
-            }
-            (Ok(410), _) => self.give_up(GapCause::NotRetained),
-            (Err(NetworkFailure::TooLarge), _) if run.entries > 1 => {
-                run.entries = (run.entries / 4).max(1);
-                run.page = Page::Wanted;
-                PageOutcome::Frames(Vec::new())
-            }
-            (Err(NetworkFailure::TooLarge), _) => self.give_up(GapCause::Unreadable),
-            (Err(_) | Ok(408 | 425 | 429 | 500..=599), answer) => {
-                run.failures = run.failures.saturating_add(1);
-                let asked = answer
-                    .ok()
-                    .and_then(|response| response.retry_after)
-                    .unwrap_or_default()
-                    .min(profile.retry_after_cap);
-                let delay = profile.drops.delays.draw(run.failures, rng);
-                PageOutcome::Again(delay.max(asked))
-            }
-            (Ok(status), _) => self.give_up(GapCause::Refused { status }),
-        })
     }
 
     /// The pause before the next try is over.
@@ -311,7 +268,17 @@ impl CatchUp {
 
     /// Whether everything there is has been loaded.
     pub(super) fn is_done(&self) -> bool {
-        matches!(&self.run, Some(run) if matches!(run.page, Page::Done))
+        let Some(run) = &self.run else { return false };
+        match run.goal {
+            Goal::LastPage => matches!(run.page, Page::Done),
+            Goal::Number(last) => {
+                run.pass == Pass::Delivering
+                    && (matches!(run.page, Page::Done) || self.sequence.reached() >= Some(last))
+            }
+            Goal::LastEvent | Goal::Quiet => {
+                run.pass == Pass::Delivering && matches!(run.page, Page::Done)
+            }
+        }
     }
 
     /// The last frame delivered before whatever comes next.
@@ -319,28 +286,38 @@ impl CatchUp {
         if let Some(after) = self.run.as_ref().and_then(|run| run.after.clone()) {
             return Some(after);
         }
-        self.position.last().cloned()
+        let last = self.sequence.last_id().or(self.position.last());
+        last.cloned()
     }
 
     /// Keeps a message of a history that is shown in part; gives it back when it is to be shown now.
     pub(super) fn keep_for_tail(&mut self, frame: Frame) -> Option<Frame> {
+        let cursor = self.cursor_at(&frame);
         match self.run.as_mut().and_then(|run| run.tail.as_mut()) {
             Some(tail) => {
-                tail.push(frame);
+                tail.push(frame, cursor);
                 None
             }
             None => Some(frame),
         }
     }
 
-    /// Keeps a frame that arrived while the run is on.
-    pub(super) fn hold(&mut self, frame: Frame) {
-        self.held.push(frame);
+    /// Whether messages of the log are kept instead of shown.
+    pub(super) fn keeps_tail(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.tail.is_some())
     }
 
-    /// Whether no more can be held.
-    pub(super) fn is_full(&self, limits: &Limits) -> bool {
-        self.held.is_full(limits)
+    /// Keeps a frame that arrived while the run is on. A stream is not kept waiting for what it does not
+    /// store: beyond the bound that is lost.
+    pub(super) fn hold(&mut self, frame: Frame, limits: &Limits) {
+        if !self.follows() || !self.held.is_full(limits) {
+            self.held.push(frame);
+        }
+    }
+
+    /// Whether one more frame may arrive.
+    pub(super) fn has_room(&self, limits: &Limits) -> bool {
+        self.run.is_none() || self.follows() || !self.held.is_full(limits)
     }
 
     /// The log contains `frame`.
@@ -348,9 +325,9 @@ impl CatchUp {
         self.held.drop_copy_of(frame);
     }
 
-    /// A frame was delivered live.
-    pub(super) fn delivered(&mut self, frame: &Frame) {
-        self.position.delivered(frame);
+    /// A frame was delivered live. Whether that is a place in the log.
+    pub(super) fn delivered(&mut self, frame: &Frame) -> bool {
+        self.position.delivered(frame)
     }
 
     /// The link is gone. Returns the call that is no longer wanted.
@@ -374,46 +351,25 @@ impl CatchUp {
     /// Ends the run: the messages of the history's end, what was held, and whether there is a hole.
     pub(super) fn finish(&mut self) -> Option<Finished> {
         let run = self.run.take()?;
-        if run.after.is_some() || run.filled == Filled::Completely {
+        let cursor = match run.goal {
+            Goal::LastPage => run.after.clone().map(Cursor::Event),
+            Goal::LastEvent | Goal::Number(_) | Goal::Quiet => {
+                self.sequence.reached().map(Cursor::Sequence)
+            }
+        };
+        if run.goal == Goal::LastPage && (run.after.is_some() || run.filled == Filled::Completely) {
             self.position.listed(run.after);
         }
         Some(Finished {
-            tail: run.tail.map(Tail::into_messages).unwrap_or_default(),
+            tail: run.tail.map(Tail::into_kept).unwrap_or_default(),
+            cursor,
             held: self.held.take(),
             source: run.source,
             is_complete: run.filled == Filled::Completely,
         })
     }
 
-    fn take_page(&mut self, page: ReadPage) -> PageOutcome {
-        self.listed = Listed::Once;
-        let Some(run) = &mut self.run else {
-            return PageOutcome::Frames(Vec::new());
-        };
-        run.failures = 0;
-        run.refused_with = None;
-        let moved = page.last_id.is_some() && page.last_id != run.after;
-        if let Some(last) = page.last_id {
-            run.after = Some(last);
-        }
-        run.page = match (page.has_more, moved) {
-            (true, true) => Page::Wanted,
-            (false, _) => Page::Done,
-            // A page that says there is more and does not get on would be asked for for ever.
-            (true, false) => return self.give_up(GapCause::Unreadable),
-        };
-        PageOutcome::Frames(page.frames)
-    }
-
-    fn start_over(&mut self, pass: Pass) {
-        if let Some(run) = &mut self.run {
-            run.after = None;
-            run.pass = pass;
-            run.page = Page::Wanted;
-        }
-    }
-
-    /// Whether `frame` of a page is to be delivered; `is_known` tells whether it has been before.
+    /// Whether a frame of the log is to be delivered; `is_known` tells whether it has been before.
     pub(super) fn admits(&mut self, is_known: bool) -> bool {
         let Some(run) = &mut self.run else {
             return true;
@@ -429,14 +385,6 @@ impl CatchUp {
         }
     }
 
-    /// The frames of a page have been looked at. A list without a single known frame is all new.
-    pub(super) fn page_looked_at(&mut self) {
-        let looking = |run: &Run| run.pass == Pass::Looking && run.filled == Filled::WithGap;
-        if self.is_done() && self.run.as_ref().is_some_and(looking) {
-            self.start_over(Pass::Delivering);
-        }
-    }
-
     fn tell(&mut self, cause: GapCause) -> PageOutcome {
         let edge = self.edge();
         match &mut self.run {
@@ -449,9 +397,34 @@ impl CatchUp {
     }
 }
 
+impl Run {
+    fn new(
+        source: Source,
+        goal: Goal,
+        after: Option<ByteString>,
+        tail: Option<Tail>,
+        limits: &Limits,
+    ) -> Self {
+        Self {
+            source,
+            goal,
+            after,
+            entries: limits.page.max(1),
+            pass: Pass::Delivering,
+            page: Page::Wanted,
+            tail,
+            failures: 0,
+            refused_with: None,
+            filled: Filled::Completely,
+        }
+    }
+}
+
 /// A run that is over.
 pub(super) struct Finished {
-    pub(super) tail: VecDeque<Frame>,
+    pub(super) tail: VecDeque<Kept>,
+    /// How far the log has been read.
+    pub(super) cursor: Option<Cursor>,
     pub(super) held: VecDeque<Held>,
     pub(super) source: Source,
     pub(super) is_complete: bool,

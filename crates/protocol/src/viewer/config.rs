@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::Cursor;
 use crate::{
     ids::{OrganizationId, SessionId},
     policy::Profile,
@@ -31,8 +32,14 @@ pub struct ViewerConfig {
     /// Ask the agent to `initialize` after every open, as interactive viewers do. The answer also
     /// names the prompts that are open. Off by default.
     pub initialize: bool,
+    /// What the session is followed over.
+    pub transport: Transport,
     /// What to load before the first live message.
     pub history: History,
+    /// Where to go on, instead of loading history: what [`Viewer::cursor`](super::Viewer::cursor) said
+    /// when the application took its last event, perhaps in another process. A number means nothing to
+    /// [`Transport::WebSocket`]: with one, the past is reported as a gap.
+    pub resume_from: Option<Cursor>,
     /// Where the token goes.
     pub credential: CredentialPlacement,
     /// When to try again, and when to stop.
@@ -54,7 +61,9 @@ impl ViewerConfig {
             viewer_only: false,
             has_initial_prompt: false,
             initialize: false,
+            transport: Transport::WebSocket,
             history: History::Latest(100),
+            resume_from: None,
             credential: CredentialPlacement::Header,
             profile: Profile::resilient(),
             liveness: Liveness::default(),
@@ -64,14 +73,24 @@ impl ViewerConfig {
     }
 }
 
+/// What a session is followed over. Commands, events and guarantees are the same on both.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// A WebSocket for what is said and for control frames, HTTP calls for messages and the past.
+    #[default]
+    WebSocket,
+    /// A stream of server-sent events, which brings the past as well, and HTTP calls for everything
+    /// that is sent. It gets through where WebSockets do not.
+    Sse,
+}
+
 /// How much of the past the first open loads.
 ///
-/// The list endpoint pages forward only, so [`Latest`](Self::Latest) reads the whole list and keeps its
-/// end; memory stays within `n` frames.
+/// The past can be read forward only, so [`Latest`](Self::Latest) reads all of it and keeps its end; memory stays within `n` frames.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum History {
-    /// Nothing. Until the first stored frame arrives there is no position to resume from: a drop
-    /// before that is reported as a gap.
+    /// Nothing. Over a WebSocket there is no position to resume from until the first stored frame
+    /// arrives: a drop before that is reported as a gap.
     None,
     /// The last so many messages.
     Latest(usize),
@@ -101,7 +120,9 @@ pub struct Liveness {
     pub ping_after: Duration,
     /// A link without any sign of life for this long is dead. 40 s.
     pub silence_deadline: Duration,
-    /// After a wake-up the peer must answer a ping within this. 5 s.
+    /// A stream without a byte for this long is dead; servers send a comment every 15 s. 45 s.
+    pub stream_silence: Duration,
+    /// After a wake-up the peer must answer a ping within this, or the stream bring a byte. 5 s.
     pub probe_deadline: Duration,
     /// A link that has been up this long ends the episode of failures before it. 10 s.
     pub stable_after: Duration,
@@ -119,6 +140,7 @@ impl Default for Liveness {
             connect_deadline: Duration::from_secs(15),
             ping_after: Duration::from_secs(30),
             silence_deadline: Duration::from_secs(40),
+            stream_silence: Duration::from_secs(45),
             probe_deadline: Duration::from_secs(5),
             stable_after: Duration::from_secs(10),
             close_deadline: Duration::from_secs(2),
@@ -175,6 +197,8 @@ pub struct Limits {
     pub held: usize,
     /// Their bytes. 64 MiB.
     pub held_bytes: usize,
+    /// The largest event of a stream, in bytes; a larger one is a gap. 64 MiB.
+    pub stream_event_bytes: usize,
     /// Orders the driver has not taken; at the limit nothing more is read. 256.
     pub effects: usize,
     /// Messages waiting to be accepted. 256.
@@ -201,6 +225,7 @@ impl Default for Limits {
             event_bytes: 64 * MIB,
             held: 1024,
             held_bytes: 64 * MIB,
+            stream_event_bytes: 64 * MIB,
             effects: 256,
             outbox: 256,
             outbox_bytes: 16 * MIB,

@@ -3,9 +3,9 @@
 use core::time::Duration;
 
 use super::{
-    CredentialPlacement, Event, GapCause, Status, Timer, Viewer,
+    CredentialPlacement, Event, GapCause, Status, Timer, Transport, Viewer,
     catchup::Start,
-    phase::{Link, Phase, Subscription},
+    phase::{Line, Link, Phase, Subscription},
     requests::{Audience, Scope},
 };
 use crate::{
@@ -32,32 +32,40 @@ impl Viewer {
         self.set_status(Status::Connecting { attempt });
     }
 
-    pub(super) fn socket_opened(&mut self, id: SocketId) {
-        let Phase::Opening { socket, token } = &self.phase else {
+    pub(super) fn line_opened(&mut self, opened: Line) {
+        let Phase::Opening { line, token } = &self.phase else {
             return;
         };
-        if *socket != id {
+        if *line != opened {
             return;
         }
         let token = token.clone();
         self.timers.disarm(Timer::Connect);
         self.timers
             .arm(Timer::Stable, self.now, self.config.liveness.stable_after);
-        match self.config.credential {
-            CredentialPlacement::Header => {}
-            CredentialPlacement::AuthFrame | CredentialPlacement::HeaderAndAuthFrame => {
-                self.effects.push_back(Effect::SendText {
-                    id,
-                    text: control::auth(&token),
-                });
+        let subscription = match opened {
+            Line::Socket(id) => {
+                match self.config.credential {
+                    CredentialPlacement::Header => {}
+                    CredentialPlacement::AuthFrame | CredentialPlacement::HeaderAndAuthFrame => {
+                        let text = control::auth(&token);
+                        self.effects.push_back(Effect::SendText { id, text });
+                    }
+                }
+                Subscription::AwaitsPong(self.pings.wrapping_add(1))
             }
-        }
+            Line::Stream(_) => {
+                let limit = self.config.limits.stream_event_bytes;
+                self.inbox.begin_stream(limit);
+                Subscription::Made
+            }
+        };
         self.phase = Phase::Up(Link {
-            socket: id,
+            line: opened,
             token,
             refresh: None,
             attention: Attention::Undivided,
-            subscription: Subscription::AwaitsPong(self.pings.wrapping_add(1)),
+            subscription,
         });
         self.alive();
         self.ping();
@@ -73,7 +81,12 @@ impl Viewer {
         if core::mem::take(&mut self.owes_first_answer) {
             self.start_watchdog();
         }
-        match self.catch_up.open(self.config.history, &self.config.limits) {
+        let (history, limits) = (self.config.history, &self.config.limits);
+        let start = match opened {
+            Line::Socket(_) => self.catch_up.open(history, limits),
+            Line::Stream(_) => self.catch_up.open_stream(history, limits),
+        };
+        match start {
             Start::Running => {
                 self.timers
                     .arm(Timer::CatchUp, self.now, self.config.patience.catch_up);
@@ -88,7 +101,7 @@ impl Viewer {
     }
 
     pub(super) fn socket_refused(&mut self, id: SocketId, refusal: Refusal) {
-        if matches!(&self.phase, Phase::Opening { socket, .. } if *socket == id) {
+        if matches!(&self.phase, Phase::Opening { line, .. } if *line == Line::Socket(id)) {
             self.lose(match refusal {
                 Refusal::Http {
                     status,
@@ -103,9 +116,9 @@ impl Viewer {
     }
 
     pub(super) fn socket_closed(&mut self, id: SocketId, ending: &SocketEnding) {
-        if let Phase::Closing { socket } = &mut self.phase {
-            if *socket == Some(id) {
-                *socket = None;
+        if let Phase::Closing { line } = &mut self.phase {
+            if *line == Some(Line::Socket(id)) {
+                *line = None;
                 // The peer read everything before it agreed to close.
                 if matches!(ending, SocketEnding::CloseFrame { .. }) {
                     self.answers_delivered(u64::MAX);
@@ -114,7 +127,7 @@ impl Viewer {
             }
             return;
         }
-        if self.socket() != Some(id) {
+        if self.line() != Some(Line::Socket(id)) {
             return;
         }
         self.lose(match ending {
@@ -134,11 +147,22 @@ impl Viewer {
     pub(super) fn alive(&mut self) {
         if let Phase::Up(link) = &mut self.phase {
             link.attention = Attention::Undivided;
-            let liveness = &self.config.liveness;
-            self.timers.arm(Timer::Ping, self.now, liveness.ping_after);
-            self.timers
-                .arm(Timer::Silence, self.now, liveness.silence_deadline);
+            if let Line::Socket(_) = link.line {
+                let ping_after = self.config.liveness.ping_after;
+                self.timers.arm(Timer::Ping, self.now, ping_after);
+            }
+            self.arm_silence();
         }
+    }
+
+    /// From now on silence counts.
+    fn arm_silence(&mut self) {
+        let liveness = &self.config.liveness;
+        let deadline = match self.line() {
+            Some(Line::Stream(_)) => liveness.stream_silence,
+            Some(Line::Socket(_)) | None => liveness.silence_deadline,
+        };
+        self.timers.arm(Timer::Silence, self.now, deadline);
     }
 
     /// The pong to ping number `ping` came.
@@ -152,14 +176,12 @@ impl Viewer {
         }
     }
 
-    /// Sends a ping; the pong to it proves that everything before was read.
+    /// Sends a ping over a socket; the pong to it proves that everything before was read.
     pub(super) fn ping(&mut self) {
-        if let Phase::Up(link) = &self.phase {
+        if let Some(id) = self.socket_up() {
             self.pings = self.pings.wrapping_add(1);
-            self.effects.push_back(Effect::SendPing {
-                id: link.socket,
-                payload: self.pings,
-            });
+            let payload = self.pings;
+            self.effects.push_back(Effect::SendPing { id, payload });
         }
     }
 
@@ -170,18 +192,14 @@ impl Viewer {
             return;
         };
         if link.attention == Attention::Undivided && reading {
-            self.abort_socket();
+            self.abort_line();
             self.lose(Outcome::Silence);
             return;
         }
         if reading {
             link.attention = Attention::Undivided;
         }
-        self.timers.arm(
-            Timer::Silence,
-            self.now,
-            self.config.liveness.silence_deadline,
-        );
+        self.arm_silence();
         self.ping();
     }
 
@@ -205,6 +223,7 @@ impl Viewer {
             }
             Phase::Idle
             | Phase::FetchingToken { .. }
+            | Phase::Locating { .. }
             | Phase::Opening { .. }
             | Phase::Waiting { .. }
             | Phase::Ending { .. }
@@ -216,22 +235,29 @@ impl Viewer {
     /// Drops whatever there is and tries again for free.
     pub(super) fn force(&mut self) {
         self.last_forced = Some(self.now);
-        self.abort_socket();
+        self.abort_line();
         self.lose(Outcome::Forced);
     }
 
-    /// Orders the socket, or the attempt to open one, to be dropped.
-    pub(super) fn abort_socket(&mut self) {
-        if let Some(id) = self.socket() {
-            self.effects.push_back(Effect::AbortSocket { id });
+    /// Orders the line, or the attempt to open one, to be dropped.
+    pub(super) fn abort_line(&mut self) {
+        if let Phase::Locating { call, .. } = &self.phase {
+            self.effects.push_back(Effect::CancelHttp { id: *call });
+        }
+        match self.line() {
+            Some(Line::Socket(id)) => self.effects.push_back(Effect::AbortSocket { id }),
+            Some(Line::Stream(id)) => self.effects.push_back(Effect::CloseStream { id }),
+            None => {}
         }
     }
 
-    /// The attempt or the link is over; its socket is gone already.
+    /// The attempt or the link is over; its line is gone already.
     pub(super) fn lose(&mut self, outcome: Outcome) {
         let (was_up, used) = match &self.phase {
             Phase::Up(link) => (true, Some(link.token.clone())),
-            Phase::Opening { token, .. } => (false, Some(token.clone())),
+            Phase::Locating { token, .. } | Phase::Opening { token, .. } => {
+                (false, Some(token.clone()))
+            }
             Phase::Idle
             | Phase::FetchingToken { .. }
             | Phase::Waiting { .. }
@@ -263,6 +289,7 @@ impl Viewer {
             && was_up
             && cause != CloseCause::Unauthorized
             && self.catch_up.is_running()
+            && !self.catch_up.follows()
         {
             let token = token.clone();
             self.phase = Phase::Ending { cause, token };
@@ -296,24 +323,52 @@ impl Viewer {
         }
     }
 
-    /// The socket that is open or being opened or closed.
-    pub(super) fn socket(&self) -> Option<SocketId> {
+    /// The line that is open or being opened or closed.
+    pub(super) fn line(&self) -> Option<Line> {
         match &self.phase {
-            Phase::Opening { socket, .. } => Some(*socket),
-            Phase::Up(link) => Some(link.socket),
-            Phase::Closing { socket } => *socket,
+            Phase::Opening { line, .. } => Some(*line),
+            Phase::Up(link) => Some(link.line),
+            Phase::Closing { line } => *line,
             Phase::Idle
             | Phase::FetchingToken { .. }
+            | Phase::Locating { .. }
             | Phase::Waiting { .. }
             | Phase::Ending { .. }
             | Phase::Closed => None,
         }
     }
 
-    pub(super) fn open_socket(&mut self, token: Token) {
+    /// The socket that is open.
+    pub(super) fn socket_up(&self) -> Option<SocketId> {
+        match &self.phase {
+            Phase::Up(Link {
+                line: Line::Socket(id),
+                ..
+            }) => Some(*id),
+            Phase::Up(_)
+            | Phase::Idle
+            | Phase::FetchingToken { .. }
+            | Phase::Locating { .. }
+            | Phase::Opening { .. }
+            | Phase::Waiting { .. }
+            | Phase::Ending { .. }
+            | Phase::Closing { .. }
+            | Phase::Closed => None,
+        }
+    }
+
+    pub(super) fn open_line(&mut self, token: Token) {
+        match self.config.transport {
+            Transport::WebSocket => self.open_socket(token),
+            Transport::Sse => self.open_stream(token),
+        }
+    }
+
+    fn open_socket(&mut self, token: Token) {
         let id = self.ids.socket();
         let request = super::endpoint::subscribe(&self.config, &token);
-        self.phase = Phase::Opening { socket: id, token };
+        let line = Line::Socket(id);
+        self.phase = Phase::Opening { line, token };
         self.timers.arm(
             Timer::Connect,
             self.now,
@@ -324,6 +379,7 @@ impl Viewer {
 
     fn link_lost(&mut self) {
         self.refused.clear();
+        self.posting.forget_refusals();
         self.inbox.clear();
         self.cancel_page();
         self.timers.disarm(Timer::Page);

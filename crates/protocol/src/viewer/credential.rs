@@ -1,5 +1,7 @@
 //! Tokens: one for every attempt, another one when the server refuses it.
 
+use alloc::vec::Vec;
+
 use super::{GapCause, Timer, Viewer, catchup::PageOutcome, phase::Phase};
 use crate::{
     io::{Effect, Token, TokenReason, TokenRefusal, TokenRequestId},
@@ -14,7 +16,7 @@ impl Viewer {
                 if self.rejected.as_ref() == Some(&token) {
                     self.finish(CloseCause::Unauthorized);
                 } else {
-                    self.open_socket(token);
+                    self.open_line(token);
                 }
             }
             Phase::Up(link) if link.refresh == Some(id) => {
@@ -28,6 +30,7 @@ impl Viewer {
             }
             Phase::Idle
             | Phase::FetchingToken { .. }
+            | Phase::Locating { .. }
             | Phase::Opening { .. }
             | Phase::Up(_)
             | Phase::Waiting { .. }
@@ -42,6 +45,7 @@ impl Viewer {
             Phase::FetchingToken { id } => Some(*id),
             Phase::Up(link) => link.refresh,
             Phase::Idle
+            | Phase::Locating { .. }
             | Phase::Opening { .. }
             | Phase::Waiting { .. }
             | Phase::Ending { .. }
@@ -75,7 +79,13 @@ impl Viewer {
         if let Some(posted) = self.outbox.no_other_token() {
             self.posted(posted);
         }
-        if self.catch_up.wants_other_than().is_some() {
+        if let Some(delivered) = self.posting.no_other_token() {
+            self.control_delivered(delivered);
+        }
+        if self.catch_up.follows() && self.catch_up.wants_other_than().is_some() {
+            self.catch_up.go_quiet();
+            self.page(PageOutcome::Frames(Vec::new()));
+        } else if self.catch_up.wants_other_than().is_some() {
             let outcome = self.catch_up.give_up(GapCause::Refused { status: 401 });
             self.page(outcome);
         }
@@ -85,6 +95,10 @@ impl Viewer {
     fn no_other_token_yet(&mut self) {
         if let Some(posted) = self.outbox.pause(&self.config.profile, &mut self.rng) {
             self.posted(posted);
+        }
+        let profile = &self.config.profile;
+        if let Some(delay) = self.posting.wait_for_token(profile, &mut self.rng) {
+            self.timers.arm(Timer::Control, self.now, delay);
         }
         if let Some(delay) = self.catch_up.pause(&self.config.profile, &mut self.rng) {
             self.page(PageOutcome::Again(delay));
@@ -103,6 +117,7 @@ impl Viewer {
             return;
         };
         let wanted = self.outbox.wants_other_than() == Some(&link.token)
+            || self.posting.wants_other_than() == Some(&link.token)
             || self.catch_up.wants_other_than() == Some(&link.token);
         if wanted && link.refresh.is_none() {
             let id = self.ids.token();

@@ -1,16 +1,23 @@
 //! The viewer's requests, as they go over the wire.
 
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec,
+    vec::Vec,
+};
 
 use bytes::Bytes;
 
-use super::{Content, CredentialPlacement, MessageId, ViewerConfig, catchup::NextPage};
+use super::{Content, CredentialPlacement, MessageId, Transport, ViewerConfig, catchup::NextPage};
 use crate::io::{Header, HttpRequest, Method, Server, SocketRequest, Token};
 
 /// `anthropic-version`, sent with everything.
 const API_VERSION: &str = "2023-06-01";
 /// `anthropic-beta`, sent with HTTP calls.
 const API_BETA: &str = "ccr-byoc-2025-07-29";
+/// `anthropic-client-platform`, sent to the second generation of endpoints.
+const CLIENT_PLATFORM: &str = "attache";
 /// The answer to a post is a short object.
 const POST_RESPONSE_LIMIT: usize = 64 * 1024;
 
@@ -33,40 +40,73 @@ pub(super) fn subscribe(config: &ViewerConfig, token: &Token) -> SocketRequest {
     }
 }
 
-/// A page of the stored events.
-pub(super) fn list_events(
-    config: &ViewerConfig,
-    token: &Token,
-    page: &NextPage<'_>,
-) -> HttpRequest {
-    let mut path = format!(
-        "/v1/sessions/{}/events?limit={}",
-        config.session.v1(),
-        page.entries
-    );
-    if let Some(after) = page.after {
-        path.push_str("&after_id=");
-        push_encoded(&mut path, after);
+/// The stream that brings the session, after event number `after`; without one, from now on.
+pub(super) fn stream(config: &ViewerConfig, token: &Token, after: Option<u64>) -> HttpRequest {
+    let mut path = code_events(config);
+    path.push_str("/stream");
+    let mut headers = code_headers();
+    headers.push(Header {
+        name: "accept",
+        value: "text/event-stream".into(),
+    });
+    if let Some(after) = after {
+        path.push_str(&format!("?from_sequence_num={after}"));
+        headers.push(Header {
+            name: "last-event-id",
+            value: after.to_string(),
+        });
     }
     HttpRequest {
         method: Method::Get,
         server: Server::Configured,
         path,
         bearer: token.clone(),
-        headers: call_headers(config),
+        headers,
         body: None,
         response_limit: config.limits.page_bytes,
     }
 }
 
-/// A post of one event.
+/// A page of the stored events.
+pub(super) fn list_events(config: &ViewerConfig, token: &Token, page: &NextPage) -> HttpRequest {
+    let (path, headers) = match page {
+        NextPage::Entries { after, entries } => {
+            let mut path = format!("{}?limit={entries}", events(config));
+            if let Some(after) = after {
+                path.push_str("&after_id=");
+                push_encoded(&mut path, after);
+            }
+            (path, call_headers(config))
+        }
+        NextPage::LastEvent => {
+            let mut path = code_events(config);
+            path.push_str("?limit=1&sort_order=desc");
+            (path, code_headers())
+        }
+    };
+    HttpRequest {
+        method: Method::Get,
+        server: Server::Configured,
+        path,
+        bearer: token.clone(),
+        headers,
+        body: None,
+        response_limit: config.limits.page_bytes,
+    }
+}
+
+/// A post of events.
 pub(super) fn post_event(config: &ViewerConfig, token: &Token, body: Bytes) -> HttpRequest {
+    let (path, headers) = match config.transport {
+        Transport::WebSocket => (events(config), call_headers(config)),
+        Transport::Sse => (code_events(config), code_headers()),
+    };
     HttpRequest {
         method: Method::Post,
         server: Server::Configured,
-        path: format!("/v1/sessions/{}/events", config.session.v1()),
+        path,
         bearer: token.clone(),
-        headers: call_headers(config),
+        headers,
         body: Some(body),
         response_limit: POST_RESPONSE_LIMIT,
     }
@@ -74,13 +114,49 @@ pub(super) fn post_event(config: &ViewerConfig, token: &Token, body: Bytes) -> H
 
 /// The body of [`post_event`] for a message of ours.
 pub(super) fn message_body(config: &ViewerConfig, id: &MessageId, content: &Content) -> Bytes {
-    format!(
-        "{{\"events\":[{{\"uuid\":\"{id}\",\"session_id\":\"{}\",\"type\":\"user\",\
-         \"parent_tool_use_id\":null,\"message\":{{\"role\":\"user\",\"content\":{}}}}}]}}",
+    let message = format!(
+        "{{\"uuid\":\"{id}\",\"session_id\":\"{}\",\"type\":\"user\",\
+         \"parent_tool_use_id\":null,\"message\":{{\"role\":\"user\",\"content\":{}}}}}",
         config.session.v1(),
         content.as_json().as_str()
-    )
-    .into()
+    );
+    match config.transport {
+        Transport::WebSocket => format!("{{\"events\":[{message}]}}").into(),
+        Transport::Sse => payloads([&*message]),
+    }
+}
+
+/// The body of [`post_event`] for frames that go by their own name.
+pub(super) fn payloads<'a>(frames: impl IntoIterator<Item = &'a str>) -> Bytes {
+    let mut body = String::from("{\"events\":[");
+    for (place, frame) in frames.into_iter().enumerate() {
+        if place > 0 {
+            body.push(',');
+        }
+        body.push_str("{\"payload\":");
+        body.push_str(frame.trim_end());
+        body.push('}');
+    }
+    body.push_str("]}");
+    body.into()
+}
+
+fn events(config: &ViewerConfig) -> String {
+    format!("/v1/sessions/{}/events", config.session.v1())
+}
+
+fn code_events(config: &ViewerConfig) -> String {
+    format!("/v1/code/sessions/{}/events", config.session.v2())
+}
+
+fn code_headers() -> Vec<Header> {
+    vec![
+        version(),
+        Header {
+            name: "anthropic-client-platform",
+            value: CLIENT_PLATFORM.into(),
+        },
+    ]
 }
 
 fn version() -> Header {
@@ -159,8 +235,8 @@ mod tests {
         let request = list_events(
             &config(),
             &Token::new("t"),
-            &NextPage {
-                after: Some(&after),
+            &NextPage::Entries {
+                after: Some(after),
                 entries: 100,
             },
         );
@@ -181,5 +257,33 @@ mod tests {
             &*body,
             br#"{"events":[{"uuid":"u","session_id":"session_x","type":"user","parent_tool_use_id":null,"message":{"role":"user","content":"hi \"you\""}}]}"#
         );
+    }
+
+    #[test]
+    fn a_stream_is_asked_for_with_its_position_in_both_ways() {
+        let request = stream(&config(), &Token::new("t"), Some(7));
+        assert_eq!(
+            request.path,
+            "/v1/code/sessions/cse_x/events/stream?from_sequence_num=7"
+        );
+        let header = |name: &str| {
+            let header = request.headers.iter().find(|header| header.name == name);
+            header.map(|header| header.value.as_str())
+        };
+        assert_eq!(header("last-event-id"), Some("7"));
+        assert_eq!(header("anthropic-version"), Some("2023-06-01"));
+        assert!(header("anthropic-client-platform").is_some());
+        let anywhere = stream(&config(), &Token::new("t"), None);
+        assert_eq!(anywhere.path, "/v1/code/sessions/cse_x/events/stream");
+    }
+
+    #[test]
+    fn frames_are_posted_as_payloads() {
+        assert_eq!(
+            &*payloads(["{\"a\":1}\n"]),
+            br#"{"events":[{"payload":{"a":1}}]}"#
+        );
+        let two = payloads(["1", "2"]);
+        assert_eq!(&*two, br#"{"events":[{"payload":1},{"payload":2}]}"#);
     }
 }

@@ -3,12 +3,13 @@
 use bytestring::ByteString;
 
 use super::{
-    Event, GapCause, Message, PromptState, Source, Status, Timer, Viewer,
-    catchup::{HeldFrom, PageOutcome},
+    Cursor, Event, GapCause, Message, PromptState, Source, Status, Timer, Transport, Viewer,
+    catchup::{HeldFrom, Kept, PageOutcome},
     endpoint,
     phase::{Phase, Subscription},
     prompts::CaughtUp,
     routing::RECHECK,
+    stream::QUIET,
 };
 use crate::{
     frame::Frame,
@@ -30,6 +31,7 @@ impl Viewer {
             Phase::Ending { token, .. } => token,
             Phase::Idle
             | Phase::FetchingToken { .. }
+            | Phase::Locating { .. }
             | Phase::Opening { .. }
             | Phase::Waiting { .. }
             | Phase::Closing { .. }
@@ -61,7 +63,12 @@ impl Viewer {
         if let Phase::Up(link) = &mut self.phase {
             link.subscription = Subscription::Made;
         }
-        self.catch_up.resume();
+        if self.catch_up.awaits_quiet() {
+            self.catch_up.quiet();
+            self.end_following();
+        } else {
+            self.catch_up.resume();
+        }
     }
 
     /// The page in flight was answered, or there is no answer.
@@ -91,7 +98,7 @@ impl Viewer {
                                 .is_some_and(|uuid| self.delivered.contains(uuid));
                             if self.catch_up.admits(is_known) {
                                 self.catch_up.loaded(&frame);
-                                self.route(frame, source);
+                                self.route_listed(frame, source);
                             }
                         }
                         Err(malformed) => self.malformed(malformed.error.into(), malformed.text),
@@ -103,31 +110,68 @@ impl Viewer {
             PageOutcome::NeedsToken => {}
             PageOutcome::Gap(after, cause) => self.gap(after, cause),
         }
-        if self.catch_up.is_done() {
+        if self.catch_up.follows() {
+            if self.catch_up.awaits_quiet() && self.timers.deadline(Timer::Page).is_none() {
+                self.timers.arm(Timer::Page, self.now, QUIET);
+            }
+            self.end_following();
+        } else if self.catch_up.is_done() {
             self.finish_catch_up();
         }
     }
 
+    /// A frame of the list goes where it belongs, and the log has come that far.
+    fn route_listed(&mut self, frame: Frame, source: Source) {
+        let id = frame.uuid().map(|uuid| ByteString::from(&**uuid));
+        self.route(frame, source);
+        if let Some(id) = id
+            && !self.catch_up.keeps_tail()
+        {
+            self.events.mark(Cursor::Event(id));
+        }
+    }
+
+    /// A frame that came live goes where it belongs. Over a socket, the log may have come that far.
+    pub(super) fn route_live(&mut self, frame: Frame) {
+        let id = frame.uuid().map(|uuid| ByteString::from(&**uuid));
+        let is_place =
+            self.config.transport == Transport::WebSocket && self.catch_up.delivered(&frame);
+        self.route(frame, Source::Live);
+        if is_place && let Some(id) = id {
+            self.events.mark(Cursor::Event(id));
+        }
+    }
+
     /// Everything there is has been loaded: what was held comes next.
-    fn finish_catch_up(&mut self) {
+    pub(super) fn finish_catch_up(&mut self) {
         let Some(finished) = self.catch_up.finish() else {
             return;
         };
         self.timers.disarm(Timer::Page);
         self.timers.disarm(Timer::CatchUp);
-        for frame in finished.tail {
-            let source = finished.source;
-            self.events.push(Event::Message(Message { frame, source }));
+        for kept in finished.tail {
+            match kept {
+                Kept::Message(frame, cursor) => {
+                    let source = finished.source;
+                    self.events.push(Event::Message(Message { frame, source }));
+                    if let Some(cursor) = cursor {
+                        self.events.mark(cursor);
+                    }
+                }
+                Kept::Hole(after, cause) => self.gap(after, cause),
+            }
+        }
+        if let Some(cursor) = finished.cursor {
+            self.events.mark(cursor);
         }
         for held in finished.held {
-            let source = match held.link {
-                HeldFrom::ThisLink => Source::Live,
+            match held.link {
+                HeldFrom::ThisLink => self.route_live(held.frame),
                 HeldFrom::EarlierLink => {
                     self.catch_up.delivered(&held.frame);
-                    Source::Backfill
+                    self.route(held.frame, Source::Backfill);
                 }
-            };
-            self.route(held.frame, source);
+            }
         }
         if let Phase::Ending { cause, .. } = self.phase {
             self.finish(cause);

@@ -5,9 +5,13 @@
 //! | `connection` | attempts, links, liveness |
 //! | `credential` | tokens, and what happens when one is refused |
 //! | `closing` | the end |
+//! | `input`, `inbox` | what the driver saw, and what of it has not been looked at |
+//! | `stream` | events of a stream |
 //! | `routing` | where each frame goes |
 //! | `loading`, `catchup` | loading what was missed |
+//! | `cursor` | how far the application has come |
 //! | `sending` | what goes out as soon as it can |
+//! | `posting`, `control_posts` | control frames that go by calls |
 //! | `prompts` | permission prompts and their answers |
 //! | `outbox` | messages on their way |
 //! | `requests` | requests to the agent |
@@ -19,40 +23,43 @@ mod closing;
 mod command;
 mod config;
 mod connection;
+mod control_posts;
 mod credential;
+mod cursor;
 mod endpoint;
 mod event;
+mod inbox;
+mod input;
 mod loading;
 mod outbox;
 mod phase;
+mod posting;
 mod prompts;
 mod queue;
 mod requests;
 mod routing;
 mod sending;
+mod stream;
 mod timer;
 mod watchdog;
 
 use alloc::collections::VecDeque;
 use core::fmt;
 
-use bytestring::ByteString;
-
 use crate::{
-    frame::{FrameError, RequestId, control::Fields},
-    io::{
-        Effect, HttpRequestId, HttpResponse, IdCounter, Input, NetworkFailure, SocketId, Token,
-        TokenReason,
-    },
+    frame::{RequestId, control::Fields},
+    io::{Effect, IdCounter, Token, TokenReason},
     memory,
     policy::Episode,
     rng::Rng,
     time::{TimerIndex, TimerTable, Timestamp},
 };
 use catchup::CatchUp;
+use inbox::Inbox;
 use memory::Memory;
 use outbox::Outbox;
-use phase::{Inbox, Phase};
+use phase::Phase;
+use posting::Posting;
 use prompts::Prompts;
 use queue::EventQueue;
 use requests::{Audience, Requests, Scope};
@@ -62,7 +69,10 @@ pub use crate::frame::decision::{AfterDeny, Allow, Decision, Deny, Standing};
 pub use command::{
     ConnectError, DecideError, ReconnectError, RequestError, SendError, SendRefusal,
 };
-pub use config::{CredentialPlacement, History, Limits, Liveness, Patience, ViewerConfig};
+pub use config::{
+    CredentialPlacement, History, Limits, Liveness, Patience, Transport, ViewerConfig,
+};
+pub use cursor::{Cursor, InvalidCursor};
 pub use event::{
     Content, Event, GapCause, InvalidContent, Malformed, MalformedCause, Message, MessageId,
     PromptState, RequestOutcome, SendRejection, SendState, SettledBy, Source, Status,
@@ -81,8 +91,8 @@ pub use timer::Timer;
 /// - **outputs** ([`poll_effect`](Self::poll_effect), [`poll_event`](Self::poll_event),
 ///   [`poll_timeout`](Self::poll_timeout)): what is to be done, what is to be told, and when to call
 ///   again. They only pop, so when and in which order they are drained changes nothing.
-/// - **questions** ([`status`](Self::status), [`wants_read`](Self::wants_read),
-///   [`is_closed`](Self::is_closed), [`is_drained`](Self::is_drained)).
+/// - **questions** ([`status`](Self::status), [`cursor`](Self::cursor),
+///   [`wants_read`](Self::wants_read), [`is_closed`](Self::is_closed), [`is_drained`](Self::is_drained)).
 ///
 /// Every method that takes a time accepts any; an earlier one than the last counts as the last. None
 /// of them panics, on any input.
@@ -107,6 +117,7 @@ pub struct Viewer {
     refused: Memory,
     prompts: Prompts,
     outbox: Outbox,
+    posting: Posting,
     requests: Requests,
     turn: u64,
     watchdog: Watchdog,
@@ -123,6 +134,14 @@ impl Viewer {
     /// and same inputs give the same transcript. `now` is where time starts.
     pub fn new(config: ViewerConfig, seed: [u8; 32], now: Timestamp) -> Self {
         let limits = &config.limits;
+        let mut catch_up = CatchUp::new();
+        let mut delivered = Memory::new(limits.remembered);
+        if let Some(cursor) = &config.resume_from {
+            catch_up.resume_from(cursor);
+            if let Cursor::Event(id) = cursor {
+                delivered.insert(id);
+            }
+        }
         Self {
             rng: Rng::new(seed),
             ids: IdCounter::default(),
@@ -135,17 +154,18 @@ impl Viewer {
             last_forced: None,
             pings: 0,
             inbox: Inbox::default(),
-            catch_up: CatchUp::new(),
-            delivered: Memory::new(limits.remembered),
+            catch_up,
+            delivered,
             refused: Memory::new(limits.remembered),
             prompts: Prompts::new(limits),
             outbox: Outbox::new(limits),
+            posting: Posting::default(),
             requests: Requests::default(),
             turn: 0,
             watchdog: Watchdog::default(),
             owes_first_answer: config.has_initial_prompt,
             effects: VecDeque::new(),
-            events: EventQueue::new(limits),
+            events: EventQueue::new(limits, config.resume_from.clone()),
             config,
         }
     }
@@ -163,6 +183,7 @@ impl Viewer {
                 Ok(())
             }
             Phase::FetchingToken { .. }
+            | Phase::Locating { .. }
             | Phase::Opening { .. }
             | Phase::Up(_)
             | Phase::Waiting { .. } => Err(ConnectError::AlreadyConnected),
@@ -304,65 +325,6 @@ impl Viewer {
         self.start_closing();
     }
 
-    /// Takes in what the driver saw.
-    pub fn handle_input(&mut self, now: Timestamp, input: Input) {
-        self.set_now(now);
-        if matches!(self.phase, Phase::Closed) {
-            return;
-        }
-        match input {
-            Input::TokenFetched { id, token } => self.token_fetched(id, token),
-            Input::TokenRefused { id, refusal } => self.token_refused(id, refusal),
-            Input::SocketOpened { id } => self.socket_opened(id),
-            Input::SocketRefused { id, refusal } => self.socket_refused(id, refusal),
-            Input::SocketBytes { id } | Input::SocketPing { id } => {
-                if self.is_up(id) {
-                    self.alive();
-                }
-            }
-            Input::SocketText { id, text } => {
-                if self.is_up(id) {
-                    self.alive();
-                    self.text(text);
-                }
-            }
-            Input::SocketBinary { id, bytes } => {
-                if self.is_up(id) {
-                    self.alive();
-                    self.binary(&bytes);
-                }
-            }
-            Input::SocketPong { id, payload } => {
-                if self.is_up(id) {
-                    self.alive();
-                }
-                if let Some(ping) = payload
-                    && self.socket() == Some(id)
-                    && ping <= self.pings
-                {
-                    self.pong(ping);
-                }
-            }
-            Input::SocketClosed { id, ending } => self.socket_closed(id, &ending),
-            Input::HttpAnswered { id, response } => self.http_over(id, Ok(&response)),
-            Input::HttpFailed { id, failure } => self.http_over(id, Err(failure)),
-            // A viewer opens no streams.
-            Input::StreamOpened { .. } | Input::StreamBytes { .. } | Input::StreamClosed { .. } => {
-            }
-            Input::Woke => self.woke(),
-        }
-        self.advance();
-    }
-
-    /// Takes in that time has passed. Early calls are harmless; each due timer fires once.
-    pub fn handle_timeout(&mut self, now: Timestamp) {
-        self.set_now(now);
-        while let Some(timer) = self.timers.pop_due(self.now) {
-            self.fire(timer);
-            self.advance();
-        }
-    }
-
     /// The next order for the driver.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
@@ -384,13 +346,21 @@ impl Viewer {
         &self.status
     }
 
-    /// Whether the driver should read from the socket. False while the application takes too few
+    /// How far the application has come: with every message taken so far, and with no other. Kept, and
+    /// handed in as [`ViewerConfig::resume_from`], it goes on from there in another process. `None` until
+    /// there is something to go on from.
+    pub fn cursor(&self) -> Option<Cursor> {
+        self.events.cursor().cloned()
+    }
+
+    /// Whether the driver should read from the socket or the stream. False while the application takes too few
     /// events; the peer then feels it through TCP, and its silence is not held against it.
     pub fn wants_read(&self) -> bool {
         match self.phase {
             Phase::Up(_) => self.has_room() && self.inbox.is_empty(),
             Phase::Idle
             | Phase::FetchingToken { .. }
+            | Phase::Locating { .. }
             | Phase::Opening { .. }
             | Phase::Waiting { .. }
             | Phase::Ending { .. }
@@ -420,10 +390,6 @@ impl Viewer {
         )
     }
 
-    fn is_up(&self, id: SocketId) -> bool {
-        matches!(&self.phase, Phase::Up(link) if link.socket == id)
-    }
-
     fn admit_request(&self) -> Result<(), RequestError> {
         if self.is_ending() {
             Err(RequestError::Closed)
@@ -433,32 +399,6 @@ impl Viewer {
             Err(RequestError::Full)
         } else {
             Ok(())
-        }
-    }
-
-    /// Some real peers send frames as binary messages.
-    fn binary(&mut self, bytes: &bytes::Bytes) {
-        if let Ok(text) = ByteString::try_from(bytes.clone()) {
-            self.text(text);
-        } else {
-            let text = alloc::string::String::from_utf8_lossy(bytes).into_owned();
-            self.malformed(FrameError::NotUtf8.into(), text.into());
-        }
-    }
-
-    fn http_over(&mut self, id: HttpRequestId, answer: Result<&HttpResponse, NetworkFailure>) {
-        if self.outbox.in_flight() == Some(id) {
-            self.post_over(answer.ok());
-            self.close_if_done();
-        } else if self.catch_up.in_flight() == Some(id) {
-            self.page_answered(answer);
-        }
-    }
-
-    fn post_over(&mut self, response: Option<&HttpResponse>) {
-        let profile = &self.config.profile;
-        if let Some(posted) = self.outbox.answered(response, profile, &mut self.rng) {
-            self.posted(posted);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Permission prompts as state: open until answered, withdrawn, or settled by somebody else.
 
 mod answer;
+mod posted;
 mod verdict;
 
 use alloc::{
@@ -241,7 +242,7 @@ impl Prompts {
             let Reply::Ready(answer) = &prompt.reply else {
                 continue;
             };
-            if answer.needs == Needs::OpenPrompt && prompt.asked == Asked::Perhaps {
+            if !prompt.may_be_answered() {
                 continue;
             }
             ready.push((prompt.order, id.clone(), answer.text.clone()));
@@ -367,6 +368,14 @@ impl Prompt {
             Reply::None => None,
             Reply::Ready(answer) | Reply::Sent { answer, .. } => Some(answer),
         }
+    }
+
+    /// Whether its answer may be sent now.
+    fn may_be_answered(&self) -> bool {
+        let Reply::Ready(answer) = &self.reply else {
+            return false;
+        };
+        answer.needs == Needs::Nothing || self.asked == Asked::Surely
     }
 
     fn state(&self) -> PromptState {

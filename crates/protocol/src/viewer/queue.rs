@@ -2,24 +2,27 @@
 
 use alloc::collections::VecDeque;
 
-use super::{Event, Limits, SendState};
+use super::{Cursor, Event, Limits, SendState};
 
-/// Events in order, with the bytes they hold.
+/// Events in order, with the bytes they hold, and how far the log has come with those taken.
 ///
 /// Beyond its bound nothing is read from the peer any more, and what only describes the way
 /// (a status, a state on the way to a final one) makes room for what must be told.
 #[derive(Clone, Debug)]
 pub(super) struct EventQueue {
-    events: VecDeque<Event>,
+    waiting: VecDeque<Waiting>,
+    cursor: Option<Cursor>,
     bytes: usize,
     limit: usize,
     limit_bytes: usize,
 }
 
 impl EventQueue {
-    pub(super) fn new(limits: &Limits) -> Self {
+    /// `cursor` is where the application stands now.
+    pub(super) fn new(limits: &Limits, cursor: Option<Cursor>) -> Self {
         Self {
-            events: VecDeque::new(),
+            waiting: VecDeque::new(),
+            cursor,
             bytes: 0,
             limit: limits.events.max(1),
             limit_bytes: limits.event_bytes.max(1),
@@ -31,27 +34,32 @@ impl EventQueue {
             return;
         }
         self.bytes = self.bytes.saturating_add(weight(&event));
-        self.events.push_back(event);
+        self.waiting.push_back(Waiting {
+            event,
+            cursor: None,
+        });
     }
 
     /// Whether `event` only brings a waiting one up to date, or can be left out altogether.
     fn supersedes(&mut self, event: &Event) -> bool {
         match event {
             Event::Status(_) => {
-                if let Some(last @ Event::Status(_)) = self.events.back_mut() {
-                    *last = event.clone();
+                if let Some(last) = self.waiting.back_mut()
+                    && matches!(last.event, Event::Status(_))
+                {
+                    last.event = event.clone();
                     return true;
                 }
                 false
             }
             Event::PermissionChanged { request_id, .. } => {
-                let same = |waiting: &&mut Event| {
-                    matches!(waiting, Event::PermissionChanged { request_id: waiting, .. }
+                let same = |waiting: &&mut Waiting| {
+                    matches!(&waiting.event, Event::PermissionChanged { request_id: waiting, .. }
                         if waiting == request_id)
                 };
-                match self.events.iter_mut().rev().find(same) {
+                match self.waiting.iter_mut().rev().find(same) {
                     Some(waiting) => {
-                        *waiting = event.clone();
+                        waiting.event = event.clone();
                         true
                     }
                     None => false,
@@ -80,18 +88,41 @@ impl EventQueue {
     }
 
     pub(super) fn pop(&mut self) -> Option<Event> {
-        let event = self.events.pop_front()?;
+        let Waiting { event, cursor } = self.waiting.pop_front()?;
         self.bytes = self.bytes.saturating_sub(weight(&event));
+        if cursor.is_some() {
+            self.cursor = cursor;
+        }
         Some(event)
     }
 
+    /// With the events pushed so far, the log has come to `cursor`.
+    pub(super) fn mark(&mut self, cursor: Cursor) {
+        match self.waiting.back_mut() {
+            Some(last) => last.cursor = Some(cursor),
+            None => self.cursor = Some(cursor),
+        }
+    }
+
+    /// How far the log has come with the events taken.
+    pub(super) fn cursor(&self) -> Option<&Cursor> {
+        self.cursor.as_ref()
+    }
+
     pub(super) fn is_full(&self) -> bool {
-        self.events.len() >= self.limit || self.bytes >= self.limit_bytes
+        self.waiting.len() >= self.limit || self.bytes >= self.limit_bytes
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.events.is_empty()
+        self.waiting.is_empty()
     }
+}
+
+/// An event, and how far the log has come when it is taken.
+#[derive(Clone, Debug)]
+struct Waiting {
+    event: Event,
+    cursor: Option<Cursor>,
 }
 
 /// The bytes an event keeps alive beyond its own size.
@@ -120,10 +151,11 @@ mod tests {
     use crate::viewer::{PromptState, Status};
 
     fn queue(limit: usize) -> EventQueue {
-        EventQueue::new(&Limits {
+        let limits = Limits {
             events: limit,
             ..Limits::default()
-        })
+        };
+        EventQueue::new(&limits, None)
     }
 
     #[test]
@@ -134,9 +166,9 @@ mod tests {
         for attempt in 0..100 {
             queue.push(Event::Status(Status::Connecting { attempt }));
         }
-        assert_eq!(queue.events.len(), 3);
+        assert_eq!(queue.waiting.len(), 3);
         assert!(matches!(
-            queue.events.back(),
+            queue.waiting.back().map(|last| &last.event),
             Some(Event::Status(Status::Connecting { attempt: 99 }))
         ));
     }
@@ -153,9 +185,9 @@ mod tests {
             queue.push(changed(PromptState::Unverified));
             queue.push(changed(PromptState::Pending));
         }
-        assert_eq!(queue.events.len(), 2);
+        assert_eq!(queue.waiting.len(), 2);
         assert!(matches!(
-            queue.events.back(),
+            queue.waiting.back().map(|last| &last.event),
             Some(Event::PermissionChanged {
                 state: PromptState::Pending,
                 ..
@@ -164,11 +196,30 @@ mod tests {
     }
 
     #[test]
+    fn the_cursor_moves_when_what_it_covers_is_taken() {
+        let mut queue = queue(10);
+        queue.mark(Cursor::Sequence(1));
+        assert_eq!(queue.cursor(), Some(&Cursor::Sequence(1)));
+        queue.push(Event::CaughtUp);
+        queue.mark(Cursor::Sequence(2));
+        queue.mark(Cursor::Sequence(3));
+        queue.push(Event::CaughtUp);
+        queue.push(Event::CaughtUp);
+        queue.mark(Cursor::Sequence(4));
+        assert_eq!(queue.cursor(), Some(&Cursor::Sequence(1)));
+        for covered in [3, 3, 4] {
+            queue.pop();
+            assert_eq!(queue.cursor(), Some(&Cursor::Sequence(covered)));
+        }
+    }
+
+    #[test]
     fn a_queue_is_full_by_bytes_as_well() {
-        let mut queue = EventQueue::new(&Limits {
+        let limits = Limits {
             event_bytes: 10,
             ..Limits::default()
-        });
+        };
+        let mut queue = EventQueue::new(&limits, None);
         let frame = crate::frame::Frame::classify(r#"{"type":"user"}"#.into()).unwrap();
         queue.push(Event::Message(crate::viewer::Message {
             frame,

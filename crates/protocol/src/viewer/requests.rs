@@ -21,12 +21,21 @@ struct OpenRequest {
     scope: Scope,
     audience: Audience,
     progress: Progress,
+    text: ByteString,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum Progress {
-    Queued(ByteString),
-    Sent,
+    Queued(Fate),
+    Sent(Fate),
+}
+
+/// Whether a request may have arrived by an earlier try. One that is posted may be tried again, for the
+/// server recognises it.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Fate {
+    NotSent,
+    Unknown,
 }
 
 /// What a request is about.
@@ -76,7 +85,8 @@ impl Requests {
                 deadline,
                 scope,
                 audience,
-                progress: Progress::Queued(text),
+                progress: Progress::Queued(Fate::NotSent),
+                text,
             },
         );
     }
@@ -84,28 +94,50 @@ impl Requests {
     /// What can be sent now that the link is live and turn number `turn` is on, in the order asked
     /// for; requests for an earlier turn lapse instead.
     pub(super) fn send(&mut self, turn: u64) -> (Vec<ByteString>, Vec<Finished>) {
+        let lapsed = self.lapse(turn);
         let mut texts = Vec::new();
-        let mut lapsed = Vec::new();
-        for (id, request) in &mut self.open {
-            let Progress::Queued(text) = &request.progress else {
-                continue;
-            };
-            match request.scope {
-                Scope::Turn(asked) if asked != turn => lapsed.push(id.clone()),
-                Scope::Turn(_) | Scope::Session => {
-                    texts.push((request.order, text.clone()));
-                    request.progress = Progress::Sent;
-                }
-            }
+        while let Some((_, text)) = self.next() {
+            texts.push(text);
         }
-        texts.sort_by_key(|(order, _)| *order);
-        (
-            texts.into_iter().map(|(_, text)| text).collect(),
-            lapsed
-                .into_iter()
-                .filter_map(|id| self.finish(id, RequestOutcome::Expired))
-                .collect(),
-        )
+        (texts, lapsed)
+    }
+
+    /// Ends what was meant for an earlier turn than number `turn` and is not on its way.
+    pub(super) fn lapse(&mut self, turn: u64) -> Vec<Finished> {
+        self.finish_all(|request| {
+            matches!(request.progress, Progress::Queued(_))
+                && matches!(request.scope, Scope::Turn(asked) if asked != turn)
+        })
+    }
+
+    /// The next request to send, oldest first.
+    pub(super) fn next(&mut self) -> Option<(RequestId, ByteString)> {
+        let queued = |request: &OpenRequest| matches!(request.progress, Progress::Queued(_));
+        let (id, request) = self
+            .open
+            .iter_mut()
+            .filter(|(_, request)| queued(request))
+            .min_by_key(|(_, request)| request.order)?;
+        if let Progress::Queued(fate) = request.progress {
+            request.progress = Progress::Sent(fate);
+        }
+        Some((id.clone(), request.text.clone()))
+    }
+
+    /// What was posted for `request_id` is to go again; this try has certainly not arrived.
+    pub(super) fn not_sent(&mut self, request_id: &RequestId) {
+        if let Some(request) = self.open.get_mut(request_id)
+            && let Progress::Sent(fate) = request.progress
+        {
+            request.progress = Progress::Queued(fate);
+        }
+    }
+
+    /// What was posted for `request_id` is to go again; it may have arrived.
+    pub(super) fn perhaps_sent(&mut self, request_id: &RequestId) {
+        if let Some(request) = self.open.get_mut(request_id) {
+            request.progress = Progress::Queued(Fate::Unknown);
+        }
     }
 
     /// The agent answered `request_id`; `None` when that is no open request of ours.
@@ -149,8 +181,10 @@ impl Requests {
             .filter(|(_, request)| due(request))
             .map(|(id, request)| {
                 let outcome = match request.progress {
-                    Progress::Queued(_) => RequestOutcome::Expired,
-                    Progress::Sent => RequestOutcome::Unanswered,
+                    Progress::Queued(Fate::NotSent) => RequestOutcome::Expired,
+                    Progress::Queued(Fate::Unknown) | Progress::Sent(_) => {
+                        RequestOutcome::Unanswered
+                    }
                 };
                 (request.order, id.clone(), outcome)
             })

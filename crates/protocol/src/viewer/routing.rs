@@ -7,7 +7,7 @@ use bytestring::ByteString;
 
 use super::{
     Event, Malformed, MalformedCause, Message, RequestOutcome, SendState, Source, Timer, Viewer,
-    phase::Phase,
+    inbox::Unread,
     prompts::{Noted, Refusal, Seen, Settled},
 };
 use crate::{
@@ -33,10 +33,11 @@ impl Viewer {
     /// Looks at frames for as long as there is room for what they bring.
     pub(super) fn read_inbox(&mut self) {
         while self.has_room() {
-            let Some(text) = self.inbox.next_frame() else {
-                return;
-            };
-            self.frame(text);
+            match self.inbox.next() {
+                Some(Unread::Frame(text)) => self.frame(text),
+                Some(Unread::Item(item)) => self.item(item),
+                None => return,
+            }
         }
         if !self.inbox.is_empty() {
             self.timers.arm(Timer::Backlog, self.now, RECHECK);
@@ -45,14 +46,15 @@ impl Viewer {
 
     /// Whether one more frame may be looked at.
     pub(super) fn has_room(&self) -> bool {
-        matches!(self.phase, Phase::Up(_))
+        matches!(self.phase, super::phase::Phase::Up(_))
             && !self.events.is_full()
             && self.effects.len() < self.config.limits.effects.max(1)
-            && !(self.catch_up.is_running() && self.catch_up.is_full(&self.config.limits))
+            && self.posting.has_room(self.config.limits.effects)
+            && self.catch_up.has_room(&self.config.limits)
     }
 
     /// One frame came live.
-    fn frame(&mut self, text: ByteString) {
+    pub(super) fn frame(&mut self, text: ByteString) {
         let frame = match Frame::classify(text) {
             Ok(frame) => frame,
             Err(malformed) => {
@@ -77,9 +79,9 @@ impl Viewer {
         let ours = matches!(frame.kind(), FrameKind::ControlResponse { request_id }
             if self.requests.contains(request_id));
         if self.catch_up.is_running() && !ours && *frame.kind() != FrameKind::KeepAlive {
-            self.catch_up.hold(frame);
+            self.catch_up.hold(frame, &self.config.limits);
         } else {
-            self.route(frame, Source::Live);
+            self.route_live(frame);
         }
     }
 
@@ -89,9 +91,6 @@ impl Viewer {
             Source::Live => Seen::Live,
             Source::History | Source::Backfill => Seen::Past,
         };
-        if source == Source::Live {
-            self.catch_up.delivered(&frame);
-        }
         let known = frame
             .uuid()
             .is_some_and(|uuid| !self.delivered.insert(uuid));
@@ -303,13 +302,8 @@ impl Viewer {
         if !self.refused.insert(request_id.as_str()) {
             return Refused::Before;
         }
-        if let Phase::Up(link) = &self.phase
-            && !self.config.viewer_only
-        {
-            self.effects.push_back(Effect::SendText {
-                id: link.socket,
-                text: control::error(request_id, why),
-            });
+        if !self.config.viewer_only {
+            self.send_refusal(control::error(request_id, why));
         }
         Refused::Now
     }

@@ -26,6 +26,7 @@ impl Viewer {
             self.send_answers();
             self.send_requests();
         }
+        self.post_control();
         self.post_message();
         self.arm_requests();
         let reading = self.wants_read();
@@ -37,8 +38,7 @@ impl Viewer {
     }
 
     fn send_answers(&mut self) {
-        let Phase::Up(link) = &self.phase else { return };
-        let id = link.socket;
+        let Some(id) = self.socket_up() else { return };
         let answers = self.prompts.send(self.pings.wrapping_add(1));
         if answers.is_empty() {
             return;
@@ -54,8 +54,7 @@ impl Viewer {
     }
 
     fn send_requests(&mut self) {
-        let Phase::Up(link) = &self.phase else { return };
-        let id = link.socket;
+        let Some(id) = self.socket_up() else { return };
         let (texts, lapsed) = self.requests.send(self.turn);
         for text in texts {
             self.effects.push_back(Effect::SendText { id, text });
@@ -74,7 +73,7 @@ impl Viewer {
         audience: Audience,
     ) -> RequestId {
         let request_id = RequestId::minted(self.rng.uuid());
-        let text = control::request(&request_id, subtype, fields);
+        let text = self.identified(control::request(&request_id, subtype, fields));
         let deadline = self.now.checked_add(patience);
         self.requests
             .open(request_id.clone(), text, deadline, scope, audience);

@@ -12,7 +12,7 @@ use crate::{
 pub enum Timer {
     /// The token source must have answered.
     Token,
-    /// The upgrade must have been answered.
+    /// The socket or the stream must be open.
     Connect,
     /// The next attempt starts.
     Retry,
@@ -30,6 +30,8 @@ pub enum Timer {
     CatchUp,
     /// The message in flight must have been answered, or may be tried again.
     Outbox,
+    /// The control frame in flight must have been answered, or may be tried again.
+    Control,
     /// The oldest open request lapses.
     Request,
     /// The agent has been silent for too long after a send.
@@ -50,6 +52,7 @@ impl TimerIndex for Timer {
         Self::Page,
         Self::CatchUp,
         Self::Outbox,
+        Self::Control,
         Self::Request,
         Self::Watchdog,
         Self::Backlog,
@@ -65,7 +68,7 @@ impl Viewer {
         match timer {
             Timer::Token => self.without_token(TokenRefusal::Unavailable),
             Timer::Connect => {
-                self.abort_socket();
+                self.abort_line();
                 self.lose(Outcome::ConnectDeadline);
             }
             Timer::Retry => self.attempt(TokenReason::Attempt),
@@ -80,7 +83,7 @@ impl Viewer {
                 self.rejected = None;
             }
             Timer::Close => {
-                self.abort_socket();
+                self.abort_line();
                 self.finish(CloseCause::Requested);
             }
             Timer::Page => self.page_due(),
@@ -92,7 +95,11 @@ impl Viewer {
                 if let Some(id) = self.catch_up.in_flight() {
                     self.effects.push_back(Effect::CancelHttp { id });
                 }
-                let outcome = self.catch_up.give_up(GapCause::Unreachable);
+                let outcome = if self.catch_up.follows() {
+                    self.catch_up.stop_following()
+                } else {
+                    self.catch_up.give_up(GapCause::Unreachable)
+                };
                 self.page(outcome);
             }
             Timer::Outbox => match self.outbox.in_flight() {
@@ -101,6 +108,13 @@ impl Viewer {
                     self.post_over(None);
                 }
                 None => self.outbox.resume(),
+            },
+            Timer::Control => match self.posting.in_flight() {
+                Some(id) => {
+                    self.effects.push_back(Effect::CancelHttp { id });
+                    self.control_over(None);
+                }
+                None => self.posting.resume(),
             },
             Timer::Request => {
                 for over in self.requests.expire(self.now) {

@@ -20,6 +20,7 @@ use crate::{
     frame::RawJson,
     ids::SessionId,
     io::{Header, HttpRequest, Method, Server, Token},
+    number::Number,
 };
 
 /// Answers are short objects.
@@ -110,23 +111,6 @@ pub(super) fn read_credentials(body: &[u8]) -> Option<Credentials> {
         epoch: answer.worker_epoch.get()?,
         lifetime: Duration::from_secs(answer.expires_in),
     })
-}
-
-/// A number that some servers write as a decimal string.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Number {
-    Number(u64),
-    Text(String),
-}
-
-impl Number {
-    fn get(&self) -> Option<u64> {
-        match self {
-            Self::Number(number) => Some(*number),
-            Self::Text(text) => text.parse().ok(),
-        }
-    }
 }
 
 pub(super) fn read_state(session: &SessionId, credentials: &Credentials) -> HttpRequest {

@@ -58,10 +58,13 @@ impl Position {
     }
 
     /// A frame was delivered live. Requests do not count: an old one is asked again when a link opens.
-    pub(super) fn delivered(&mut self, frame: &Frame) {
-        let Some(uuid) = frame.uuid() else { return };
+    /// Returns whether the frame is a place to go on from.
+    pub(super) fn delivered(&mut self, frame: &Frame) -> bool {
+        let Some(uuid) = frame.uuid() else {
+            return false;
+        };
         if !frame.is_stored() || matches!(frame.kind(), FrameKind::ControlRequest { .. }) {
-            return;
+            return false;
         }
         let id = ByteString::from(&**uuid);
         self.anchor.passed += 1;
@@ -72,6 +75,12 @@ impl Position {
             };
         }
         self.last = Last::Frame(id);
+        true
+    }
+
+    /// Everything up to the frame `id` was delivered before.
+    pub(super) fn resume_after(&mut self, id: &ByteString) {
+        self.last = Last::Frame(id.clone());
     }
 
     /// The list was read up to `last`; `None` when it was empty.

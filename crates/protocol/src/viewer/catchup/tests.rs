@@ -3,7 +3,7 @@ use alloc::{format, string::String};
 use bytes::Bytes;
 
 use super::*;
-use crate::io::IdCounter;
+use crate::io::{HttpResponse, IdCounter, NetworkFailure};
 
 struct Desk {
     catch_up: CatchUp,
@@ -27,11 +27,10 @@ impl Desk {
     /// Asks for the next page; the `after_id` asked with.
     fn ask(&mut self) -> Option<String> {
         let token = Token::new("t");
-        let after = self
-            .catch_up
-            .next_page(&token)?
-            .after
-            .map(|id| String::from(&**id));
+        let NextPage::Entries { after, .. } = self.catch_up.next_page(&token)? else {
+            return None;
+        };
+        let after = after.map(|id| String::from(&*id));
         self.catch_up.page_sent(self.ids.http(), token);
         Some(after.unwrap_or_default())
     }
@@ -168,8 +167,8 @@ fn what_is_not_a_page_is_a_gap_and_never_a_loop() {
 fn a_held_copy_of_a_loaded_frame_is_dropped() {
     let mut desk = Desk::new();
     desk.open(History::All);
-    desk.catch_up.hold(frame("a"));
-    desk.catch_up.hold(frame("b"));
+    desk.catch_up.hold(frame("a"), &Limits::default());
+    desk.catch_up.hold(frame("b"), &Limits::default());
     desk.catch_up.loaded(&frame("a"));
     desk.ask();
     desk.page(&["a"], false);
@@ -185,7 +184,7 @@ fn a_run_survives_the_link_and_goes_on_where_it_was() {
     desk.ask();
     desk.page(&["a"], true);
     desk.ask();
-    desk.catch_up.hold(frame("z"));
+    desk.catch_up.hold(frame("z"), &Limits::default());
     assert!(desk.catch_up.link_lost().is_some());
     assert_eq!(desk.open(History::All), Start::Running);
     assert_eq!(desk.ask().unwrap(), "a");
@@ -202,7 +201,13 @@ fn only_the_end_of_a_long_history_is_kept() {
         assert!(desk.catch_up.keep_for_tail(frame(uuid)).is_none());
     }
     let tail = desk.catch_up.finish().unwrap().tail;
-    let uuids: Vec<&str> = tail.iter().map(|frame| &**frame.uuid().unwrap()).collect();
+    let uuids: Vec<&str> = tail
+        .iter()
+        .map(|kept| match kept {
+            Kept::Message(frame, _) => &**frame.uuid().unwrap(),
+            Kept::Hole(..) => "a hole",
+        })
+        .collect();
     assert_eq!(uuids, ["b", "c"]);
 }
 
@@ -213,10 +218,11 @@ fn holding_is_bounded() {
         ..Limits::default()
     };
     let mut catch_up = CatchUp::new();
-    catch_up.hold(frame("a"));
-    assert!(!catch_up.is_full(&limits));
-    catch_up.hold(frame("b"));
-    assert!(catch_up.is_full(&limits));
+    catch_up.open(History::All, &limits);
+    catch_up.hold(frame("a"), &limits);
+    assert!(catch_up.has_room(&limits));
+    catch_up.hold(frame("b"), &limits);
+    assert!(!catch_up.has_room(&limits));
 }
 
 #[test]
@@ -242,7 +248,11 @@ fn a_page_that_is_too_large_is_asked_for_in_smaller_pieces() {
     desk.open(History::All);
     let mut asked = Vec::new();
     loop {
-        asked.push(desk.catch_up.next_page(&Token::new("t")).unwrap().entries);
+        let Some(NextPage::Entries { entries, .. }) = desk.catch_up.next_page(&Token::new("t"))
+        else {
+            panic!("a page is wanted");
+        };
+        asked.push(entries);
         desk.ask();
         let outcome = desk.catch_up.answered(
             Err(NetworkFailure::TooLarge),

@@ -1,0 +1,119 @@
+//! What came over the line and has not been looked at.
+
+use alloc::collections::VecDeque;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use crate::frame::sse::{SseDecoder, SseItem};
+
+/// Messages of a socket whose frames have not all been looked at, or the unread bytes of a stream.
+#[derive(Clone, Default)]
+pub(super) struct Inbox {
+    messages: VecDeque<ByteString>,
+    stream: Option<Reading>,
+}
+
+#[derive(Clone)]
+struct Reading {
+    decoder: SseDecoder,
+    left: Left,
+}
+
+/// Whether the decoder may have something left to give.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    Perhaps,
+}
+
+/// The next thing to look at.
+pub(super) enum Unread {
+    /// The text of a frame.
+    Frame(ByteString),
+    /// An item of a stream.
+    Item(SseItem),
+}
+
+impl Inbox {
+    pub(super) fn push(&mut self, message: ByteString) {
+        self.messages.push_back(message);
+    }
+
+    /// A stream begins. An event of more than `limit_bytes` will be dropped.
+    pub(super) fn begin_stream(&mut self, limit_bytes: usize) {
+        self.stream = Some(Reading {
+            decoder: SseDecoder::new(limit_bytes),
+            left: Left::Nothing,
+        });
+    }
+
+    pub(super) fn push_bytes(&mut self, bytes: Bytes) {
+        if let Some(stream) = &mut self.stream {
+            stream.decoder.push(bytes);
+            stream.left = Left::Perhaps;
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        let unread = |stream: &Reading| stream.left == Left::Perhaps;
+        self.messages.is_empty() && !self.stream.as_ref().is_some_and(unread)
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(super) fn next(&mut self) -> Option<Unread> {
+        if let Some(text) = self.next_frame() {
+            return Some(Unread::Frame(text));
+        }
+        let stream = self.stream.as_mut()?;
+        let item = stream.decoder.next();
+        if item.is_none() {
+            stream.left = Left::Nothing;
+        }
+        item.map(Unread::Item)
+    }
+
+    /// The text of the next frame.
+    fn next_frame(&mut self) -> Option<ByteString> {
+        while let Some(message) = self.messages.front_mut() {
+            let (line, rest) = match message.split_once('\n') {
+                Some((line, rest)) => (line.trim(), Some(message.slice_ref(rest))),
+                None => (message.trim(), None),
+            };
+            let line = message.slice_ref(line);
+            match rest {
+                Some(rest) if !rest.is_empty() => *message = rest,
+                Some(_) | None => {
+                    self.messages.pop_front();
+                }
+            }
+            if !line.is_empty() {
+                return Some(line);
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::frame::split;
+
+    #[test]
+    fn an_inbox_yields_what_splitting_yields() {
+        for text in ["", "\n", "a", "a\n", "\r\n a \n\nb\r\nc", "a\n\n"] {
+            let message = ByteString::from(text);
+            let mut inbox = Inbox::default();
+            inbox.push(message.clone());
+            let frames: Vec<ByteString> = core::iter::from_fn(|| inbox.next_frame()).collect();
+            assert_eq!(frames, split(&message).collect::<Vec<_>>(), "{text:?}");
+            assert!(inbox.is_empty());
+        }
+    }
+}
