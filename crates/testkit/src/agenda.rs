@@ -3,16 +3,20 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use attache_protocol::{
-    io::{Input, SocketId},
+    io::{Input, StreamId},
     time::Timestamp,
 };
+
+use crate::server::LineId;
 
 /// Something on its way to the viewer.
 #[derive(Clone, Debug)]
 pub(crate) enum Happening {
-    /// Something read from a socket: it waits while the viewer does not want to read, and dies with
-    /// the socket.
-    FromSocket(SocketId, Input),
+    /// Something read from a line: it waits while the viewer does not want to read, and dies with
+    /// the line.
+    FromLine(LineId, Input),
+    /// The server's next comment on a stream.
+    Comment(StreamId),
     /// The answer to an attempt, a call or a question.
     Answer(Input),
 }
@@ -22,17 +26,15 @@ pub(crate) enum Happening {
 pub(crate) struct Agenda {
     planned: BTreeMap<(Timestamp, u64), Happening>,
     count: u64,
-    busy_until: BTreeMap<SocketId, Timestamp>,
+    busy_until: BTreeMap<LineId, Timestamp>,
 }
 
 impl Agenda {
     pub(crate) fn plan(&mut self, now: Timestamp, delay: Duration, happening: Happening) {
         let mut at = now.checked_add(delay).unwrap_or(now);
-        if let Happening::FromSocket(id, _) | Happening::Answer(Input::SocketOpened { id }) =
-            &happening
-        {
-            // A socket never reorders.
-            let busy_until = self.busy_until.entry(*id).or_default();
+        if let Some(line) = happening.line() {
+            // A line never reorders.
+            let busy_until = self.busy_until.entry(line).or_default();
             at = at.max(*busy_until);
             *busy_until = at;
         }
@@ -49,10 +51,25 @@ impl Agenda {
         (first.key().0 <= now).then(|| first.remove())
     }
 
-    /// What was on its way over this socket is lost.
-    pub(crate) fn lose(&mut self, socket: SocketId) {
-        self.planned.retain(
-            |_, happening| !matches!(happening, Happening::FromSocket(id, _) if *id == socket),
-        );
+    /// What was on its way over this line is lost.
+    pub(crate) fn lose(&mut self, line: LineId) {
+        self.planned
+            .retain(|_, happening| !matches!(happening, Happening::FromLine(id, _) if *id == line));
+    }
+}
+
+impl Happening {
+    /// The line whose order it keeps.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "everything else belongs to no line that is open"
+    )]
+    fn line(&self) -> Option<LineId> {
+        match self {
+            Self::FromLine(id, _) => Some(*id),
+            Self::Answer(Input::SocketOpened { id }) => Some(LineId::Socket(*id)),
+            Self::Answer(Input::StreamOpened { id }) => Some(LineId::Stream(*id)),
+            _ => None,
+        }
     }
 }

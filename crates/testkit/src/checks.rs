@@ -4,18 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use attache_protocol::{
     ByteString,
-    io::{Effect, HttpRequestId, Input, Method, SocketId},
+    io::{Effect, HttpRequest, HttpRequestId, Input, Method},
     time::Timestamp,
     viewer::{Event, SendState, Status, Timer},
 };
 
-use crate::SECRET;
+use crate::{SECRET, server::LineId};
 
 /// What must stay true, and what has to be remembered to know.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Checks {
-    sockets: BTreeSet<SocketId>,
+    lines: BTreeSet<LineId>,
     posts: BTreeSet<HttpRequestId>,
+    control_posts: BTreeSet<HttpRequestId>,
     delivered: BTreeSet<ByteString>,
     sends: BTreeMap<String, Option<SendState>>,
     requests: BTreeMap<String, bool>,
@@ -61,10 +62,14 @@ impl Checks {
     pub(crate) fn input(&mut self, input: &Input) {
         match input {
             Input::SocketRefused { id, .. } | Input::SocketClosed { id, .. } => {
-                self.sockets.remove(id);
+                self.lines.remove(&LineId::Socket(*id));
+            }
+            Input::StreamClosed { id, .. } => {
+                self.lines.remove(&LineId::Stream(*id));
             }
             Input::HttpAnswered { id, .. } | Input::HttpFailed { id, .. } => {
                 self.posts.remove(id);
+                self.control_posts.remove(id);
             }
             Input::TokenFetched { .. }
             | Input::TokenRefused { .. }
@@ -76,7 +81,6 @@ impl Checks {
             | Input::SocketPong { .. }
             | Input::StreamOpened { .. }
             | Input::StreamBytes { .. }
-            | Input::StreamClosed { .. }
             | Input::Woke => {}
         }
     }
@@ -84,43 +88,57 @@ impl Checks {
     pub(crate) fn effect(&mut self, effect: &Effect) -> Result<(), String> {
         no_secret(&format!("{effect:?}"))?;
         match effect {
-            Effect::OpenSocket { id, .. } => {
-                if let Some(open) = self.sockets.first() {
-                    return Err(format!(
-                        "{id:?} opened while {open:?} is neither gone nor aborted"
-                    ));
-                }
-                self.sockets.insert(*id);
-            }
-            Effect::AbortSocket { id } => {
-                if !self.sockets.remove(id) {
-                    return Err(format!("{id:?} aborted though it is gone"));
-                }
-            }
+            Effect::OpenSocket { id, .. } => return self.opened(LineId::Socket(*id)),
+            Effect::OpenStream { id, .. } => return self.opened(LineId::Stream(*id)),
+            Effect::AbortSocket { id } => return self.aborted(LineId::Socket(*id)),
+            Effect::CloseStream { id } => return self.aborted(LineId::Stream(*id)),
             Effect::SendText { id, .. }
             | Effect::SendPing { id, .. }
             | Effect::CloseSocket { id, .. } => {
-                if !self.sockets.contains(id) {
+                if !self.lines.contains(&LineId::Socket(*id)) {
                     return Err(format!("{effect:?} for a socket that is gone"));
                 }
             }
             Effect::SendHttp { id, request } => {
-                if request.method == Method::Post && !self.posts.insert(*id) {
+                let posts = match (request.method, is_message(request)) {
+                    (Method::Post, true) => &mut self.posts,
+                    (Method::Post, false) => &mut self.control_posts,
+                    (Method::Get | Method::Put | Method::Patch | Method::Delete, _) => {
+                        return Ok(());
+                    }
+                };
+                if !posts.insert(*id) {
                     return Err(format!("{id:?} used twice"));
                 }
-                if self.posts.len() > 1 {
-                    return Err("two messages in flight at once".to_owned());
+                if posts.len() > 1 {
+                    return Err("two posts of a kind in flight at once".to_owned());
                 }
             }
             Effect::CancelHttp { id } => {
                 self.posts.remove(id);
-            }
-            Effect::OpenStream { .. } | Effect::CloseStream { .. } => {
-                return Err(format!("{effect:?}, which is a worker's"));
+                self.control_posts.remove(id);
             }
             Effect::FetchToken { .. } => {}
         }
         Ok(())
+    }
+
+    fn opened(&mut self, line: LineId) -> Result<(), String> {
+        if let Some(open) = self.lines.first() {
+            return Err(format!(
+                "{line:?} opened while {open:?} is neither gone nor aborted"
+            ));
+        }
+        self.lines.insert(line);
+        Ok(())
+    }
+
+    fn aborted(&mut self, line: LineId) -> Result<(), String> {
+        if self.lines.remove(&line) {
+            Ok(())
+        } else {
+            Err(format!("{line:?} aborted though it is gone"))
+        }
     }
 
     #[expect(
@@ -255,6 +273,12 @@ fn progress(state: &SendState) -> u8 {
         SendState::Processed => 4,
         SendState::Rejected(_) => REJECTED,
     }
+}
+
+/// Whether a call posts a message, and no control frame.
+pub(crate) fn is_message(request: &HttpRequest) -> bool {
+    let body = request.body.as_deref().unwrap_or_default();
+    String::from_utf8_lossy(body).contains(r#""type":"user""#)
 }
 
 fn no_secret(shown: &str) -> Result<(), String> {

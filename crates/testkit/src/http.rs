@@ -12,8 +12,12 @@ use attache_protocol::{
 pub(crate) enum Route {
     /// `GET …/events`
     List { after: Option<String>, limit: usize },
+    /// `GET …/events?limit=1&sort_order=desc` of the second generation.
+    LastEvent,
     /// `POST …/events`
     Post,
+    /// `POST …/events` of the second generation.
+    PostPayloads,
     /// Something the server does not have.
     Unknown,
 }
@@ -21,6 +25,17 @@ pub(crate) enum Route {
 impl Route {
     pub(crate) fn of(request: &HttpRequest, session: &str) -> Self {
         let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
+        let code = format!(
+            "/v1/code/sessions/cse_{}/events",
+            session.strip_prefix("session_").unwrap_or(session)
+        );
+        if path == code {
+            return match request.method {
+                Method::Post => Self::PostPayloads,
+                Method::Get if query == "limit=1&sort_order=desc" => Self::LastEvent,
+                Method::Get | Method::Put | Method::Patch | Method::Delete => Self::Unknown,
+            };
+        }
         if path != format!("/v1/sessions/{session}/events") {
             return Self::Unknown;
         }

@@ -30,7 +30,10 @@ mod world;
 
 use std::time::Duration;
 
-use attache_protocol::{OrganizationId, SessionId, viewer::ViewerConfig};
+use attache_protocol::{
+    OrganizationId, SessionId,
+    viewer::{Transport, ViewerConfig},
+};
 
 pub use record::{Call, Drain, Replay};
 pub use server::{HttpPlan, Received, Server, Upgrade};
@@ -46,6 +49,13 @@ pub fn config() -> ViewerConfig {
     let organization = OrganizationId::parse("org-1").expect("plain characters");
     let mut config = ViewerConfig::new(session);
     config.organization = Some(organization);
+    config
+}
+
+/// The same over another transport.
+pub fn config_over(transport: Transport) -> ViewerConfig {
+    let mut config = config();
+    config.transport = transport;
     config
 }
 

@@ -16,7 +16,7 @@ use attache_protocol::{
     },
 };
 
-use crate::{record::Call, world::World};
+use crate::{checks::is_message, record::Call, world::World};
 
 /// How many of the last steps are shown when a test fails.
 const SHOWN: usize = 60;
@@ -114,13 +114,19 @@ impl World {
     /// When each message was posted.
     pub fn posts(&self) -> Vec<Duration> {
         self.times(|effect| {
-            matches!(effect, Effect::SendHttp { request, .. } if request.method == Method::Post)
+            matches!(effect, Effect::SendHttp { request, .. }
+                if request.method == Method::Post && is_message(request))
         })
     }
 
-    /// When each socket was opened.
+    /// When each socket or stream was opened.
     pub fn opens(&self) -> Vec<Duration> {
-        self.times(|effect| matches!(effect, Effect::OpenSocket { .. }))
+        self.times(|effect| {
+            matches!(
+                effect,
+                Effect::OpenSocket { .. } | Effect::OpenStream { .. }
+            )
+        })
     }
 
     /// When each attempt began: every one fetches its token first.

@@ -10,18 +10,23 @@
 
 const SOURCES: &[(&str, &str)] = &[
     ("bad_input", include_str!("bad_input.rs")),
-    ("catch_up", include_str!("catch_up.rs")),
-    ("closing", include_str!("closing.rs")),
-    ("connecting", include_str!("connecting.rs")),
+    ("catch_up", include_str!("stories/catch_up.rs")),
+    ("closing", include_str!("stories/closing.rs")),
+    (
+        "closing_handshake",
+        include_str!("stories/closing_handshake.rs"),
+    ),
+    ("listed_past", include_str!("stories/listed_past.rs")),
+    ("connecting", include_str!("stories/connecting.rs")),
     ("credentials", include_str!("credentials.rs")),
-    ("liveness", include_str!("liveness.rs")),
-    ("prompts", include_str!("prompts.rs")),
+    ("liveness", include_str!("stories/liveness.rs")),
+    ("prompts", include_str!("stories/prompts.rs")),
     (
         "prompts_across_drops",
-        include_str!("prompts_across_drops.rs"),
+        include_str!("stories/prompts_across_drops.rs"),
     ),
-    ("requests", include_str!("requests.rs")),
-    ("sending", include_str!("sending.rs")),
+    ("requests", include_str!("stories/requests.rs")),
+    ("sending", include_str!("stories/sending.rs")),
 ];
 
 /// The defect, and the stories that would show it. Plain `http://` off loopback is refused by the
@@ -87,13 +92,13 @@ const COVERED: &[(&str, &[&str])] = &[
     ),
     (
         "something was delivered after the end",
-        &["closing::nothing_is_delivered_after_closed"],
+        &["closing_handshake::nothing_is_delivered_after_closed"],
     ),
     (
         "a peer that sent a close frame and kept TCP open was waited for",
         &[
-            "closing::a_peer_that_sends_a_close_frame_and_keeps_tcp_open_is_left_behind",
-            "closing::a_peer_that_does_not_agree_to_close_is_dropped_after_2_s",
+            "closing_handshake::a_peer_that_sends_a_close_frame_and_keeps_tcp_open_is_left_behind",
+            "closing_handshake::a_peer_that_does_not_agree_to_close_is_dropped_after_2_s",
         ],
     ),
     (
@@ -182,7 +187,7 @@ const COVERED: &[(&str, &[&str])] = &[
     ),
     (
         "a message whose result was unknown was lost, or arrived twice",
-        &["sending::a_message_whose_result_is_unknown_goes_out_again_under_the_same_id"],
+        &["listed_past::a_message_whose_result_is_unknown_goes_out_again_under_the_same_id"],
     ),
     (
         "ids with `/`, `?`, `&` changed the URL",

@@ -50,7 +50,8 @@ pub(super) fn stream(config: &ViewerConfig, token: &Token, after: Option<u64>) -
         value: "text/event-stream".into(),
     });
     if let Some(after) = after {
-        path.push_str(&format!("?from_sequence_num={after}"));
+        path.push_str("?from_sequence_num=");
+        path.push_str(&after.to_string());
         headers.push(Header {
             name: "last-event-id",
             value: after.to_string(),

@@ -78,8 +78,8 @@ impl Viewer {
         }
     }
 
-    fn is_up(&self, line: Line) -> bool {
-        matches!(&self.phase, Phase::Up(link) if link.line == line)
+    fn is_up(&self, over: Line) -> bool {
+        matches!(&self.phase, Phase::Up(link) if link.line == over)
     }
 
     /// Some real peers send frames as binary messages.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     frame::{
-        Frame, FrameError,
+        Frame, FrameError, FrameKind,
         relay::DeliveryUpdate,
         sse::{SseEvent, SseItem},
     },
@@ -96,9 +96,7 @@ impl Viewer {
         {
             let token = token.clone();
             if let Some(hole) = self.catch_up.position_gone(&self.config.limits) {
-                if let Some(hole) = hole {
-                    self.page(hole);
-                }
+                self.page(hole);
                 self.open_stream(token);
                 return;
             }
@@ -163,9 +161,7 @@ impl Viewer {
             }
         }
         match envelope {
-            Some(Envelope {
-                payload, event_id, ..
-            }) => self.stored_frame(payload, event_id),
+            Some(envelope) => self.stored_frame(envelope),
             None => self.malformed(FrameError::NoType.into(), event.data),
         }
         if let Some(cursor) = self.catch_up.sequence_cursor()
@@ -176,7 +172,13 @@ impl Viewer {
         self.stream_moved();
     }
 
-    fn stored_frame(&mut self, payload: ByteString, event_id: Option<ByteString>) {
+    fn stored_frame(&mut self, envelope: Envelope) {
+        let Envelope {
+            payload,
+            event_id,
+            said_by,
+            ..
+        } = envelope;
         let frame = match Frame::classify(payload) {
             Ok(frame) => frame,
             Err(malformed) => {
@@ -186,12 +188,20 @@ impl Viewer {
         };
         self.watchdog.heard(&frame);
         self.timers.disarm(Timer::Watchdog);
+        // What a viewer asks the agent for, this one included, is not ours to answer.
+        let is_request = matches!(frame.kind(), FrameKind::ControlRequest { .. });
+        if is_request && said_by == SaidBy::Viewer {
+            return;
+        }
         let id = frame.uuid().cloned().or(event_id);
         let is_known = id.as_ref().is_some_and(|id| self.delivered.contains(id));
-        if let Some(id) = &id {
+        let admitted = self.catch_up.admits(is_known);
+        if let Some(id) = &id
+            && (admitted || is_known)
+        {
             self.catch_up.named(id);
         }
-        if !self.catch_up.admits(is_known) {
+        if !admitted {
             return;
         }
         if frame.uuid().is_none() {
@@ -214,8 +224,8 @@ impl Viewer {
 
     /// Something is missing.
     fn stream_hole(&mut self, extent: Extent, cause: GapCause) {
-        if let Some(edge) = self.catch_up.hole(extent, cause) {
-            self.gap(edge, cause);
+        if let Some(hole) = self.catch_up.hole(extent, cause) {
+            self.gap(hole.after, hole.cause);
         }
         if !self.catch_up.is_running() {
             // An end of a prompt may be in the hole.
@@ -246,7 +256,7 @@ impl Viewer {
         if self.catch_up.is_done() {
             self.finish_catch_up();
         } else if let Some(hole) = self.catch_up.nothing_known() {
-            if let Some(PageOutcome::Gap(edge, cause)) = hole {
+            if let PageOutcome::Gap(edge, cause) = hole {
                 self.gap(edge, cause);
             }
             let Phase::Up(link) = &self.phase else { return };
@@ -270,7 +280,16 @@ impl Viewer {
 struct Envelope {
     number: Option<u64>,
     event_id: Option<ByteString>,
+    said_by: SaidBy,
     payload: ByteString,
+}
+
+/// Whose an event is.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum SaidBy {
+    Viewer,
+    /// The agent's side, the relay, or nobody says.
+    Other,
 }
 
 impl Envelope {
@@ -281,11 +300,18 @@ impl Envelope {
             event_id: Option<String>,
             #[serde(default)]
             sequence_num: Option<Number>,
+            #[serde(default)]
+            source: Option<String>,
             #[serde(borrow)]
             payload: &'a RawValue,
         }
         let event: Wire<'_> = serde_json::from_str(data).ok()?;
+        let said_by = match event.source.as_deref() {
+            Some("client") => SaidBy::Viewer,
+            Some(_) | None => SaidBy::Other,
+        };
         Some(Self {
+            said_by,
             number: event.sequence_num.as_ref().and_then(Number::get),
             event_id: event.event_id.map(ByteString::from),
             payload: data.slice_ref(event.payload.get()),

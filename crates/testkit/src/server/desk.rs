@@ -10,7 +10,7 @@ use attache_protocol::{
 };
 use serde_json::{Value, json};
 
-use super::{HttpPlan, Line, Outgoing, Received, Server, Upgrade};
+use super::{HttpPlan, Line, LineId, Outgoing, Received, Server, Upgrade};
 use crate::http::{Route, answer};
 
 impl Server {
@@ -35,7 +35,7 @@ impl Server {
                 if self.repeats_prompts {
                     for text in self.open_prompts.values().cloned().collect::<Vec<_>>() {
                         let input = Input::SocketText { id, text };
-                        self.hand_over(Outgoing::OverSocket(id, input));
+                        self.hand_over(Outgoing::OverLine(LineId::Socket(id), input));
                     }
                 }
             }
@@ -49,9 +49,10 @@ impl Server {
             }
             Upgrade::AcceptThenReset => {
                 self.accept(id);
-                self.lines.remove(&id);
+                let line = LineId::Socket(id);
+                self.lines.remove(&line);
                 let ending = SocketEnding::Lost(NetworkFailure::Reset);
-                self.hand_over(Outgoing::OverSocket(id, Input::SocketClosed { id, ending }));
+                self.hand_over(Outgoing::OverLine(line, Input::SocketClosed { id, ending }));
             }
             Upgrade::Refuse(refusal) => {
                 self.hand_over(Outgoing::Answer(Input::SocketRefused { id, refusal }));
@@ -60,17 +61,16 @@ impl Server {
         }
     }
 
-    pub(crate) fn abort(&mut self, id: SocketId) {
-        self.lines.remove(&id);
+    pub(crate) fn abort(&mut self, line: LineId) {
+        self.lines.remove(&line);
     }
 
     pub(crate) fn take_text(&mut self, id: SocketId, text: &ByteString) {
-        if self.lines.get(&id) != Some(&Line::Up) {
+        if self.lines.get(&LineId::Socket(id)) != Some(&Line::Up) {
             return;
         }
         for frame in split(text) {
             self.received.push(Received {
-                socket: id,
                 frame: frame.clone(),
             });
             let Ok(frame) = Frame::classify(frame) else {
@@ -99,28 +99,30 @@ impl Server {
     }
 
     pub(crate) fn take_ping(&mut self, id: SocketId, payload: u64) {
-        if self.answers_pings && self.lines.get(&id) == Some(&Line::Up) {
+        if self.answers_pings && self.lines.get(&LineId::Socket(id)) == Some(&Line::Up) {
             let payload = Some(payload);
-            self.hand_over(Outgoing::OverSocket(id, Input::SocketPong { id, payload }));
+            let input = Input::SocketPong { id, payload };
+            self.hand_over(Outgoing::OverLine(LineId::Socket(id), input));
         }
     }
 
     pub(crate) fn take_close(&mut self, id: SocketId, code: u16) {
-        if self.answers_close && self.lines.get(&id) == Some(&Line::Up) {
-            self.lines.remove(&id);
+        if self.answers_close && self.lines.get(&LineId::Socket(id)) == Some(&Line::Up) {
+            let line = LineId::Socket(id);
+            self.lines.remove(&line);
             let ending = SocketEnding::CloseFrame {
                 code,
                 reason: "".into(),
             };
-            self.hand_over(Outgoing::OverSocket(id, Input::SocketClosed { id, ending }));
+            self.hand_over(Outgoing::OverLine(line, Input::SocketClosed { id, ending }));
         }
     }
 
     pub(crate) fn take_http(&mut self, id: HttpRequestId, request: &HttpRequest) {
         let route = Route::of(request, &self.session);
         let plan = match route {
-            Route::Post => self.posts.take(),
-            Route::List { .. } => self.lists.take(),
+            Route::Post | Route::PostPayloads => self.posts.take(),
+            Route::List { .. } | Route::LastEvent => self.lists.take(),
             Route::Unknown => HttpPlan::Status(404, None),
         };
         let respond = |response| Input::HttpAnswered { id, response };
@@ -147,20 +149,22 @@ impl Server {
             .push((Outgoing::Answer(input), self.http_delay));
     }
 
-    fn refuses(&self, bearer: &Token) -> bool {
+    pub(super) fn refuses(&self, bearer: &Token) -> bool {
         self.accepted_token
             .as_ref()
             .is_some_and(|accepted| accepted != bearer)
     }
 
     fn accept(&mut self, id: SocketId) {
-        self.lines.insert(id, Line::Up);
+        self.lines.insert(LineId::Socket(id), Line::Up);
         self.hand_over(Outgoing::Answer(Input::SocketOpened { id }));
     }
 
     fn serve(&mut self, route: &Route, request: &HttpRequest) -> HttpResponse {
         match route {
             Route::Post => self.serve_post(request),
+            Route::PostPayloads => self.serve_payloads(request),
+            Route::LastEvent => self.last_event(),
             Route::List { after, limit } => self
                 .log
                 .page(after.as_deref(), *limit)

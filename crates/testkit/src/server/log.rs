@@ -1,5 +1,7 @@
 //! The stored frames of the session.
 
+use std::collections::BTreeSet;
+
 use attache_protocol::{ByteString, frame::Frame, io::HttpResponse};
 use serde_json::Value;
 
@@ -8,18 +10,37 @@ use crate::http::answer;
 /// Stored frames in order, each under its id.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Log {
-    entries: Vec<(String, ByteString)>,
+    entries: Vec<Entry>,
+    ids: BTreeSet<String>,
     minted: u64,
+    /// How many entries are no longer there.
+    forgotten: u64,
+}
+
+/// A stored frame.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) uuid: String,
+    pub(super) text: ByteString,
+    pub(super) source: Source,
+}
+
+/// Who said something.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    Viewer,
+    Worker,
 }
 
 impl Log {
-    /// Keeps a frame if it is of the stored kind, under an id of its own if it has none.
-    pub(super) fn store(&mut self, frame: &str) -> ByteString {
+    /// Keeps a frame if it is of the stored kind, under an id of its own if it has none. Returns its text,
+    /// and its number once it is stored.
+    pub(super) fn store(&mut self, frame: &str, source: Source) -> (ByteString, Option<u64>) {
         let Ok(parsed) = Frame::classify(frame.into()) else {
-            return frame.into();
+            return (frame.into(), None);
         };
         if !parsed.is_stored() {
-            return frame.into();
+            return (frame.into(), None);
         }
         let (uuid, text) = if let Some(uuid) = parsed.uuid() {
             (uuid.to_string(), parsed.text().clone())
@@ -29,34 +50,69 @@ impl Log {
             let rest = frame.trim_start().get(1..).unwrap_or_default();
             (uuid.clone(), format!(r#"{{"uuid":"{uuid}",{rest}"#).into())
         };
-        self.entries.push((uuid, text.clone()));
-        text
+        self.ids.insert(uuid.clone());
+        self.entries.push(Entry {
+            uuid,
+            text: text.clone(),
+            source,
+        });
+        (text, Some(self.last_number()))
     }
 
     pub(super) fn holds(&self, uuid: &str) -> bool {
-        self.entries.iter().any(|(stored, _)| stored == uuid)
+        self.ids.contains(uuid)
     }
 
     pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
-        self.entries.iter().map(|(uuid, _)| uuid.as_str())
+        self.entries.iter().map(|entry| entry.uuid.as_str())
     }
 
     pub(super) fn clear(&mut self) {
-        self.entries.clear();
+        self.forget(usize::MAX);
+    }
+
+    /// The oldest entries are no longer there.
+    pub(super) fn forget(&mut self, count: usize) {
+        let count = count.min(self.entries.len());
+        for entry in self.entries.drain(..count) {
+            self.ids.remove(&entry.uuid);
+        }
+        self.forgotten += count as u64;
+    }
+
+    /// The log is another one: it begins to count anew, with the entries there are.
+    pub(super) fn recount(&mut self) {
+        self.forgotten = 0;
+    }
+
+    /// The number of the last entry; 0 in a new log.
+    pub(super) fn last_number(&self) -> u64 {
+        self.forgotten + self.entries.len() as u64
+    }
+
+    /// The number of the first entry that is kept, or will be.
+    pub(super) fn first_number(&self) -> u64 {
+        self.forgotten + 1
+    }
+
+    /// The entries after number `after`, with their numbers.
+    pub(super) fn after(&self, after: u64) -> impl Iterator<Item = (u64, &Entry)> {
+        let skipped = usize::try_from(after.saturating_sub(self.forgotten)).unwrap_or(usize::MAX);
+        let rest = self.entries.get(skipped..).unwrap_or_default();
+        (self.first_number().max(after + 1)..).zip(rest)
     }
 
     /// One page of the list; nothing after an id that is not there.
     pub(super) fn page(&self, after: Option<&str>, limit: usize) -> Option<HttpResponse> {
         let from = match after {
             None => 0,
-            Some(after) => self.entries.iter().position(|(uuid, _)| uuid == after)? + 1,
+            Some(after) => self.entries.iter().position(|entry| entry.uuid == after)? + 1,
         };
         let rest = self.entries.get(from..).unwrap_or_default();
         let page = rest.get(..limit.min(rest.len())).unwrap_or_default();
-        let frames: Vec<&str> = page.iter().map(|(_, frame)| &**frame).collect();
-        let id = |entry: Option<&(String, ByteString)>| {
-            entry.map_or(Value::Null, |(uuid, _)| uuid.clone().into())
-        };
+        let frames: Vec<&str> = page.iter().map(|entry| &*entry.text).collect();
+        let id =
+            |entry: Option<&Entry>| entry.map_or(Value::Null, |entry| entry.uuid.clone().into());
         Some(answer(
             200,
             None,

@@ -3,31 +3,39 @@
 mod desk;
 mod log;
 mod plan;
+mod streams;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use attache_protocol::{
     ByteString, Bytes,
-    io::{Input, NetworkFailure, Refusal, SocketEnding, SocketId, Token},
+    frame::Frame,
+    io::{Input, NetworkFailure, Refusal, SocketEnding, SocketId, StreamId, Token},
 };
 use serde_json::{Value, json};
 
 use crate::token::token;
-use log::Log;
+use log::{Log, Source};
 use plan::Plans;
 
 pub use plan::{HttpPlan, Upgrade};
+pub(crate) use streams::COMMENT_EVERY;
 
-/// What came in over a socket.
+/// A control frame that came in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
-    /// Over which one.
-    pub socket: SocketId,
-    /// What: one frame.
+    /// The frame.
     pub frame: ByteString,
 }
 
-/// How things stand with one socket.
+/// A socket or a stream.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum LineId {
+    Socket(SocketId),
+    Stream(StreamId),
+}
+
+/// How things stand with one line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Line {
     Up,
@@ -44,8 +52,9 @@ enum Line {
 pub struct Server {
     session: String,
     log: Log,
-    lines: BTreeMap<SocketId, Line>,
+    lines: BTreeMap<LineId, Line>,
     open_prompts: BTreeMap<String, ByteString>,
+    closed_prompts: BTreeMap<String, &'static str>,
     received: Vec<Received>,
     posted: Vec<String>,
     upgrades: Plans<Upgrade>,
@@ -69,17 +78,23 @@ pub struct Server {
     pub unknown_position: u16,
     /// How much later than usual HTTP calls are answered.
     pub http_delay: Duration,
+    /// Whether streams bring a comment every 15 s.
+    pub comments: bool,
+    /// The size of the pieces in which streams arrive, in bytes; 0 for whole events.
+    pub stream_chunk: usize,
+    /// Whether a stream says that it begins later than was asked for.
+    pub tells_truncation: bool,
 }
 
 /// What the server hands to the network.
 #[derive(Clone, Debug)]
 pub(crate) enum Outgoing {
-    OverSocket(SocketId, Input),
+    OverLine(LineId, Input),
     Answer(Input),
-    /// The socket breaks: what is on its way over it is lost.
-    Break(SocketId, Input),
-    /// The socket falls silent: what is on its way over it is lost.
-    Freeze(SocketId),
+    /// The line breaks: what is on its way over it is lost.
+    Break(LineId, Input),
+    /// The line falls silent: what is on its way over it is lost.
+    Freeze(LineId),
 }
 
 impl Server {
@@ -89,6 +104,7 @@ impl Server {
             log: Log::default(),
             lines: BTreeMap::new(),
             open_prompts: BTreeMap::new(),
+            closed_prompts: BTreeMap::new(),
             received: Vec::new(),
             posted: Vec::new(),
             upgrades: Plans::usually(Upgrade::Accept),
@@ -104,6 +120,9 @@ impl Server {
             repeats_prompts: true,
             unknown_position: 410,
             http_delay: Duration::ZERO,
+            comments: true,
+            stream_chunk: 0,
+            tells_truncation: true,
         }
     }
 
@@ -129,7 +148,7 @@ impl Server {
 
     /// A frame that is stored although nobody is told.
     pub fn store_unseen(&mut self, frame: &str) {
-        self.store(frame);
+        self.log.store(frame, Source::Worker);
     }
 
     /// Bytes as they are, to whoever is subscribed. Nothing is stored.
@@ -139,9 +158,11 @@ impl Server {
 
     /// A binary message to whoever is subscribed.
     pub fn blurt_binary(&mut self, bytes: &'static [u8]) {
-        for id in self.live_lines() {
-            let bytes = Bytes::from_static(bytes);
-            self.hand_over(Outgoing::OverSocket(id, Input::SocketBinary { id, bytes }));
+        for line in self.live_lines() {
+            if let LineId::Socket(id) = line {
+                let bytes = Bytes::from_static(bytes);
+                self.hand_over(Outgoing::OverLine(line, Input::SocketBinary { id, bytes }));
+            }
         }
     }
 
@@ -158,20 +179,24 @@ impl Server {
             },
         })
         .to_string();
-        self.open_prompts
-            .insert(request_id.to_owned(), frame.clone().into());
-        self.emit(&frame);
+        let text = self.store(&frame);
+        self.broadcast(&text);
+        self.open_prompts.insert(request_id.to_owned(), text);
     }
 
     /// The agent no longer wants an answer.
     pub fn cancel(&mut self, request_id: &str) {
         self.open_prompts.remove(request_id);
+        self.closed_prompts
+            .insert(request_id.to_owned(), "withdrawn");
         self.emit(&json!({"type": "control_cancel_request", "request_id": request_id}).to_string());
     }
 
     /// Another viewer answers a prompt.
     pub fn answer_by_another(&mut self, request_id: &str) {
         self.open_prompts.remove(request_id);
+        self.closed_prompts
+            .insert(request_id.to_owned(), "answered");
         self.emit(
             &json!({
                 "type": "control_response",
@@ -203,36 +228,51 @@ impl Server {
         self.log.clear();
     }
 
+    /// The oldest entries are no longer retained.
+    pub fn forget(&mut self, count: usize) {
+        self.log.forget(count);
+    }
+
+    /// What is stored is counted from 1 again, as in another log.
+    pub fn recount(&mut self) {
+        self.log.recount();
+    }
+
     // What happens to the link.
 
     /// The open socket is reset.
     pub fn reset(&mut self) {
-        self.end_lines(&SocketEnding::Lost(NetworkFailure::Reset));
+        self.end_lines(NetworkFailure::Reset);
     }
 
     /// The open socket ends for this reason, without a close frame.
     pub fn lose(&mut self, failure: NetworkFailure) {
-        self.end_lines(&SocketEnding::Lost(failure));
+        self.end_lines(failure);
     }
 
-    /// The server closes the socket.
+    /// The server closes the socket, or ends the stream, which has no codes.
     pub fn close(&mut self, code: u16, reason: &'static str) {
         let ending = SocketEnding::CloseFrame {
             code,
             reason: reason.into(),
         };
-        for id in self.live_lines() {
-            self.lines.remove(&id);
-            let ending = ending.clone();
-            self.hand_over(Outgoing::OverSocket(id, Input::SocketClosed { id, ending }));
+        for line in self.live_lines() {
+            match line {
+                LineId::Socket(id) => {
+                    self.lines.remove(&line);
+                    let ending = ending.clone();
+                    self.hand_over(Outgoing::OverLine(line, Input::SocketClosed { id, ending }));
+                }
+                LineId::Stream(id) => self.end_stream(id, NetworkFailure::Ended),
+            }
         }
     }
 
     /// The open socket goes silent in both directions, and nobody is told.
     pub fn freeze(&mut self) {
-        for id in self.live_lines() {
-            self.lines.insert(id, Line::Frozen);
-            self.hand_over(Outgoing::Freeze(id));
+        for line in self.live_lines() {
+            self.lines.insert(line, Line::Frozen);
+            self.hand_over(Outgoing::Freeze(line));
         }
     }
 
@@ -289,12 +329,12 @@ impl Server {
 
     // What it has seen.
 
-    /// Frames that came over sockets, in order.
+    /// Control frames that came in, in order.
     pub fn received(&self) -> &[Received] {
         &self.received
     }
 
-    /// Frames of this type that came over sockets.
+    /// Control frames of this type that came in.
     pub fn received_of(&self, type_name: &str) -> Vec<Value> {
         self.received
             .iter()
@@ -318,7 +358,7 @@ impl Server {
         self.open_prompts.keys().map(String::as_str).collect()
     }
 
-    /// How many sockets are open, silent ones included.
+    /// How many sockets and streams are open, silent ones included.
     pub fn open_sockets(&self) -> usize {
         self.lines.len()
     }
@@ -328,26 +368,53 @@ impl Server {
     }
 
     /// Keeps a frame if it is of the stored kind, under an id of its own if it has none.
+    /// A stream has it at once.
     fn store(&mut self, frame: &str) -> ByteString {
-        self.log.store(frame)
+        self.store_said(frame, Source::Worker)
     }
 
+    fn store_said(&mut self, frame: &str, source: Source) -> ByteString {
+        let (text, stored) = self.log.store(frame, source);
+        if let Some(number) = stored {
+            self.stream_stored(number);
+        }
+        text
+    }
+
+    /// Sends a text over sockets; over streams only if it is not stored, for then they have it already.
     fn broadcast(&mut self, text: &ByteString) {
-        for id in self.live_lines() {
-            let text = text.clone();
-            self.hand_over(Outgoing::OverSocket(id, Input::SocketText { id, text }));
+        for line in self.live_lines() {
+            if let LineId::Socket(id) = line {
+                let text = text.clone();
+                self.hand_over(Outgoing::OverLine(line, Input::SocketText { id, text }));
+            }
+        }
+        let is_stored = Frame::classify(text.clone())
+            .ok()
+            .and_then(|frame| Some(self.log.holds(frame.uuid()?)));
+        if is_stored != Some(true) {
+            self.stream_ephemeral(text);
         }
     }
 
-    fn end_lines(&mut self, ending: &SocketEnding) {
-        for id in self.live_lines() {
-            self.lines.remove(&id);
-            let ending = ending.clone();
-            self.hand_over(Outgoing::Break(id, Input::SocketClosed { id, ending }));
+    fn end_lines(&mut self, failure: NetworkFailure) {
+        for line in self.live_lines() {
+            self.lines.remove(&line);
+            let input = match line {
+                LineId::Socket(id) => Input::SocketClosed {
+                    id,
+                    ending: SocketEnding::Lost(failure),
+                },
+                LineId::Stream(id) => Input::StreamClosed {
+                    id,
+                    ending: Refusal::Network(failure),
+                },
+            };
+            self.hand_over(Outgoing::Break(line, input));
         }
     }
 
-    fn live_lines(&self) -> Vec<SocketId> {
+    fn live_lines(&self) -> Vec<LineId> {
         self.lines
             .iter()
             .filter(|(_, line)| **line == Line::Up)

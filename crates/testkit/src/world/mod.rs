@@ -10,7 +10,7 @@ use std::{
 
 use attache_protocol::{
     frame::{RequestId, control::Fields},
-    io::{HttpRequestId, Input, SocketId},
+    io::{HttpRequestId, Input},
     time::Timestamp,
     viewer::{
         ConnectError, Content, DecideError, Decision, MessageId, ReconnectError, RequestError,
@@ -19,7 +19,11 @@ use attache_protocol::{
 };
 
 use crate::{
-    agenda::Agenda, checks::Checks, record::Call, server::Server, token::TokenSource,
+    agenda::Agenda,
+    checks::Checks,
+    record::Call,
+    server::{LineId, Server},
+    token::TokenSource,
     transcript::Transcript,
 };
 
@@ -41,8 +45,8 @@ pub struct World {
     agenda: Agenda,
     latency: Duration,
     reading: Reading,
-    unread: VecDeque<(SocketId, Input)>,
-    sockets: BTreeMap<SocketId, SocketLife>,
+    unread: VecDeque<(LineId, Input)>,
+    lines: BTreeMap<LineId, LineLife>,
     calls: Vec<HttpRequestId>,
     checks: Checks,
     record: Vec<(Timestamp, Call)>,
@@ -58,7 +62,7 @@ pub enum Reading {
 }
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-enum SocketLife {
+enum LineLife {
     Attempted,
     Open,
 }
@@ -82,7 +86,7 @@ impl World {
             latency: Duration::from_millis(5),
             reading: Reading::Eagerly,
             unread: VecDeque::new(),
-            sockets: BTreeMap::new(),
+            lines: BTreeMap::new(),
             calls: Vec::new(),
             checks: Checks::default(),
             record: Vec::new(),

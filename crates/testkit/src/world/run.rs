@@ -9,11 +9,11 @@ use attache_protocol::{
     viewer::RequestError,
 };
 
-use super::{Reading, SocketLife, World};
+use super::{LineLife, Reading, World};
 use crate::{
     agenda::Happening,
     record::Call,
-    server::Outgoing,
+    server::{COMMENT_EVERY, LineId, Outgoing},
     token::{TokenPlan, token},
 };
 
@@ -48,15 +48,23 @@ impl World {
 
     fn happen(&mut self, happening: Happening) {
         match happening {
-            Happening::FromSocket(id, input) => self.unread.push_back((id, input)),
+            Happening::FromLine(id, input) => self.unread.push_back((id, input)),
+            Happening::Comment(id) => {
+                if self.server.comment(id) {
+                    self.agenda
+                        .plan(self.now, COMMENT_EVERY, Happening::Comment(id));
+                }
+            }
             Happening::Answer(input) => {
                 let wanted = match &input {
-                    Input::SocketOpened { id } => self
-                        .sockets
-                        .get_mut(id)
-                        .map(|life| *life = SocketLife::Open)
-                        .is_some(),
-                    Input::SocketRefused { id, .. } => self.sockets.remove(id).is_some(),
+                    Input::SocketOpened { id } => self.opened(LineId::Socket(*id)),
+                    Input::StreamOpened { id } => self.opened(LineId::Stream(*id)),
+                    Input::SocketRefused { id, .. } => {
+                        self.lines.remove(&LineId::Socket(*id)).is_some()
+                    }
+                    Input::StreamClosed { id, .. } => {
+                        self.lines.remove(&LineId::Stream(*id)).is_some()
+                    }
                     Input::HttpAnswered { id, .. } | Input::HttpFailed { id, .. } => {
                         let before = self.calls.len();
                         self.calls.retain(|call| call != id);
@@ -70,9 +78,7 @@ impl World {
                     | Input::SocketPing { .. }
                     | Input::SocketPong { .. }
                     | Input::SocketClosed { .. }
-                    | Input::StreamOpened { .. }
                     | Input::StreamBytes { .. }
-                    | Input::StreamClosed { .. }
                     | Input::Woke => true,
                 };
                 if wanted {
@@ -80,6 +86,11 @@ impl World {
                 }
             }
         }
+    }
+
+    fn opened(&mut self, line: LineId) -> bool {
+        let attempt = self.lines.get_mut(&line);
+        attempt.map(|life| *life = LineLife::Open).is_some()
     }
 
     /// Carries everything out that can be done without time passing.
@@ -94,7 +105,7 @@ impl World {
         }
     }
 
-    /// Hands the viewer the next input from its socket if it wants to read.
+    /// Hands the viewer the next input from its line if it wants to read.
     fn read_one(&mut self) -> bool {
         if !self.viewer.wants_read() {
             return false;
@@ -102,9 +113,12 @@ impl World {
         let Some((id, input)) = self.unread.pop_front() else {
             return false;
         };
-        if self.sockets.get(&id) == Some(&SocketLife::Open) {
-            if matches!(input, Input::SocketClosed { .. }) {
-                self.sockets.remove(&id);
+        if self.lines.get(&id) == Some(&LineLife::Open) {
+            if matches!(
+                input,
+                Input::SocketClosed { .. } | Input::StreamClosed { .. }
+            ) {
+                self.lines.remove(&id);
             }
             self.checks.input(&input);
             self.record(Call::Input(input.clone()));
@@ -125,8 +139,8 @@ impl World {
             self.carry_out(effect);
         }
         if self.viewer.is_closed() {
-            if let Some(socket) = self.sockets.keys().next() {
-                self.fail(&format_args!("closed, and {socket:?} is left open"));
+            if let Some(line) = self.lines.keys().next() {
+                self.fail(&format_args!("closed, and {line:?} is left open"));
             }
             if let Some(call) = self.calls.first() {
                 self.fail(&format_args!("closed, and {call:?} is left running"));
@@ -157,34 +171,41 @@ impl World {
                     .plan(self.now, self.latency, Happening::Answer(answer));
             }
             Effect::OpenSocket { id, request } => {
-                self.sockets.insert(id, SocketLife::Attempted);
+                self.lines.insert(LineId::Socket(id), LineLife::Attempted);
                 self.server.upgrade(id, &request);
             }
             Effect::SendText { id, text } => self.server.take_text(id, &text),
             Effect::SendPing { id, payload } => self.server.take_ping(id, payload),
             Effect::CloseSocket { id, code } => self.server.take_close(id, code),
-            Effect::AbortSocket { id } => {
-                self.sockets.remove(&id);
-                self.agenda.lose(id);
-                self.server.abort(id);
+            Effect::AbortSocket { id } => self.abort(LineId::Socket(id)),
+            Effect::CloseStream { id } => self.abort(LineId::Stream(id)),
+            Effect::OpenStream { id, request } => {
+                self.lines.insert(LineId::Stream(id), LineLife::Attempted);
+                self.server.open_stream(id, &request);
+                self.agenda
+                    .plan(self.now, COMMENT_EVERY, Happening::Comment(id));
             }
             Effect::SendHttp { id, request } => {
                 self.calls.push(id);
                 self.server.take_http(id, &request);
             }
             Effect::CancelHttp { id } => self.calls.retain(|call| *call != id),
-            // Refused by the checks before: a viewer has no streams.
-            Effect::OpenStream { .. } | Effect::CloseStream { .. } => {}
         }
+    }
+
+    fn abort(&mut self, line: LineId) {
+        self.lines.remove(&line);
+        self.agenda.lose(line);
+        self.server.abort(line);
     }
 
     fn hand_over(&mut self) {
         for (outgoing, extra) in self.server.take_outgoing() {
             let delay = self.latency + extra;
             match outgoing {
-                Outgoing::OverSocket(id, input) => {
+                Outgoing::OverLine(id, input) => {
                     self.agenda
-                        .plan(self.now, delay, Happening::FromSocket(id, input));
+                        .plan(self.now, delay, Happening::FromLine(id, input));
                 }
                 Outgoing::Answer(input) => {
                     self.agenda.plan(self.now, delay, Happening::Answer(input));
@@ -192,7 +213,7 @@ impl World {
                 Outgoing::Break(id, input) => {
                     self.agenda.lose(id);
                     self.agenda
-                        .plan(self.now, Duration::ZERO, Happening::FromSocket(id, input));
+                        .plan(self.now, Duration::ZERO, Happening::FromLine(id, input));
                 }
                 Outgoing::Freeze(id) => self.agenda.lose(id),
             }

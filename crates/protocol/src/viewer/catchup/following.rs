@@ -51,6 +51,13 @@ pub(in crate::viewer) enum Extent {
     Unknown,
 }
 
+/// A hole in the stream.
+pub(in crate::viewer) struct Hole {
+    /// The last frame before it.
+    pub(in crate::viewer) after: Option<ByteString>,
+    pub(in crate::viewer) cause: GapCause,
+}
+
 impl CatchUp {
     /// Goes on after `cursor` from the first link on.
     pub(in crate::viewer) fn resume_from(&mut self, cursor: &Cursor) {
@@ -111,24 +118,20 @@ impl CatchUp {
     }
 
     /// The position is gone and the log is read from its beginning: what is known already is looked for
-    /// there. `None` when that was the beginning. Returns the hole's edge, if it has not been told.
-    pub(in crate::viewer) fn position_gone(
-        &mut self,
-        limits: &Limits,
-    ) -> Option<Option<PageOutcome>> {
+    /// there. Brings the hole unless it has been told; `None` when that was the beginning.
+    pub(in crate::viewer) fn position_gone(&mut self, limits: &Limits) -> Option<PageOutcome> {
         if self.sequence.reached().unwrap_or_default() == 0 {
             return None;
         }
-        let edge = self.edge();
         self.opened = Opened::Before;
         let new = || Run::new(Source::Backfill, Goal::LastEvent, None, None, limits);
         let run = self.run.get_or_insert_with(new);
         run.pass = Pass::Looking;
         run.page = Page::Wanted;
         run.goal = Goal::LastEvent;
-        let told = core::mem::replace(&mut run.filled, Filled::WithGap);
+        let outcome = self.tell(GapCause::NotRetained);
         self.sequence.start_over();
-        Some((told == Filled::Completely).then_some(PageOutcome::Gap(edge, GapCause::NotRetained)))
+        Some(outcome)
     }
 
     /// A stored event with this number came.
@@ -152,21 +155,17 @@ impl CatchUp {
             .is_none_or(|reached| number > reached)
     }
 
-    /// A hole in the stream. Returns its edge unless it is to be told later, between the messages that are
-    /// kept.
-    pub(in crate::viewer) fn hole(
-        &mut self,
-        extent: Extent,
-        cause: GapCause,
-    ) -> Option<Option<ByteString>> {
-        let edge = self.sequence.last_id().cloned();
+    /// Something is missing in the stream. Returns the hole unless it is told already, or to be told later,
+    /// between the messages that are kept.
+    pub(in crate::viewer) fn hole(&mut self, extent: Extent, cause: GapCause) -> Option<Hole> {
+        let after = self.sequence.last_id().cloned();
         match extent {
             Extent::UpToHere => {}
             Extent::UpTo(number) => self.sequence.skip_to(number),
             Extent::Unknown => self.sequence.expect_hole(),
         }
         let Some(run) = &mut self.run else {
-            return Some(edge);
+            return Some(Hole { after, cause });
         };
         // What was begun anew has its hole told.
         if run.pass == Pass::Looking {
@@ -175,10 +174,10 @@ impl CatchUp {
         run.filled = Filled::WithGap;
         match &mut run.tail {
             Some(tail) => {
-                tail.push_hole(edge, cause);
+                tail.push_hole(after, cause);
                 None
             }
-            None => Some(edge),
+            None => Some(Hole { after, cause }),
         }
     }
 
@@ -203,8 +202,8 @@ impl CatchUp {
     }
 
     /// Whether the stream has to be begun anew: all of it was looked through and nothing is known.
-    /// Returns the hole's edge, if it has not been told.
-    pub(in crate::viewer) fn nothing_known(&mut self) -> Option<Option<PageOutcome>> {
+    /// Brings the hole unless it has been told.
+    pub(in crate::viewer) fn nothing_known(&mut self) -> Option<PageOutcome> {
         let reached = self.sequence.reached();
         let run = self.run.as_mut()?;
         let over = match run.goal {
@@ -218,10 +217,9 @@ impl CatchUp {
         run.pass = Pass::Delivering;
         run.goal = Goal::LastEvent;
         run.page = Page::Wanted;
+        let outcome = self.tell(GapCause::NotRetained);
         self.sequence.start_over();
-        let told = core::mem::replace(&mut run.filled, Filled::WithGap);
-        let edge = self.position.last().cloned();
-        Some((told == Filled::Completely).then_some(PageOutcome::Gap(edge, GapCause::NotRetained)))
+        Some(outcome)
     }
 
     /// Whether a run on a stream is on.
@@ -254,12 +252,12 @@ impl CatchUp {
                 if self.run.as_ref().is_some_and(looking) {
                     return self.give_up(cause);
                 }
-                let edge = self.hole(Extent::Unknown, cause);
+                let hole = self.hole(Extent::Unknown, cause);
                 if let Some(run) = &mut self.run {
                     run.page = Page::Done;
                 }
-                match edge {
-                    Some(edge) => PageOutcome::Gap(edge, cause),
+                match hole {
+                    Some(hole) => PageOutcome::Gap(hole.after, hole.cause),
                     None => PageOutcome::Frames(Vec::new()),
                 }
             }

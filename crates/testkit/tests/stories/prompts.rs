@@ -1,19 +1,13 @@
 //! Permission prompts: shown once, answered once, never approved by accident.
 
-#![allow(
-    clippy::indexing_slicing,
-    clippy::unchecked_time_subtraction,
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    reason = "a story that does not go as told fails here, and that is what it is for"
-)]
-
 use attache_protocol::{
     frame::RawJson,
     viewer::{AfterDeny, Allow, DecideError, Decision, Deny, History, MalformedCause, Status},
 };
-use attache_testkit::{World, config, millis, secs};
+use attache_testkit::{World, millis, secs};
 use serde_json::{Value, json};
+
+use super::config;
 
 fn live() -> World {
     let mut world = World::new(config());

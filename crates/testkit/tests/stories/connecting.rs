@@ -1,13 +1,5 @@
 //! From nothing to a live link, and what happens when that does not work out.
 
-#![allow(
-    clippy::indexing_slicing,
-    clippy::unchecked_time_subtraction,
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    reason = "a story that does not go as told fails here, and that is what it is for"
-)]
-
 use std::time::Duration;
 
 use attache_protocol::{
@@ -15,7 +7,9 @@ use attache_protocol::{
     policy::{CloseCause, Outcome, Profile},
     viewer::{ConnectError, Status, ViewerConfig},
 };
-use attache_testkit::{Upgrade, World, config, millis, secs};
+use attache_testkit::{Upgrade, World, millis, secs};
+
+use super::config;
 
 fn reference() -> ViewerConfig {
     let mut config = config();

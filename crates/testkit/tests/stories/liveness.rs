@@ -1,18 +1,12 @@
 //! Dead links, slow readers, forced reconnects, silent agents.
 
-#![allow(
-    clippy::indexing_slicing,
-    clippy::unchecked_time_subtraction,
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    reason = "a story that does not go as told fails here, and that is what it is for"
-)]
-
 use attache_protocol::{
     io::{Effect, Input, NetworkFailure, SocketEnding},
     viewer::{Event, ReconnectError, Status},
 };
-use attache_testkit::{Reading, World, config, millis, secs};
+use attache_testkit::{Reading, World, millis, secs};
+
+use super::config;
 
 fn live() -> World {
     let mut world = World::new(config());

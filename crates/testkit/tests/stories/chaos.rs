@@ -1,13 +1,5 @@
 //! Whatever goes wrong, in whatever order: once the world heals, nothing is lost and nothing came twice.
 
-#![allow(
-    clippy::indexing_slicing,
-    clippy::unchecked_time_subtraction,
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    reason = "a story that does not go as told fails here, and that is what it is for"
-)]
-
 use attache_protocol::{
     io::{NetworkFailure, Refusal, TokenRefusal},
     policy::Profile,
@@ -16,7 +8,9 @@ use attache_protocol::{
         Status, ViewerConfig,
     },
 };
-use attache_testkit::{HttpPlan, Reading, TokenPlan, Upgrade, World, config, millis, secs};
+use attache_testkit::{HttpPlan, Reading, TokenPlan, Upgrade, World, millis, secs};
+
+use super::config;
 
 /// A small generator: the same seed tells the same story.
 struct Dice(u64);

@@ -1,0 +1,22 @@
+//! Over a stream of events.
+
+use attache_protocol::viewer::{Transport, ViewerConfig};
+
+#[path = "catch_up.rs"]
+mod catch_up;
+#[path = "chaos.rs"]
+mod chaos;
+#[path = "closing.rs"]
+mod closing;
+#[path = "prompts.rs"]
+mod prompts;
+#[path = "prompts_across_drops.rs"]
+mod prompts_across_drops;
+#[path = "requests.rs"]
+mod requests;
+#[path = "sending.rs"]
+mod sending;
+
+fn config() -> ViewerConfig {
+    attache_testkit::config_over(Transport::Sse)
+}

@@ -1,0 +1,30 @@
+//! Over a WebSocket.
+
+use attache_protocol::viewer::{Transport, ViewerConfig};
+
+#[path = "catch_up.rs"]
+mod catch_up;
+#[path = "chaos.rs"]
+mod chaos;
+#[path = "closing.rs"]
+mod closing;
+#[path = "closing_handshake.rs"]
+mod closing_handshake;
+#[path = "connecting.rs"]
+mod connecting;
+#[path = "listed_past.rs"]
+mod listed_past;
+#[path = "liveness.rs"]
+mod liveness;
+#[path = "prompts.rs"]
+mod prompts;
+#[path = "prompts_across_drops.rs"]
+mod prompts_across_drops;
+#[path = "requests.rs"]
+mod requests;
+#[path = "sending.rs"]
+mod sending;
+
+fn config() -> ViewerConfig {
+    attache_testkit::config_over(Transport::WebSocket)
+}
