@@ -1,4 +1,4 @@
-//! How many events a second a store takes, each on disk before the next.
+//! How many events a second a store takes, each on disk before its session's next, and gives back.
 //!
 //! ```text
 //! cargo run --release -p attache-relay --example store_throughput [DIR]
@@ -16,7 +16,7 @@ use std::{
 use attache_protocol::SessionId;
 use attache_relay::{
     SessionStatus, SqliteStore, Store,
-    store::{CommitStats, NewFrame, Origin, SessionDetails, SessionRecord, WorkerRecord},
+    store::{After, CommitStats, NewFrame, Origin, SessionDetails, SessionRecord, WorkerRecord},
 };
 use futures_util::future::join_all;
 
@@ -35,7 +35,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("{FRAME_BYTES} bytes an event, in {}", folder.display());
     println!("sessions  batch  events/s  appends/s  commits/s  appends/commit  ms/commit");
     for (sessions, batch) in [(1, 1), (1, 16), (8, 1), (64, 1), (64, 16), (256, 1)] {
-        measure(&store, sessions, batch).await?;
+        write(&store, sessions, batch).await?;
+    }
+    println!("readers  page  events/s  pages/s");
+    for (readers, page) in [(1, 1), (1, 100), (64, 1), (64, 100)] {
+        read(&store, readers, page).await?;
     }
     drop(store);
     if std::env::args_os().nth(1).is_none() {
@@ -44,7 +48,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn measure(store: &SqliteStore, sessions: usize, batch: usize) -> Result<(), Box<dyn Error>> {
+async fn write(store: &SqliteStore, sessions: usize, batch: usize) -> Result<(), Box<dyn Error>> {
     let run = format!("{sessions}-{batch}-{}", std::process::id());
     let mut ids = Vec::new();
     for number in 0..sessions {
@@ -64,6 +68,39 @@ async fn measure(store: &SqliteStore, sessions: usize, batch: usize) -> Result<(
     let appends = appends.into_iter().sum::<Result<u64, _>>()?;
     report(sessions, batch, appends, took, &before, &after);
     Ok(())
+}
+
+async fn read(store: &SqliteStore, readers: usize, page: usize) -> Result<(), Box<dyn Error>> {
+    let ids = store.sessions(None, readers).await?.items;
+    let began = Instant::now();
+    let ids = ids.iter().cycle().take(readers);
+    let read = join_all(ids.map(|one| read_until(store, &one.id, page, began + RUN))).await;
+    let took = began.elapsed();
+    let read = read.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let per_second = |count: usize| count as u128 * 1_000_000 / took.as_micros();
+    let events = per_second(read.iter().map(|(_, events)| events).sum());
+    let pages = per_second(read.iter().map(|(pages, _)| pages).sum());
+    println!("{readers:>7}  {page:>4}  {events:>8}  {pages:>7}");
+    Ok(())
+}
+
+/// From the first event on, again and again: how many pages and events.
+async fn read_until(
+    store: &SqliteStore,
+    id: &SessionId,
+    limit: usize,
+    end: Instant,
+) -> Result<(usize, usize), attache_relay::StoreError> {
+    let (mut pages, mut events, mut after) = (0, 0, 0);
+    while Instant::now() < end {
+        let page = store
+            .frames(id, After::Sequence(after), None, limit)
+            .await?;
+        pages += 1;
+        events += page.frames.len();
+        after = page.frames.last().map_or(0, |last| last.sequence);
+    }
+    Ok((pages, events))
 }
 
 async fn append_until(

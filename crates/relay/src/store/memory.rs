@@ -185,9 +185,7 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> StoreFuture<'a, LogPage> {
         self.with(id, |session| {
-            let newest_first = session.log.iter().rev();
-            let earlier =
-                newest_first.filter(|frame| before.is_none_or(|before| frame.sequence < before));
+            let earlier = session.before(before.unwrap_or(u64::MAX)).rev();
             Ok(session.log_page(page(earlier.cloned(), limit)))
         })
     }
@@ -353,9 +351,17 @@ impl Session {
     }
 
     fn after(&self, sequence: u64) -> impl Iterator<Item = &StoredFrame> {
-        let skipped = sequence.saturating_add(1).saturating_sub(self.first_kept());
-        let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
-        self.log.range(skipped.min(self.log.len())..)
+        self.log.range(self.place(sequence.saturating_add(1))..)
+    }
+
+    fn before(&self, sequence: u64) -> impl DoubleEndedIterator<Item = &StoredFrame> {
+        self.log.range(..self.place(sequence))
+    }
+
+    /// Where the frame with this sequence number is, or would be.
+    fn place(&self, sequence: u64) -> usize {
+        let place = sequence.saturating_sub(self.first_kept());
+        usize::try_from(place).map_or(self.log.len(), |place| place.min(self.log.len()))
     }
 
     fn log_page(&self, page: Page<StoredFrame>) -> LogPage {

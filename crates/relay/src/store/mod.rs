@@ -36,6 +36,9 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 /// not return before it is safe. A dropped future may or may not have taken effect. Methods that
 /// take an `id`, except [`session`](Self::session), fail with [`StoreError::UnknownSession`] when
 /// there is no such session.
+///
+/// [`MemoryStore`] and [`SqliteStore`] are two; a third one has to pass the module `suite`, which the
+/// feature `store-suite` adds.
 pub trait Store: Send + Sync + 'static {
     /// Adds a session. [`StoreError::SessionExists`] when its id is taken.
     fn create<'a>(&'a self, session: &'a SessionRecord) -> StoreFuture<'a, ()>;

@@ -150,6 +150,8 @@ fn configure_writer(db: &Connection) -> rusqlite::Result<()> {
     // A commit waits until the disk has it.
     db.pragma_update(None, "synchronous", "full")?;
     db.pragma_update(None, "journal_size_limit", LARGEST_IDLE_WAL)?;
+    // What undoes a single write of a commit would go to the system's temporary folder otherwise.
+    db.pragma_update(None, "temp_store", "memory")?;
     db.pragma_update(None, "foreign_keys", true)
 }
 
