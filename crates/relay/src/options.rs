@@ -20,6 +20,20 @@ pub struct RelayOptions {
     /// How long a socket without an `Authorization` header may take to send its `auth` frame.
     /// Default: 10 s.
     pub auth_timeout: Duration,
+    /// How often one credential may make a request; beyond, 429 with `Retry-After`. Default: 1000
+    /// a second, 10 000 at once.
+    pub requests: RateLimit,
+    /// How often one credential may say something: a `POST …/events` beyond gets 429 with
+    /// `Retry-After`, a socket is read no faster. Default: 500 a second, 5000 at once.
+    pub posts: RateLimit,
+    /// How often one address may come with a bad credential and be told so; beyond, it gets 429.
+    /// Good credentials from that address are not held up. Default: 10 a second, 100 at once.
+    pub bad_credentials: RateLimit,
+    /// The most connections at one time, sockets and streams included; one more gets 503 and is
+    /// closed. Default: 16 384.
+    pub max_connections: usize,
+    /// How long a request's body may take, and a second more for each 16 KiB of it. Default: 20 s.
+    pub body_timeout: Duration,
     /// The largest request body, in bytes. Default: 32 MiB.
     pub body_limit_bytes: usize,
     /// The most events in one `POST …/events`. Default: 1000.
@@ -75,11 +89,34 @@ pub struct RelayOptions {
     pub open_requests: usize,
 }
 
+/// How often something may be done.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// How often in the long run; 0 is without limit.
+    pub per_second: u32,
+    /// How often at once, after a while of quiet.
+    pub burst: u32,
+}
+
 impl Default for RelayOptions {
     fn default() -> Self {
         Self {
             credentials: Credentials::Open,
             auth_timeout: Duration::from_secs(10),
+            requests: RateLimit {
+                per_second: 1000,
+                burst: 10_000,
+            },
+            posts: RateLimit {
+                per_second: 500,
+                burst: 5000,
+            },
+            bad_credentials: RateLimit {
+                per_second: 10,
+                burst: 100,
+            },
+            max_connections: 16_384,
+            body_timeout: Duration::from_secs(20),
             body_limit_bytes: 32 << 20,
             batch_limit: 1000,
             viewer_message_limit_bytes: 16 << 20,

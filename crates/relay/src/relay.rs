@@ -17,6 +17,7 @@ use crate::{
     Agent, Endpoint, RelayError, RelayOptions,
     access::Gate,
     http,
+    metrics::Metrics,
     session::SessionHandle,
     store::{SessionDetails, SessionRecord, SessionStatus, SigningKey, Store, WorkerRecord},
     worker_token::WorkerTokens,
@@ -43,6 +44,7 @@ struct Inner {
     tasks: TaskTracker,
     worker_tokens: OnceCell<WorkerTokens>,
     gate: Gate,
+    metrics: Arc<Metrics>,
 }
 
 impl Relay {
@@ -50,6 +52,8 @@ impl Relay {
     pub fn new(store: Arc<dyn Store>, options: RelayOptions) -> Self {
         let killed = CancellationToken::new();
         let inner = Inner {
+            gate: Gate::new(&options),
+            metrics: Arc::new(Metrics::new(store.clone())),
             store,
             options: Arc::new(options),
             sessions: Mutex::default(),
@@ -58,7 +62,6 @@ impl Relay {
             killed,
             tasks: TaskTracker::new(),
             worker_tokens: OnceCell::new(),
-            gate: Gate::new(),
         };
         Self {
             inner: Arc::new(inner),
@@ -164,6 +167,19 @@ impl Relay {
         &self.inner.store
     }
 
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.inner.metrics
+    }
+
+    /// How many sessions are in memory, and how many of them have an agent that is there.
+    pub(crate) fn census(&self) -> (usize, usize) {
+        let sessions = self.sessions();
+        let running = sessions.values().filter(|session| !session.is_over());
+        running.fold((0, 0), |(sessions, agents), session| {
+            (sessions + 1, agents + usize::from(session.is_connected()))
+        })
+    }
+
     pub(crate) fn gate(&self) -> &Gate {
         &self.inner.gate
     }
@@ -218,7 +234,8 @@ impl Relay {
         let start = || {
             let inner = &self.inner;
             let (store, options) = (inner.store.clone(), inner.options.clone());
-            SessionHandle::start(id.clone(), store, options, inner.killed.clone())
+            let (metrics, killed) = (inner.metrics.clone(), inner.killed.clone());
+            SessionHandle::start(id.clone(), store, options, metrics, killed)
         };
         let mut sessions = self.sessions();
         let session = sessions.entry(id.clone()).or_insert_with(start);

@@ -1,19 +1,32 @@
 //! The relay as a server of its own.
 
 use core::{future::Future, pin::pin, time::Duration};
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, sync::Arc};
 
-use axum::{Router, extract::Extension};
-use hyper::server::conn::http1;
+use axum::{Router, http::Request};
+use hyper::{
+    body::Incoming,
+    server::conn::http1,
+    service::{Service as _, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::timeout,
+};
 use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Credentials, Relay, http::ConnectionScope};
+use crate::{
+    Credentials, Relay,
+    http::{Connection, Place},
+    metrics::Limit,
+};
 
 /// How long a connection may take to send the head of a request, the wait for it included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
@@ -21,6 +34,11 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 const BUFFER_BYTES: usize = 64 << 10;
 /// How long accepting rests when the system is out of something, descriptors most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long somebody may take to be told that there is no room.
+const FAREWELL: Duration = Duration::from_secs(1);
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 2\r\ncontent-length: 0\r\n\
+connection: close\r\n\r\n";
 
 /// Why a relay can't be served.
 #[derive(Debug, thiserror::Error)]
@@ -59,9 +77,8 @@ impl Relay {
             }
             let scope = relay.killed().child_token();
             let _kill_on_drop = scope.clone().drop_guard();
-            let router = relay
-                .router()
-                .layer(Extension(ConnectionScope(scope.clone())));
+            let router = relay.router();
+            let places = Arc::new(Semaphore::new(relay.options().max_connections));
             tracing::info!(%address, "the relay listens");
             let mut shutdown = pin!(shutdown);
             loop {
@@ -73,10 +90,24 @@ impl Relay {
                     accepted = listener.accept() => accepted,
                 };
                 match accepted {
-                    Ok((stream, _)) => {
+                    Ok((stream, peer)) => {
+                        let Ok(permit) = places.clone().try_acquire_owned() else {
+                            relay.metrics().limited(Limit::Connections);
+                            relay.tasks().spawn(timeout(FAREWELL, turn_away(stream)));
+                            continue;
+                        };
+                        let place = Place {
+                            _permit: permit,
+                            _present: relay.metrics().connected(),
+                        };
+                        let from = Connection {
+                            peer: peer.ip(),
+                            scope: scope.clone(),
+                            place: Arc::new(place),
+                        };
                         let patience = relay.options().write_timeout;
                         let closing = relay.closing().clone();
-                        let served = connection(stream, patience, router.clone(), closing);
+                        let served = connection(stream, patience, router.clone(), from, closing);
                         let scope = scope.clone();
                         relay.tasks().spawn(async move {
                             scope.run_until_cancelled(served).await;
@@ -96,10 +127,19 @@ impl Relay {
     }
 }
 
+/// Tells somebody that there is no room.
+async fn turn_away(mut stream: TcpStream) {
+    if stream.write_all(FULL).await.is_ok() {
+        let _ = stream.shutdown().await;
+    }
+    tracing::debug!("there are too many connections; one more was closed");
+}
+
 async fn connection(
     stream: TcpStream,
     patience: Duration,
     router: Router,
+    from: Connection,
     closing: CancellationToken,
 ) {
     // Frames are small and somebody waits for each.
@@ -113,7 +153,11 @@ async fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(BUFFER_BYTES);
-    let service = TowerToHyperService::new(router);
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(from.clone());
+        router.call(request)
+    });
     let mut connection = pin!(
         server
             .serve_connection(TokioIo::new(stream), service)

@@ -11,9 +11,9 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{Identity, TokenRegistry, identity::Credential, secret::may_be_shares};
+use super::{Credential, Identity, Limits, TokenRegistry, secret::may_be_shares};
 use crate::{
-    Credentials, Relay, RelayError,
+    Credentials, Relay, RelayError, RelayOptions,
     store::TokenHash,
     worker_token::{self, BadToken},
 };
@@ -26,6 +26,7 @@ const READ_CLOCK_EVERY: Duration = Duration::from_secs(30);
 
 /// What a relay remembers about letting people in.
 pub(crate) struct Gate {
+    pub(crate) limits: Limits,
     /// Counts the shares that were taken back.
     revocations: watch::Sender<u64>,
     /// Whether a task looks at the token file.
@@ -46,9 +47,10 @@ pub(crate) enum Unidentified {
 }
 
 impl Gate {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(options: &RelayOptions) -> Self {
         let (revocations, _) = watch::channel(0);
         Self {
+            limits: Limits::new(options),
             revocations,
             watched: AtomicBool::new(false),
         }
@@ -112,7 +114,13 @@ impl Relay {
         let mut changes = match (credential, &self.options().credentials) {
             (Credential::Shared(..), _) => self.gate().revocations.subscribe(),
             (Credential::Listed(_), Credentials::Registry(registry)) => registry.changes(),
-            (Credential::Any | Credential::Fixed(_) | Credential::Listed(_), _) => {
+            (
+                Credential::Any
+                | Credential::Fixed(_)
+                | Credential::Listed(_)
+                | Credential::Worker(_),
+                _,
+            ) => {
                 return core::future::pending().await;
             }
         };
@@ -133,7 +141,13 @@ impl Relay {
             (Credential::Listed(hash), Credentials::Registry(registry)) => registry
                 .find(hash)
                 .is_some_and(|entry| Identity::listed(&entry) == *who),
-            (Credential::Any | Credential::Fixed(_) | Credential::Listed(_), _) => true,
+            (
+                Credential::Any
+                | Credential::Fixed(_)
+                | Credential::Listed(_)
+                | Credential::Worker(_),
+                _,
+            ) => true,
         }
     }
 

@@ -33,6 +33,8 @@ pub(crate) enum Credential {
     Listed(TokenHash),
     /// A share's.
     Shared(ShareId, TokenHash),
+    /// The one of a session's worker.
+    Worker(SessionId),
 }
 
 impl Identity {

@@ -1,6 +1,11 @@
 //! Who asks, and for which session.
 
-use std::{sync::Arc, time::SystemTime};
+use core::{hash::Hash, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::SystemTime,
+};
 
 use attache_protocol::SessionId;
 use axum::{
@@ -12,10 +17,14 @@ use axum::{
 };
 use futures_util::{FutureExt as _, StreamExt as _};
 
-use super::error::{ApiError, ErrorKind};
+use super::{
+    Connection,
+    error::{ApiError, ErrorKind},
+};
 use crate::{
     Access, Identity, Relay, RelayError, Role, StoreError,
-    access::{Unidentified, expiry},
+    access::{Credential, Limiter, Unidentified, expiry},
+    metrics::Limit,
     session::Epoch,
     store::{Page, SessionRecord},
     worker_token::BadToken,
@@ -126,11 +135,17 @@ async fn person(
     relay: &Relay,
     access: Access,
 ) -> Result<Arc<Identity>, Refused> {
-    let who = match bearer(&parts.headers) {
-        Bearer::Token(token) => relay.identify(token).await?,
-        Bearer::Unreadable => return Err(Refused::Token),
-        Bearer::Absent => return Err(Refused::NoToken),
-    };
+    let who = identified(parts, relay).await?;
+    request_within(&who, relay)?;
+    // Whoever needs this role says something.
+    if access.role() == Some(Role::Approve) {
+        within(
+            &relay.gate().limits.posts,
+            &who.credential,
+            Limit::Posts,
+            relay,
+        )?;
+    }
     if let Some(needed) = access.role()
         && who.role < needed
     {
@@ -160,6 +175,53 @@ async fn person(
     Ok(who)
 }
 
+/// Who asks. Those who are nobody are told so only so often.
+pub(super) async fn identified(parts: &Parts, relay: &Relay) -> Result<Arc<Identity>, Refused> {
+    let refused = match bearer(&parts.headers) {
+        Bearer::Token(token) => match relay.identify(token).await {
+            Ok(who) => return Ok(who),
+            Err(why) => Refused::from(why),
+        },
+        Bearer::Unreadable => Refused::Token,
+        Bearer::Absent => return Err(Refused::NoToken),
+    };
+    if matches!(refused, Refused::Token | Refused::Expired) {
+        let peer = peer(parts);
+        within(
+            &relay.gate().limits.strangers,
+            &peer,
+            Limit::BadCredentials,
+            relay,
+        )?;
+    }
+    Err(refused)
+}
+
+/// Counts one more request.
+pub(super) fn request_within(who: &Identity, relay: &Relay) -> Result<(), Refused> {
+    let limits = &relay.gate().limits;
+    within(&limits.requests, &who.credential, Limit::Requests, relay)
+}
+
+/// Counts one more, if that is not too often.
+fn within<K: Clone + Hash + Eq>(
+    limiter: &Limiter<K>,
+    key: &K,
+    limit: Limit,
+    relay: &Relay,
+) -> Result<(), Refused> {
+    limiter.check(key).map_err(|wait| {
+        relay.metrics().limited(limit);
+        Refused::TooOften(wait)
+    })
+}
+
+/// Where a request comes from. In another server than the relay's own nobody says, and all are one.
+fn peer(parts: &Parts) -> IpAddr {
+    let connection = parts.extensions.get::<Connection>();
+    connection.map_or(Ipv4Addr::UNSPECIFIED.into(), |connection| connection.peer)
+}
+
 /// Which worker asks, and when its token expires.
 async fn worker(
     parts: &mut Parts,
@@ -183,6 +245,9 @@ async fn worker(
         let message = "the token belongs to the worker of another session";
         return Err(ApiError::new(ErrorKind::Permission, message));
     }
+    let limits = &relay.gate().limits;
+    let credential = Credential::Worker(id.clone());
+    within(&limits.requests, &credential, Limit::Requests, relay)?;
     let epoch = Epoch(identity.epoch);
     Ok((WorkerOf { id, epoch }, expires_at))
 }
@@ -200,6 +265,7 @@ pub(super) enum Refused {
     Worker,
     Role { had: Role, needed: Role },
     ForOneSession(SessionId),
+    TooOften(Duration),
     Failed(RelayError),
 }
 
@@ -237,6 +303,11 @@ impl From<Refused> for ApiError {
                 ErrorKind::Permission,
                 format!("your token is for session {only} alone"),
             ),
+            Refused::TooOften(wait) => Self::new(
+                ErrorKind::RateLimit,
+                "too many requests; slow down and try again",
+            )
+            .with_retry_after(wait),
             Refused::Failed(error) => error.into(),
         }
     }

@@ -1,5 +1,7 @@
 //! Errors in the wire's one shape.
 
+use core::time::Duration;
+
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header},
@@ -66,6 +68,8 @@ pub(super) struct ApiError {
     kind: ErrorKind,
     status: StatusCode,
     message: String,
+    /// When to try again, if that is known better than by the kind.
+    retry_after: Option<Duration>,
 }
 
 impl ApiError {
@@ -75,6 +79,7 @@ impl ApiError {
             kind,
             status,
             message,
+            retry_after: None,
         }
     }
 
@@ -84,6 +89,13 @@ impl ApiError {
 
     pub(super) fn with_status(self, status: StatusCode) -> Self {
         Self { status, ..self }
+    }
+
+    pub(super) fn with_retry_after(self, wait: Duration) -> Self {
+        Self {
+            retry_after: Some(wait),
+            ..self
+        }
     }
 
     pub(super) fn with_message(self, message: String) -> Self {
@@ -155,6 +167,7 @@ impl IntoResponse for ApiError {
             kind,
             status,
             message,
+            retry_after,
         } = self;
         let error = Inner {
             r#type: kind.name(),
@@ -168,7 +181,8 @@ impl IntoResponse for ApiError {
             }),
         )
             .into_response();
-        if let Some(seconds) = kind.retry_after() {
+        let stated = retry_after.map(|wait| HeaderValue::from(wait.as_secs() + 1));
+        if let Some(seconds) = stated.or(kind.retry_after()) {
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
         response

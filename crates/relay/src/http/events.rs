@@ -20,6 +20,7 @@ use serde_json::value::RawValue;
 use super::{
     access::{Allowed, Named},
     error::ApiError,
+    slow_body::took_too_long,
 };
 use crate::{
     RefusedFrame, Relay, RelayError,
@@ -60,7 +61,13 @@ pub(super) fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Api
 }
 
 pub(super) fn body(body: Result<Bytes, BytesRejection>) -> Result<Bytes, ApiError> {
-    body.map_err(|bad| ApiError::invalid(bad.body_text()).with_status(bad.status()))
+    body.map_err(|bad| {
+        if took_too_long(&bad) {
+            let message = "the body took too long; send it faster, or less of it";
+            return ApiError::invalid(message).with_status(StatusCode::REQUEST_TIMEOUT);
+        }
+        ApiError::invalid(bad.body_text()).with_status(bad.status())
+    })
 }
 
 /// What became of the events of a batch, in its order.

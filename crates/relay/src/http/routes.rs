@@ -5,7 +5,7 @@ use axum::{
     routing::{MethodRouter, delete, get, patch, post, put},
 };
 
-use super::{code, events, sessions, shares, subscribe};
+use super::{code, events, health, sessions, shares, subscribe};
 use crate::{Access, Endpoint, Relay, Role};
 
 /// An endpoint and what serves it. The router is made from these and nothing else, so that nothing
@@ -17,6 +17,8 @@ pub(super) struct Route {
 
 pub(super) fn all() -> Vec<Route> {
     let mut routes = vec![
+        reads("/healthz", Access::Anybody, health::health),
+        reads("/metrics", Access::Relay(Role::View), health::metrics),
         reads("/v1/sessions", Access::Lists(Role::View), sessions::list),
         reads(
             "/v1/sessions/{id}",

@@ -21,8 +21,9 @@ use tokio::time::timeout;
 
 use super::subscription::Subscription;
 use crate::{
-    RefusedFrame, Relay, RelayOptions,
+    Identity, RefusedFrame, Relay, RelayOptions,
     line::Line,
+    metrics::{self, Limit, Metrics},
     outgoing::{Ending, Item, Outgoing},
     session::{SessionHandle, ViewerId},
     store::Origin,
@@ -49,9 +50,11 @@ pub(super) async fn run(
         outgoing,
         silence: options.viewer_silence,
         limit_bytes: options.viewer_message_limit_bytes,
+        relay,
+        by: &subscription.by,
     };
     let mut reading = pin!(reader.run(early));
-    let mut writing = pin!(write(sink, outgoing, options));
+    let mut writing = pin!(write(sink, outgoing, options, &subscription.metrics));
     tokio::select! {
         () = &mut reading => return,
         () = &mut writing => {}
@@ -88,6 +91,8 @@ struct Reader<'a> {
     outgoing: &'a Outgoing,
     silence: Duration,
     limit_bytes: usize,
+    relay: &'a Relay,
+    by: &'a Identity,
 }
 
 impl Reader<'_> {
@@ -134,6 +139,11 @@ impl Reader<'_> {
             // Its end is decided, and may be that it may not say anything any more.
             return;
         }
+        // Nothing more is read meanwhile, so whoever says too much has to wait, too.
+        while let Err(wait) = self.relay.gate().limits.posts.check(&self.by.credential) {
+            self.relay.metrics().limited(Limit::Posts);
+            tokio::time::sleep(wait).await;
+        }
         match Line::accept(text) {
             // When the session's task is gone, so is the relay; the socket ends with it.
             Ok(line) => drop(self.session.take_from(self.viewer, line).await),
@@ -156,6 +166,7 @@ async fn write(
     mut sink: SplitSink<Box<WebSocket>, Message>,
     outgoing: &Outgoing,
     options: &RelayOptions,
+    metrics: &Metrics,
 ) {
     let mut batch = Vec::new();
     loop {
@@ -167,6 +178,7 @@ async fn write(
         let idle = batch.is_empty() && ending.is_none();
         let last = ending.map(close_message);
         bytes += batch.iter().map(Item::bytes).sum::<usize>();
+        let events = batch.len();
         let written = async {
             for item in batch.drain(..) {
                 if let Some(wire) = item.wire() {
@@ -184,7 +196,7 @@ async fn write(
         let patience =
             options.write_timeout + Duration::from_secs((bytes / SLOWEST_BYTES_PER_SECOND) as u64);
         match timeout(patience, written).await {
-            Ok(Ok(())) if ending.is_none() => {}
+            Ok(Ok(())) if ending.is_none() => metrics.sent(metrics::Reader::Viewer, events, bytes),
             Ok(Ok(())) => return,
             Ok(Err(error)) => {
                 tracing::debug!(%error, "a viewer's socket broke");

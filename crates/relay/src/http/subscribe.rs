@@ -9,10 +9,10 @@ use attache_protocol::{
 };
 use axum::{
     extract::{
-        Extension, State,
+        State,
         ws::{Message, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
     },
-    http::HeaderMap,
+    http::request::Parts,
     response::Response,
 };
 use futures_util::StreamExt as _;
@@ -21,35 +21,40 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{
-    ConnectionScope,
-    access::{Bearer, Named, bearer},
+    Connection,
+    access::{Named, Refused, identified, request_within},
     error::ApiError,
     socket,
     subscription::Subscription,
 };
-use crate::{Identity, Relay, RelayError, access::Unidentified, outgoing::Ending};
+use crate::{Identity, Relay, RelayError, outgoing::Ending};
 
 pub(super) async fn subscribe(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
     session: Result<Named, ApiError>,
-    scope: Option<Extension<ConnectionScope>>,
     State(relay): State<Relay>,
-    headers: HeaderMap,
+    parts: Parts,
 ) -> Result<Response, ApiError> {
     let upgrade =
         upgrade.map_err(|bad| ApiError::invalid(bad.body_text()).with_status(bad.status()))?;
-    let admission = match bearer(&headers) {
-        Bearer::Token(token) => match relay.identify(token).await {
-            Ok(who) => Admission::Allowed(who),
-            Err(Unidentified::Failed(error)) => return Err(error.into()),
-            Err(Unidentified::Worker | Unidentified::Unknown | Unidentified::Expired) => {
-                Admission::Refused
-            }
-        },
-        Bearer::Unreadable => Admission::Refused,
-        Bearer::Absent => Admission::Unknown,
+    let admission = match identified(&parts, &relay).await {
+        Ok(who) => Admission::Allowed(who),
+        Err(Refused::NoToken) => Admission::Unknown,
+        Err(
+            Refused::Token
+            | Refused::Expired
+            | Refused::Worker
+            | Refused::Role { .. }
+            | Refused::ForOneSession(_),
+        ) => Admission::Refused,
+        Err(refused @ (Refused::TooOften(_) | Refused::Failed(_))) => return Err(refused.into()),
     };
-    let scope = scope.map_or_else(CancellationToken::new, |Extension(scope)| scope.0);
+    if let Admission::Allowed(who) = &admission {
+        request_within(who, &relay)?;
+    }
+    let connection = parts.extensions.get::<Connection>();
+    let scope = connection.map_or_else(CancellationToken::new, |one| one.scope.clone());
+    let place = connection.map(|one| one.place.clone());
     let id = session.ok().map(|Named(id)| id);
     // Whoever is let in by a header is subscribed before the answer: what is stored from then on reaches
     // them, whatever they ask for in the meantime.
@@ -75,6 +80,7 @@ pub(super) async fn subscribe(
         tracker
             .track_future(killed.run_until_cancelled(scope.run_until_cancelled(served)))
             .await;
+        drop(place);
     }))
 }
 
@@ -115,6 +121,7 @@ async fn serve(mut socket: Box<WebSocket>, relay: Relay, id: Option<SessionId>, 
         }
         Err(ending) => {
             tracing::debug!(code = ending.code(), "a viewer is turned away");
+            relay.metrics().refused(ending.label());
             socket::close(socket, ending, options.close_timeout).await;
         }
     }
@@ -134,7 +141,7 @@ async fn join(
     };
     let joined = async {
         let session = relay.session(id).await?;
-        Subscription::of_socket(session, who, relay.options()).await
+        Subscription::of_socket(session, who, relay).await
     };
     joined.await.map_err(|error| match error {
         RelayError::SessionNotFound(_) => Ending::SessionNotFound,

@@ -57,6 +57,22 @@ impl Ending {
     }
 }
 
+impl Ending {
+    /// The ending as a word, for counting.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::SessionEnded => "session_ended",
+            Self::SessionNotFound => "session_not_found",
+            Self::Unauthorized => "unauthorized",
+            Self::CredentialOver => "credential_over",
+            Self::TooLarge => "too_large",
+            Self::Restarting => "restarting",
+            Self::TooSlow => "too_slow",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// One viewer's queue. The session fills it and never waits; the viewer's socket or stream empties
 /// it.
 pub(crate) struct Outgoing {
@@ -162,7 +178,12 @@ impl Outgoing {
 
     /// Whether anything is still taken.
     pub(crate) fn is_open(&self) -> bool {
-        self.lock().ending.is_none()
+        self.ending().is_none()
+    }
+
+    /// Why nothing is taken any more.
+    pub(crate) fn ending(&self) -> Option<Ending> {
+        self.lock().ending
     }
 
     /// Waits until there is something to send and moves some of it into `batch`, or says that and

@@ -28,6 +28,7 @@ use super::{
 use crate::{
     Identity, RelayError, RelayOptions,
     line::Line,
+    metrics::Metrics,
     outgoing::{Ending, Item, Outgoing},
     store::{After, Origin, SessionChange, SessionStatus, Store, StoreError, WorkerReport},
 };
@@ -39,17 +40,19 @@ pub(super) async fn run(
     id: SessionId,
     store: Arc<dyn Store>,
     options: Arc<RelayOptions>,
+    metrics: Arc<Metrics>,
     killed: CancellationToken,
     presence: Presence,
     mut inbox: mpsc::Receiver<Command>,
 ) {
-    let mut session = match Session::load(id.clone(), store, options, killed, presence).await {
-        Ok(session) => session,
-        Err(error) => {
-            tracing::error!(session = %id, %error, "the session can't be read from the store");
-            return;
-        }
-    };
+    let mut session =
+        match Session::load(id.clone(), store, options, metrics, killed, presence).await {
+            Ok(session) => session,
+            Err(error) => {
+                tracing::error!(session = %id, %error, "the session can't be read from the store");
+                return;
+            }
+        };
     let stirred = session.stirred.clone();
     loop {
         let again = session.clear_away().await;
@@ -80,6 +83,7 @@ pub(super) struct Session {
     pub(super) id: SessionId,
     pub(super) store: Arc<dyn Store>,
     pub(super) options: Arc<RelayOptions>,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) killed: CancellationToken,
     pub(super) conversation: Conversation,
     pub(super) status: SessionStatus,
@@ -122,6 +126,7 @@ impl Session {
         id: SessionId,
         store: Arc<dyn Store>,
         options: Arc<RelayOptions>,
+        metrics: Arc<Metrics>,
         killed: CancellationToken,
         presence: Presence,
     ) -> Result<Self, StoreError> {
@@ -170,6 +175,7 @@ impl Session {
         let mut session = Self {
             id,
             store,
+            metrics,
             killed,
             conversation,
             status: record.status,

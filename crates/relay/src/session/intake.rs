@@ -1,6 +1,9 @@
 //! What happens to a frame: whether it is stored, and who gets it.
 
-use std::{sync::atomic::Ordering, time::SystemTime};
+use std::{
+    sync::atomic::Ordering,
+    time::{Instant, SystemTime},
+};
 
 use attache_protocol::frame::FrameKind;
 
@@ -171,7 +174,18 @@ impl Session {
         let waiting = for_agent.iter().filter(|for_agent| **for_agent).count();
         // Counted first: the agent may read a frame as soon as it is in the store.
         self.backlog.fetch_add(waiting, Ordering::Relaxed);
+        let sizes: Vec<_> = frames
+            .iter()
+            .map(|frame| (frame.origin, frame.text.len()))
+            .collect();
+        let start = Instant::now();
         let outcome = self.store.append(&self.id, frames, at).await;
+        self.metrics.appended(start.elapsed());
+        for (one, (origin, bytes)) in outcome.iter().flatten().zip(sizes) {
+            if *one != Appended::Duplicate {
+                self.metrics.stored(origin, bytes);
+            }
+        }
         let kept = outcome
             .iter()
             .flatten()

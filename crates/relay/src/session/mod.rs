@@ -36,7 +36,10 @@ pub(crate) use self::{
     calls::{Listening, ReportChange},
     seat::Presence,
 };
-use crate::{Identity, RelayError, RelayOptions, line::Line, outgoing::Outgoing, store::Store};
+use crate::{
+    Identity, RelayError, RelayOptions, line::Line, metrics::Metrics, outgoing::Outgoing,
+    store::Store,
+};
 
 /// How many commands wait for a session's task before callers wait too.
 const COMMANDS: usize = 256;
@@ -159,13 +162,14 @@ impl SessionHandle {
         id: SessionId,
         store: Arc<dyn Store>,
         options: Arc<RelayOptions>,
+        metrics: Arc<Metrics>,
         killed: CancellationToken,
     ) -> Self {
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let presence = Presence::default();
         let shown = presence.clone();
         tokio::spawn(async move {
-            let session = actor::run(id, store, options, killed.clone(), shown, inbox);
+            let session = actor::run(id, store, options, metrics, killed.clone(), shown, inbox);
             killed.run_until_cancelled(session).await;
         });
         Self { commands, presence }

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     Relay,
     http::{access::WorkerOf, error::ApiError},
+    metrics::{Metrics, Reader},
     session::{Listening, Mailbox},
     store::StoreError,
 };
@@ -40,6 +41,7 @@ pub(super) async fn listen(
         log: LogReader::of_viewers(worker.id, relay.store().clone(), after, skip),
         mailbox,
         closing: relay.closing().clone(),
+        metrics: relay.metrics().clone(),
     };
     Ok(stream::response(
         heard,
@@ -52,6 +54,7 @@ struct Heard {
     log: LogReader,
     mailbox: Arc<Mailbox>,
     closing: CancellationToken,
+    metrics: Arc<Metrics>,
 }
 
 impl Events for Heard {
@@ -64,7 +67,10 @@ impl Events for Heard {
             let archived = self.mailbox.archived.is_cancelled();
             let arrived = self.mailbox.arrived.notified();
             match self.log.next(u64::MAX).await? {
-                Some(Read::Event(event)) => return Ok(Some(event)),
+                Some(Read::Event(event)) => {
+                    self.metrics.sent(Reader::Worker, 1, event.len());
+                    return Ok(Some(event));
+                }
                 // Nothing that is still for the worker is ever given up.
                 Some(Read::Truncated(_)) => {}
                 None if archived => return Ok(None),

@@ -23,6 +23,7 @@ use crate::{
         error::ApiError,
         subscription::Subscription,
     },
+    metrics::Reader,
     outgoing::{Item, event},
     store::StoreError,
 };
@@ -36,7 +37,7 @@ pub(super) async fn watch(
 ) -> Result<Response, ApiError> {
     let after = stream::position(position, &headers)?;
     let session = relay.session(&id).await?;
-    let subscription = Subscription::of_stream(session, by, relay.options()).await?;
+    let subscription = Subscription::of_stream(session, by, &relay).await?;
     let newest = subscription.newest;
     let after = after.unwrap_or(newest);
     check_position(after, newest)?;
@@ -64,6 +65,28 @@ impl Events for Seen {
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
+        let event = self.next_event().await?;
+        if let Some(event) = &event {
+            let metrics = self.relay.metrics();
+            metrics.sent(Reader::Viewer, 1, event.len());
+        }
+        Ok(event)
+    }
+
+    fn cut(&self) -> impl Future<Output = ()> + Send + 'static {
+        let (closing, killed) = (self.relay.closing().clone(), self.relay.killed().clone());
+        async move {
+            tokio::select! {
+                () = closing.cancelled() => {}
+                () = killed.cancelled() => {}
+            }
+        }
+    }
+}
+
+impl Seen {
+    /// Cancel safe: what was taken out of the queue is in the log or was sent.
+    async fn next_event(&mut self) -> Result<Option<Bytes>, StoreError> {
         loop {
             let Some(item) = self.queue.front() else {
                 let mut batch = Vec::new();
@@ -93,16 +116,6 @@ impl Events for Seen {
             };
             if is_new && let Some(event) = item.event() {
                 return Ok(Some(event));
-            }
-        }
-    }
-
-    fn cut(&self) -> impl Future<Output = ()> + Send + 'static {
-        let (closing, killed) = (self.relay.closing().clone(), self.relay.killed().clone());
-        async move {
-            tokio::select! {
-                () = closing.cancelled() => {}
-                () = killed.cancelled() => {}
             }
         }
     }

@@ -1,0 +1,16 @@
+//! Who may do what, how much of it, and what the relay tells of itself.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod limits;
+mod numbers;
+#[path = "../behaviour/workers.rs"]
+#[allow(dead_code, reason = "other tests need the rest of it")]
+mod workers;
+#[path = "../behaviour/world.rs"]
+#[allow(dead_code, reason = "other tests need the rest of it")]
+mod world;
