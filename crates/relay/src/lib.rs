@@ -54,7 +54,8 @@
 //! agent's (`worker`), the `relay`'s. When the log no longer holds what should come next,
 //! `catch_up_truncated` says at which number it goes on; a position that the log has not reached is
 //! answered with 410. A viewer that is too slow for its stream gets everything that is stored, from
-//! the log, but not what was live only in the meantime. A stream ends with its session.
+//! the log, and the last word on how far messages have got, but nothing else that was live only in the
+//! meantime. A stream ends with its session.
 //!
 //! # Permission prompts
 //!

@@ -34,6 +34,7 @@ pub(crate) struct Saying {
 }
 
 pub(crate) struct DeliveryUpdate {
+    uuid: Box<str>,
     wire: Utf8Bytes,
     event: Bytes,
 }
@@ -50,13 +51,13 @@ impl Item {
     }
 
     /// How far the agent has got with the message `uuid`.
-    #[allow(dead_code, reason = "the session tells it soon")]
     pub(crate) fn delivery(uuid: &str, status: DeliveryStatus) -> Self {
         let update = relay::DeliveryUpdate {
             event_id: uuid.into(),
             status,
         };
         Self::Delivery(Arc::new(DeliveryUpdate {
+            uuid: uuid.into(),
             wire: format!("{}\n", update.to_frame()).into(),
             event: event::delivery(&update),
         }))
@@ -93,6 +94,14 @@ impl Item {
         match self {
             Self::Stored(sequence, _) | Self::LogUpTo(sequence) => Some(*sequence),
             Self::Live(_) | Self::Delivery(_) => None,
+        }
+    }
+
+    /// Which message this tells about, if it tells how far one has got.
+    pub(super) fn delivered(&self) -> Option<&str> {
+        match self {
+            Self::Delivery(update) => Some(&update.uuid),
+            Self::Stored(..) | Self::Live(_) | Self::LogUpTo(_) => None,
         }
     }
 

@@ -4,7 +4,7 @@ pub(crate) mod event;
 mod item;
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -15,6 +15,8 @@ pub(crate) use self::item::Item;
 /// How much is taken out at once: the queue keeps counting what is not on its way yet.
 const BATCH_FRAMES: usize = 64;
 const BATCH_BYTES: usize = 256 << 10;
+/// Of how many messages a stream that lags is still told how far they have got.
+const UPDATES_KEPT: usize = 256;
 
 /// Why the relay closes a viewer's socket or ends its stream.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -242,17 +244,33 @@ impl Queue {
             }
             Overflow::Lag => {
                 // What a subscription starts with is not all in the log behind its position.
-                self.items.truncate(self.first);
+                let lost = self.items.split_off(self.first);
                 self.items.push_back(Item::LogUpTo(self.newest));
+                // How far messages have got is in no log at all.
+                self.items.extend(latest_updates(lost));
                 self.bytes = self.items.iter().map(Item::bytes).sum();
             }
         }
     }
 }
 
+/// The last word on each message, of the last few messages.
+fn latest_updates(items: VecDeque<Item>) -> impl Iterator<Item = Item> {
+    let mut told = HashSet::new();
+    let newest_first = items.into_iter().rev();
+    let latest = newest_first.filter(|item| {
+        let message = item.delivered();
+        message.is_some_and(|message| told.insert(Box::<str>::from(message)))
+    });
+    let latest: Vec<_> = latest.take(UPDATES_KEPT).collect();
+    latest.into_iter().rev()
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::SystemTime;
+
+    use attache_protocol::frame::relay::DeliveryStatus;
 
     use super::*;
     use crate::{line::Line, store::Origin};
@@ -272,7 +290,8 @@ mod tests {
     fn shown(items: &[Item]) -> Vec<String> {
         let show = |item: &Item| match item {
             Item::Stored(sequence, _) => format!("stored {sequence}"),
-            Item::Live(_) | Item::Delivery(_) => "live".to_owned(),
+            Item::Live(_) => "live".to_owned(),
+            Item::Delivery(_) => item.wire().unwrap().replace('"', ""),
             Item::LogUpTo(sequence) => format!("log up to {sequence}"),
         };
         items.iter().map(show).collect()
@@ -349,6 +368,30 @@ mod tests {
         let (all, _) = drain(&outgoing).await;
         assert_eq!(shown(&all), ["log up to 12", "stored 13", "stored 14"]);
         assert_eq!(outgoing.lock().bytes, 0);
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_lags_is_told_the_last_word_on_each_message() {
+        use DeliveryStatus::{Processed, Processing, Received};
+        let outgoing = Outgoing::for_stream(4, 1 << 20);
+        for (uuid, status) in [("m1", Received), ("m2", Received), ("m1", Processing)] {
+            outgoing.push(&Item::delivery(uuid, status));
+        }
+        outgoing.push(&stored(1));
+        outgoing.push(&stored(2));
+        outgoing.push(&Item::delivery("m1", Processed));
+        outgoing.end(Ending::SessionEnded);
+        let (all, _) = drain(&outgoing).await;
+        let update = |uuid, status| {
+            format!("{{type:delivery_update,event_id:{uuid},status:DELIVERY_STATUS_{status}}}\n")
+        };
+        let expected = [
+            "log up to 2".to_owned(),
+            update("m2", "RECEIVED"),
+            update("m1", "PROCESSING"),
+            update("m1", "PROCESSED"),
+        ];
+        assert_eq!(shown(&all), expected);
     }
 
     #[test]

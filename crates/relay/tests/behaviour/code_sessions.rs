@@ -68,6 +68,32 @@ async fn sessions_are_listed_newest_first_with_what_their_workers_do() {
 }
 
 #[tokio::test]
+async fn nobody_works_or_waits_in_an_archived_session() {
+    let world = World::new().await;
+    let worker = world.worker().await;
+    let details = json!({"tool_name": "Bash", "action_description": "ls"});
+    let report = json!({"worker_status": "requires_action", "requires_action_details": details});
+    worker.put(report).await;
+    let session = world.code_session().await;
+    assert_eq!(
+        (&session["status"], &session["worker_status"]),
+        (&json!("active"), &json!("requires_action"))
+    );
+    assert_eq!(session["requires_action_details"], details);
+
+    world.relay.archive(&world.session).await.unwrap();
+    let session = world.code_session().await;
+    for (field, value) in [
+        ("status", json!("archived")),
+        ("worker_status", json!("idle")),
+        ("requires_action_details", json!(null)),
+        ("connection_status", json!("disconnected")),
+    ] {
+        assert_eq!(session[field], value, "{field}");
+    }
+}
+
+#[tokio::test]
 async fn what_can_not_be_created_is_refused() {
     let world = World::new().await;
     let large = json!({"tags": ["x".repeat(70_000)]}).to_string();

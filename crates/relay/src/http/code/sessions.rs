@@ -63,13 +63,15 @@ impl CodeSession {
         let raw = |json: &ByteString| RawValue::from_string(json.to_string()).ok();
         let archived = record.status == SessionStatus::Archived;
         let worker_status = match (report.status, record.status) {
+            // Whatever it last said, it is over.
+            (_, SessionStatus::Archived) | (None, SessionStatus::Idle) => "idle",
             // A worker that says nothing is known by what it uploads.
             (None, SessionStatus::Running | SessionStatus::RequiresAction) => {
                 record.status.as_str()
             }
-            (None, SessionStatus::Idle | SessionStatus::Archived) => "idle",
             (Some(status), _) => status.as_str(),
         };
+        let awaited = report.requires_action_details.as_ref();
         Self {
             id: record.id.v2(),
             config: Config {
@@ -78,7 +80,7 @@ impl CodeSession {
             bridge: record.details.bridge.as_ref().and_then(raw),
             status: if archived { "archived" } else { "active" },
             worker_status,
-            requires_action_details: report.requires_action_details.as_ref().and_then(raw),
+            requires_action_details: awaited.filter(|_| !archived).and_then(raw),
             connection_status: connection_status(&record, relay),
             created_at: rfc3339(record.created_at),
             updated_at: rfc3339(record.updated_at),
