@@ -118,16 +118,28 @@ pub(super) fn newest(
     )
 }
 
+/// How much of a log is given up in one write: others wait for it.
+pub(super) const PRUNED_AT_ONCE: i64 = 1_000;
+
+/// How far pruning has got.
+pub(super) struct Pruned {
+    /// The first sequence number that is kept.
+    pub(super) first_kept: u64,
+    /// Whether more has to go.
+    pub(super) more: bool,
+}
+
 pub(super) fn prune(
     db: &Connection,
     id: &SessionId,
     keep: &Retention,
     floor: u64,
     now: SystemTime,
-) -> Result<u64, Failure> {
+) -> Result<Pruned, Failure> {
     let Number(session) = number(db, id)?;
     let first = first_kept(db, session)?;
-    let (kept, bytes) = kept_from(db, session, first, keep, bound(floor), now)?;
+    let most = first.saturating_add(PRUNED_AT_ONCE);
+    let (kept, bytes) = kept_from(db, session, first, keep, bound(floor).min(most), now)?;
     if kept > first {
         db.prepare_cached(
             "INSERT INTO forgotten SELECT session, sequence, uuid FROM frame
@@ -141,7 +153,10 @@ pub(super) fn prune(
     }
     db.prepare_cached("DELETE FROM forgotten WHERE session = ?1 AND sequence < ?2")?
         .execute([session, kept.saturating_sub(bound(keep.remembered))])?;
-    to_sequence(kept)
+    Ok(Pruned {
+        first_kept: to_sequence(kept)?,
+        more: kept == most,
+    })
 }
 
 pub(super) fn agent_cursor(db: &Connection, id: &SessionId) -> Result<u64, Failure> {

@@ -29,6 +29,10 @@
 //! shares; the key that workers' tokens are signed with. Times are nanoseconds since 1970.
 //! `PRAGMA user_version` is the version of the schema, `PRAGMA application_id` is `atch` in ASCII.
 //!
+//! The file does not shrink when the front of a log is given up: the space is used for what comes
+//! next. To give it back to the system, run `sqlite3 DIR/attache.db VACUUM` when no relay runs. A
+//! long front is given up in pieces, so that other sessions are not held up.
+//!
 //! # Backups
 //!
 //! While a relay runs: `sqlite3 DIR/attache.db ".backup COPY"`, or `VACUUM INTO`; the relay goes on
@@ -184,9 +188,16 @@ impl Store for SqliteStore {
         floor: u64,
         now: SystemTime,
     ) -> StoreFuture<'a, u64> {
-        let (id, keep) = (id.clone(), keep.clone());
-        let write = move |db: &_| log::prune(db, &id, &keep, floor, now);
-        Box::pin(self.writer.write(write))
+        Box::pin(async move {
+            loop {
+                let (id, keep) = (id.clone(), keep.clone());
+                let write = move |db: &_| log::prune(db, &id, &keep, floor, now);
+                let pruned = self.writer.write(write).await?;
+                if !pruned.more {
+                    return Ok(pruned.first_kept);
+                }
+            }
+        })
     }
 
     fn agent_cursor<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, u64> {

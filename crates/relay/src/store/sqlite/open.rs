@@ -94,10 +94,11 @@ impl Drop for Lock {
 }
 
 pub(super) fn open(folder: &Path) -> Result<Opened, OpenError> {
-    make_private_folder(folder).map_err(|error| OpenError::Folder {
+    let failed = |error| OpenError::Folder {
         path: folder.to_owned(),
         error,
-    })?;
+    };
+    let there_before = make_private_folder(folder).map_err(failed)?;
     let lock = lock(folder)?;
     let path = folder.join(DATABASE);
     private_file(&path).map_err(|error| OpenError::Folder {
@@ -109,10 +110,7 @@ pub(super) fn open(folder: &Path) -> Result<Opened, OpenError> {
     let readers = readers
         .collect::<Result<_, _>>()
         .map_err(|error| of_database(&path, error))?;
-    make_entries_durable(folder).map_err(|error| OpenError::Folder {
-        path: folder.to_owned(),
-        error,
-    })?;
+    make_entries_durable(folder, &there_before).map_err(failed)?;
     Ok(Opened {
         writer,
         readers,
@@ -190,16 +188,20 @@ fn lock(folder: &Path) -> Result<Lock, OpenError> {
     }
 }
 
-/// The store holds what people wrote and the key that workers' tokens are signed with.
-fn make_private_folder(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
+/// Says which part of the path was there before. Only the owner may enter the rest: the store holds
+/// what people wrote and the key that workers' tokens are signed with.
+fn make_private_folder(folder: &Path) -> io::Result<PathBuf> {
+    let absolute = std::path::absolute(folder)?;
+    let there = absolute.ancestors().find(|folder| folder.is_dir());
+    let there = fs::canonicalize(there.unwrap_or(&absolute))?;
+    if !folder.is_dir() {
+        let mut builder = DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(folder)?;
     }
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
+    Ok(there)
 }
 
 /// Opens a file, which is made for its owner alone when it is not there. The database's other files
@@ -212,18 +214,23 @@ fn private_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// A file that is new in a folder is safe only when the folder is.
-fn make_entries_durable(folder: &Path) -> io::Result<()> {
+/// What is new in a folder survives a loss of power only when the folder itself is synced.
+fn make_entries_durable(folder: &Path, there_before: &Path) -> io::Result<()> {
     if cfg!(not(unix)) {
         return Ok(());
     }
-    let folder = fs::canonicalize(folder)?;
-    File::open(&folder)?.sync_all()?;
-    match folder.parent() {
-        // Whoever may not read the parent did not make the folder just now.
-        Some(parent) => File::open(parent).map_or(Ok(()), |parent| parent.sync_all()),
-        None => Ok(()),
+    for place in fs::canonicalize(folder)?.ancestors() {
+        match File::open(place) {
+            Ok(place) => place.sync_all()?,
+            // Whoever may not read it has made nothing there.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            Err(error) => return Err(error),
+        }
+        if !place.starts_with(there_before) {
+            break;
+        }
     }
+    Ok(())
 }
 
 #[cfg(test)]

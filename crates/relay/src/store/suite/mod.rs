@@ -62,6 +62,7 @@ pub async fn check<S: Store>(fresh: impl AsyncFn() -> S) {
     retention::nothing_from_the_floor_on_goes(&fresh().await).await;
     retention::the_last_frame_stays_whatever_the_limits_say(&fresh().await).await;
     retention::numbers_go_on_behind_what_is_gone(&fresh().await).await;
+    retention::a_long_front_goes_as_a_whole(&fresh().await).await;
     retention::given_up_ids_are_remembered_as_long_as_said(&fresh().await).await;
     retention::a_reader_is_told_what_it_missed(&fresh().await).await;
 

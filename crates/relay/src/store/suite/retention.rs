@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{After, Appended, SessionId, Store, all, moment, say, session, told};
+use super::{After, Appended, Origin, SessionId, Store, all, frame, moment, say, session, told};
 use crate::store::{Retention, StoreError};
 
 pub(super) async fn within_its_limits_a_log_stays_whole(store: &dyn Store) {
@@ -97,6 +97,32 @@ pub(super) async fn numbers_go_on_behind_what_is_gone(store: &dyn Store) {
         [Appended::Stored(4), Appended::Stored(5)]
     );
     assert_eq!(all(store, &id).await, ("cde".into(), 3));
+}
+
+pub(super) async fn a_long_front_goes_as_a_whole(store: &dyn Store) {
+    let id = session(store, "s").await;
+    let frames = (1..=5_000).map(|number| frame(&number.to_string(), Origin::Agent));
+    let frames = frames.collect();
+    store.append(&id, frames, moment(1)).await.unwrap();
+    let keep = Retention {
+        frames: 2_500,
+        remembered: 1_200,
+        ..Retention::default()
+    };
+    assert_eq!(prune(store, &id, &keep).await, 2_501);
+    assert_eq!(prune(store, &id, &none_of_it()).await, 5_000);
+    let keep = Retention {
+        remembered: 1_200,
+        ..Retention::default()
+    };
+    assert_eq!(prune(store, &id, &keep).await, 5_000);
+    let known = ["3799", "3800", "5000"].map(|uuid| frame(uuid, Origin::Agent));
+    let outcome = store.append(&id, known.into(), moment(2)).await.unwrap();
+    let known = [Appended::Duplicate, Appended::Duplicate];
+    assert_eq!(
+        outcome,
+        [&[Appended::Stored(5_001)], known.as_slice()].concat()
+    );
 }
 
 pub(super) async fn given_up_ids_are_remembered_as_long_as_said(store: &dyn Store) {
