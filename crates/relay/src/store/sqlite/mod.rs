@@ -22,6 +22,11 @@
 //! get the error when the commit itself does. [`Store::commits`] counts. Four threads read beside
 //! it, and never wait for it.
 //!
+//! When the disk is full or fails, a write returns [`StoreError::Backend`](super::StoreError::Backend) and has changed nothing;
+//! reads go on, and writes succeed again when the disk does. If the failure comes as late as the sync
+//! itself and the system goes down right after, the write may be found all the same: repeat it with
+//! the same ids.
+//!
 //! # What is in it
 //!
 //! A row for each session and, apart from it, one for what changes with every frame; the frames of
