@@ -74,6 +74,15 @@
 //! under the same name it goes on asking, and as long as none of them says a name, they are taken for
 //! the same.
 //!
+//! # How much is kept
+//!
+//! A log may grow to [`RelayOptions::retention`], and then loses its front, but nothing from the
+//! oldest open request on, and nothing that the agent has not taken. Whoever reads from before what is kept
+//! is told so. Logs that nobody uses are looked through now and then, too.
+//!
+//! A session without viewers, agent and calls leaves memory after
+//! [`RelayOptions::idle_session`], and comes back with whoever comes next.
+//!
 //! # What workers get
 //!
 //! A session has one agent: an [`Agent`] of this process, or a worker that comes over HTTP. Each
@@ -135,7 +144,9 @@ mod outgoing;
 mod relay;
 mod serve;
 mod session;
+mod sessions;
 pub mod store;
+mod sweep;
 mod worker_token;
 
 pub use access::{

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::Credentials;
+use crate::{Credentials, store::Retention};
 
 /// The numbers of a relay. Take the defaults and change what you need:
 ///
@@ -87,6 +87,15 @@ pub struct RelayOptions {
     pub live_uuid_memory: usize,
     /// How many of an agent's requests may be open at once. Default: 1024.
     pub open_requests: usize,
+    /// How much of each log is kept. What somebody waits for stays anyway: open requests, and what
+    /// the agent has not taken.
+    pub retention: Retention,
+    /// How often logs are looked through for what is too old, those of sessions that nobody uses
+    /// too. Default: 1 h.
+    pub retention_sweep: Duration,
+    /// A session without viewers, agent and calls leaves memory after so long; it comes back with
+    /// whoever comes next. Default: 5 min.
+    pub idle_session: Duration,
 }
 
 /// How often something may be done.
@@ -137,6 +146,9 @@ impl Default for RelayOptions {
             worker_state_limit_bytes: 64 << 10,
             live_uuid_memory: 2000,
             open_requests: 1024,
+            retention: Retention::default(),
+            retention_sweep: Duration::from_secs(60 * 60),
+            idle_session: Duration::from_secs(5 * 60),
         }
     }
 }

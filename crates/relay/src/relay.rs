@@ -1,8 +1,7 @@
 //! The relay as a whole.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Once},
     time::SystemTime,
 };
 
@@ -19,7 +18,9 @@ use crate::{
     http,
     metrics::Metrics,
     session::SessionHandle,
+    sessions::Sessions,
     store::{SessionDetails, SessionRecord, SessionStatus, SigningKey, Store, WorkerRecord},
+    sweep::sweep,
     worker_token::WorkerTokens,
 };
 
@@ -37,7 +38,8 @@ pub struct Relay {
 struct Inner {
     store: Arc<dyn Store>,
     options: Arc<RelayOptions>,
-    sessions: Mutex<HashMap<SessionId, SessionHandle>>,
+    sessions: Arc<Sessions>,
+    sweeping: Once,
     closing: CancellationToken,
     killed: CancellationToken,
     _kill_on_drop: DropGuard,
@@ -56,7 +58,8 @@ impl Relay {
             metrics: Arc::new(Metrics::new(store.clone())),
             store,
             options: Arc::new(options),
-            sessions: Mutex::default(),
+            sessions: Arc::default(),
+            sweeping: Once::new(),
             closing: CancellationToken::new(),
             _kill_on_drop: killed.clone().drop_guard(),
             killed,
@@ -173,11 +176,7 @@ impl Relay {
 
     /// How many sessions are in memory, and how many of them have an agent that is there.
     pub(crate) fn census(&self) -> (usize, usize) {
-        let sessions = self.sessions();
-        let running = sessions.values().filter(|session| !session.is_over());
-        running.fold((0, 0), |(sessions, agents), session| {
-            (sessions + 1, agents + usize::from(session.is_connected()))
-        })
+        self.inner.sessions.census()
     }
 
     pub(crate) fn gate(&self) -> &Gate {
@@ -216,8 +215,13 @@ impl Relay {
 
     /// Whether somebody speaks for the session's agent right now.
     pub(crate) fn is_connected(&self, id: &SessionId) -> bool {
-        self.running(id)
-            .is_some_and(|session| session.is_connected())
+        let running = self.inner.sessions.running(id);
+        running.is_some_and(|session| session.is_connected())
+    }
+
+    /// Whether the session is in memory.
+    pub(crate) fn is_running(&self, id: &SessionId) -> bool {
+        self.inner.sessions.running(id).is_some()
     }
 
     /// The session's task, which is started when it does not run yet.
@@ -225,39 +229,37 @@ impl Relay {
         if self.inner.closing.is_cancelled() || self.inner.killed.is_cancelled() {
             return Err(RelayError::Stopped);
         }
-        if let Some(running) = self.running(id) {
+        self.keep_sweeping();
+        if let Some(running) = self.inner.sessions.running(id) {
             return Ok(running);
         }
         if self.inner.store.session(id).await?.is_none() {
             return Err(RelayError::SessionNotFound(id.clone()));
         }
-        let start = || {
-            let inner = &self.inner;
+        let inner = &self.inner;
+        Ok(inner.sessions.running_or(id, || {
             let (store, options) = (inner.store.clone(), inner.options.clone());
             let (metrics, killed) = (inner.metrics.clone(), inner.killed.clone());
-            SessionHandle::start(id.clone(), store, options, metrics, killed)
-        };
-        let mut sessions = self.sessions();
-        let session = sessions.entry(id.clone()).or_insert_with(start);
-        if session.is_over() {
-            *session = start();
-        }
-        Ok(session.clone())
+            let others = Arc::downgrade(&inner.sessions);
+            SessionHandle::start(id.clone(), store, options, metrics, killed, others)
+        }))
     }
 
-    fn running(&self, id: &SessionId) -> Option<SessionHandle> {
-        self.sessions()
-            .get(id)
-            .filter(|session| !session.is_over())
-            .cloned()
-    }
-
-    fn sessions(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, SessionHandle>> {
-        // The map is whole after every statement, so it is sound even after a panic elsewhere.
-        self.inner
-            .sessions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// Looks after the sessions that nobody uses, now and then, from the first call on.
+    pub(crate) fn keep_sweeping(&self) {
+        self.inner.sweeping.call_once(|| {
+            let weak = Arc::downgrade(&self.inner);
+            let (store, options) = (self.inner.store.clone(), self.inner.options.clone());
+            let killed = self.inner.killed.clone();
+            let sweeping = async move {
+                loop {
+                    let relay = || weak.upgrade().map(|inner| Relay { inner });
+                    sweep(store.clone(), options.clone(), relay).await;
+                    tokio::time::sleep(options.retention_sweep).await;
+                }
+            };
+            tokio::spawn(async move { killed.run_until_cancelled(sweeping).await });
+        });
     }
 }
 

@@ -79,6 +79,7 @@ impl Relay {
             let _kill_on_drop = scope.clone().drop_guard();
             let router = relay.router();
             let places = Arc::new(Semaphore::new(relay.options().max_connections));
+            relay.keep_sweeping();
             tracing::info!(%address, "the relay listens");
             let mut shutdown = pin!(shutdown);
             loop {

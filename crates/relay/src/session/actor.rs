@@ -1,8 +1,9 @@
 //! The session's task.
 
+use core::time::Duration;
 use std::{
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::SystemTime,
@@ -11,73 +12,26 @@ use std::{
 use attache_protocol::{ByteString, SessionId};
 use tokio::{
     sync::{Notify, mpsc},
-    time::sleep_until,
+    time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Command, Epoch, Mailbox, Presence, Subscribed, ViewerId,
-    conversation::Conversation,
-    deliveries::Deliveries,
-    live_uuids::LiveUuids,
-    notices,
-    progress::Progress,
-    seat::{Lease, Seat, WorkerSeat},
-    worker::lease_from_now,
+    Command, Epoch, Mailbox, Presence, Subscribed, ViewerId, conversation::Conversation,
+    live_uuids::LiveUuids, notices, progress::Progress, pruning::Weight, seat::Seat,
+    worker::FOREVER,
 };
 use crate::{
     Identity, RelayError, RelayOptions,
     line::Line,
     metrics::Metrics,
     outgoing::{Ending, Item, Outgoing},
-    store::{After, Origin, SessionChange, SessionStatus, Store, StoreError, WorkerReport},
+    sessions::Sessions,
+    store::{Origin, SessionChange, SessionStatus, Store, WorkerReport},
 };
 
-/// How many stored frames are read at once when a session starts.
-const REPLAY_PAGE: usize = 1000;
-
-pub(super) async fn run(
-    id: SessionId,
-    store: Arc<dyn Store>,
-    options: Arc<RelayOptions>,
-    metrics: Arc<Metrics>,
-    killed: CancellationToken,
-    presence: Presence,
-    mut inbox: mpsc::Receiver<Command>,
-) {
-    let mut session =
-        match Session::load(id.clone(), store, options, metrics, killed, presence).await {
-            Ok(session) => session,
-            Err(error) => {
-                tracing::error!(session = %id, %error, "the session can't be read from the store");
-                return;
-            }
-        };
-    let stirred = session.stirred.clone();
-    loop {
-        let again = session.clear_away().await;
-        let alarm = [session.seat.lapses_at(), again]
-            .into_iter()
-            .flatten()
-            .min();
-        let alarm = async {
-            match alarm {
-                Some(at) => sleep_until(at).await,
-                None => core::future::pending().await,
-            }
-        };
-        tokio::select! {
-            // What came before the lease ran out counts, however long it waited here.
-            biased;
-            command = inbox.recv() => match command {
-                Some(command) => session.handle(command).await,
-                None => return,
-            },
-            () = stirred.notified() => session.tell_what_is_taken(),
-            () = alarm => session.lapse(),
-        }
-    }
-}
+/// A session that could leave memory looks no more often whether it may.
+const LEAST_PATIENCE: Duration = Duration::from_millis(10);
 
 pub(super) struct Session {
     pub(super) id: SessionId,
@@ -105,6 +59,7 @@ pub(super) struct Session {
     /// Up to where agents of this process have taken frames.
     pub(super) taken: Arc<AtomicU64>,
     pub(super) progress: Progress,
+    pub(super) weight: Weight,
 }
 
 pub(super) struct Viewer {
@@ -121,81 +76,57 @@ impl Viewer {
 }
 
 impl Session {
-    /// Derives everything from the log, so that a restarted relay goes on where the last one was.
-    async fn load(
-        id: SessionId,
-        store: Arc<dyn Store>,
-        options: Arc<RelayOptions>,
-        metrics: Arc<Metrics>,
-        killed: CancellationToken,
-        presence: Presence,
-    ) -> Result<Self, StoreError> {
-        let record = store
-            .session(&id)
-            .await?
-            .ok_or(StoreError::UnknownSession)?;
-        let agent_cursor = store.agent_cursor(&id).await?;
-        let mut conversation = Conversation::default();
-        let mut deliveries = Deliveries::default();
-        let mut progress = Progress::default();
-        let mut read = 0;
+    /// Serves the session until nobody uses it any more.
+    pub(super) async fn run(
+        mut self,
+        mut inbox: mpsc::Receiver<Command>,
+        sessions: &Weak<Sessions>,
+    ) {
+        let stirred = self.stirred.clone();
+        let patience = self.options.idle_session.clamp(LEAST_PATIENCE, FOREVER);
+        let mut idle_at = Instant::now() + patience;
         loop {
-            let page = store
-                .frames(&id, After::Sequence(read), None, REPLAY_PAGE)
-                .await?;
-            for frame in &page.frames {
-                read = frame.sequence;
-                if frame.origin == Origin::Viewer && read > agent_cursor {
-                    deliveries.add(read, &frame.uuid);
+            let again = self.clear_away().await;
+            self.prune_if_over().await;
+            // Viewers go without a word, so that is looked for.
+            let deserted = again.is_none() && self.seat.is_deserted();
+            let idle = deserted.then_some(idle_at);
+            let alarm = [self.seat.lapses_at(), again, idle];
+            let alarm = alarm.into_iter().flatten().min();
+            let alarm = async {
+                match alarm {
+                    Some(at) => sleep_until(at).await,
+                    None => core::future::pending().await,
                 }
-                match Line::known(&frame.text) {
-                    Ok(line) => {
-                        conversation.observe(frame.origin, &line);
-                        if frame.origin == Origin::Viewer {
-                            progress.add(read, line.frame());
-                            progress.advance_all(read.min(agent_cursor));
-                        }
+            };
+            tokio::select! {
+                // What came before the lease ran out counts, however long it waited here.
+                biased;
+                command = inbox.recv() => match command {
+                    Some(command) => self.handle(command).await,
+                    None => return,
+                },
+                () = stirred.notified() => self.tell_what_is_taken(),
+                () = alarm => {
+                    self.lapse();
+                    if idle.is_none_or(|idle| Instant::now() < idle) {
+                        continue;
                     }
-                    Err(error) => {
-                        tracing::warn!(%id, sequence = read, %error, "a stored frame is no frame");
+                    self.viewers.retain(|viewer| !viewer.is_gone());
+                    let is_alone = || {
+                        let no_calls = inbox.sender_strong_count() == 1 && inbox.is_empty();
+                        no_calls && self.viewers.is_empty()
+                    };
+                    if sessions
+                        .upgrade()
+                        .is_none_or(|sessions| sessions.leave(&self.id, is_alone))
+                    {
+                        return;
                     }
                 }
             }
-            if !page.has_more || page.frames.is_empty() {
-                break;
-            }
+            idle_at = Instant::now() + patience;
         }
-        let backlog = deliveries.unprocessed();
-        let seat = if record.worker.epoch > 0 {
-            let lease = Lease::Awaited(lease_from_now(&options));
-            Seat::Worker(WorkerSeat::new(lease, deliveries))
-        } else {
-            Seat::Vacant
-        };
-        let mut session = Self {
-            id,
-            store,
-            metrics,
-            killed,
-            conversation,
-            status: record.status,
-            viewers: Vec::new(),
-            viewers_so_far: 0,
-            epoch: Epoch(record.worker.epoch),
-            instance: record.worker.instance,
-            seat,
-            stirred: Arc::new(Notify::new()),
-            presence,
-            report: record.worker.report,
-            last_sequence: read,
-            live_uuids: LiveUuids::new(options.live_uuid_memory),
-            options,
-            backlog: Arc::new(AtomicUsize::new(backlog)),
-            taken: Arc::new(AtomicU64::new(agent_cursor)),
-            progress,
-        };
-        session.save_status().await;
-        Ok(session)
     }
 
     async fn handle(&mut self, command: Command) {
@@ -218,6 +149,10 @@ impl Session {
                 drop(reply.send(self.register(instance).await));
             }
             Command::AsWorker { by, call } => self.handle_worker(by, call).await,
+            Command::Prune { reply } => {
+                self.prune().await;
+                let _ = reply.send(());
+            }
             Command::Archive { by, reply } => drop(reply.send(self.archive(by).await)),
         }
     }

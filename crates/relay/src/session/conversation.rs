@@ -21,6 +21,7 @@ pub(crate) struct Conversation {
 }
 
 struct OpenRequest {
+    sequence: u64,
     request_id: RequestId,
     kind: RequestKind,
     line: Line,
@@ -34,8 +35,20 @@ pub(super) enum RequestKind {
 }
 
 impl Conversation {
+    /// The state at the beginning of a log whose front is not kept, as far as it is known: from what
+    /// the session was at last. The kept part has the open requests.
+    pub(super) fn without_its_beginning(status: SessionStatus) -> Self {
+        Self {
+            running: matches!(
+                status,
+                SessionStatus::Running | SessionStatus::RequiresAction
+            ),
+            ..Self::default()
+        }
+    }
+
     /// Takes in the next stored frame.
-    pub(crate) fn observe(&mut self, origin: Origin, line: &Line) {
+    pub(crate) fn observe(&mut self, sequence: u64, origin: Origin, line: &Line) {
         match (line.frame().kind(), origin) {
             (
                 FrameKind::ControlRequest {
@@ -43,7 +56,7 @@ impl Conversation {
                     subtype,
                 },
                 Origin::Agent,
-            ) => self.ask(request_id, subtype, line),
+            ) => self.ask(sequence, request_id, subtype, line),
             (FrameKind::ControlCancelRequest { request_id }, Origin::Agent | Origin::Relay) => {
                 if self.close(request_id) {
                     self.settled.add(request_id, Settled::Withdrawn);
@@ -111,6 +124,11 @@ impl Conversation {
         self.open.iter().map(|open| &open.line)
     }
 
+    /// Where the oldest of these is in the log.
+    pub(super) fn oldest_open(&self) -> Option<u64> {
+        self.open.first().map(|open| open.sequence)
+    }
+
     /// The ids of these.
     pub(super) fn open_ids(&self) -> impl Iterator<Item = &RequestId> {
         self.open.iter().map(|open| &open.request_id)
@@ -132,12 +150,13 @@ impl Conversation {
         }
     }
 
-    fn ask(&mut self, request_id: &RequestId, subtype: &str, line: &Line) {
+    fn ask(&mut self, sequence: u64, request_id: &RequestId, subtype: &str, line: &Line) {
         if self.is_open(request_id) {
             return;
         }
         self.settled.forget(request_id);
         self.open.push(OpenRequest {
+            sequence,
             request_id: request_id.clone(),
             kind: if subtype == "can_use_tool" {
                 RequestKind::Prompt
@@ -218,8 +237,8 @@ mod tests {
 
     fn after(frames: &[(Origin, &str)]) -> SessionStatus {
         let mut conversation = Conversation::default();
-        for (origin, text) in frames {
-            conversation.observe(*origin, &Line::accept(text).unwrap());
+        for ((origin, text), sequence) in frames.iter().zip(1..) {
+            conversation.observe(sequence, *origin, &Line::accept(text).unwrap());
         }
         conversation.status()
     }
@@ -255,7 +274,7 @@ mod tests {
         let mut conversation = Conversation::default();
         let text =
             r#"{"type":"control_request","request_id":"r1","request":{"subtype":"elicitation"}}"#;
-        conversation.observe(Origin::Agent, &Line::accept(text).unwrap());
+        conversation.observe(1, Origin::Agent, &Line::accept(text).unwrap());
         assert_eq!(
             (
                 conversation.open_requests().len(),

@@ -153,7 +153,8 @@ impl Session {
             self.stored_for_worker(sequence, uuid);
             self.progress.add(sequence, line.frame());
         }
-        self.conversation.observe(origin, line);
+        self.weight.add(line.frame().as_str().len());
+        self.conversation.observe(sequence, origin, line);
         let item = Item::stored(line, sequence, origin, at);
         let concerned = origin != Origin::Viewer || concerns_viewers(line);
         self.fan_out(&item, concerned, sender);

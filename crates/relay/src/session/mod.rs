@@ -11,10 +11,12 @@ mod conversation;
 mod deliveries;
 mod intake;
 mod live_uuids;
+mod loading;
 #[cfg(test)]
 mod model;
 mod notices;
 mod progress;
+mod pruning;
 mod seat;
 mod settled;
 mod speaking;
@@ -22,7 +24,7 @@ mod succession;
 mod worker;
 
 use std::sync::{
-    Arc,
+    Arc, Weak,
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
@@ -38,7 +40,7 @@ pub(crate) use self::{
 };
 use crate::{
     Identity, RelayError, RelayOptions, line::Line, metrics::Metrics, outgoing::Outgoing,
-    store::Store,
+    sessions::Sessions, store::Store,
 };
 
 /// How many commands wait for a session's task before callers wait too.
@@ -142,6 +144,9 @@ enum Command {
         by: Epoch,
         call: WorkerCall,
     },
+    Prune {
+        reply: oneshot::Sender<()>,
+    },
     Archive {
         /// The worker that asks, if it is one.
         by: Option<Epoch>,
@@ -157,19 +162,30 @@ pub(crate) struct SessionHandle {
 }
 
 impl SessionHandle {
-    /// Starts the task of the session `id`, which `store` knows.
+    /// Starts the task of the session `id`, which `store` knows. When nobody uses it any more it
+    /// leaves `sessions` and ends.
     pub(crate) fn start(
         id: SessionId,
         store: Arc<dyn Store>,
         options: Arc<RelayOptions>,
         metrics: Arc<Metrics>,
         killed: CancellationToken,
+        sessions: Weak<Sessions>,
     ) -> Self {
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let presence = Presence::default();
         let shown = presence.clone();
         tokio::spawn(async move {
-            let session = actor::run(id, store, options, metrics, killed.clone(), shown, inbox);
+            let loading =
+                actor::Session::load(id.clone(), store, options, metrics, killed.clone(), shown);
+            let session = async {
+                match loading.await {
+                    Ok(session) => session.run(inbox, &sessions).await,
+                    Err(error) => {
+                        tracing::error!(session = %id, %error, "the session can't be read from the store");
+                    }
+                }
+            };
             killed.run_until_cancelled(session).await;
         });
         Self { commands, presence }
@@ -224,6 +240,11 @@ impl SessionHandle {
 
     pub(crate) async fn attach(&self) -> Result<(Epoch, Arc<Mailbox>), RelayError> {
         self.ask(|reply| Command::Attach { reply }).await?
+    }
+
+    /// Gives up what is too much or too old in the log.
+    pub(crate) async fn prune(&self) -> Result<(), RelayError> {
+        self.ask(|reply| Command::Prune { reply }).await
     }
 
     /// Ends the session, for a person or for the worker of epoch `by`.

@@ -23,7 +23,7 @@ use crate::{
 const PAGE: usize = 256;
 
 /// What can be added to any instant.
-const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
+pub(super) const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
 
 impl Session {
     pub(super) async fn handle_worker(&mut self, by: Epoch, call: WorkerCall) {

@@ -17,6 +17,7 @@ mod events;
 mod one_log;
 mod prompts;
 mod restart;
+mod retention;
 mod sessions;
 mod slow_viewers;
 mod store_trouble;
