@@ -90,16 +90,25 @@ fn a_new_store_is_its_owners_alone() {
     }
 }
 
-#[test]
-fn a_closed_store_is_one_file_and_its_lock() {
+#[tokio::test]
+async fn a_store_that_is_not_open_is_one_file_and_its_lock() {
     let folder = tempfile::tempdir().unwrap();
-    drop(SqliteStore::open(folder.path()).unwrap());
-    let mut names: Vec<_> = fs::read_dir(folder.path())
-        .unwrap()
-        .map(|file| file.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    assert_eq!(names, ["attache.db", "attache.lock"]);
+    let names = || {
+        let files = fs::read_dir(folder.path()).unwrap();
+        let mut names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let store = SqliteStore::open(folder.path()).unwrap();
+    assert_eq!(names().len(), 4);
+    drop(store);
+    assert_eq!(names(), ["attache.db", "attache.lock"]);
+
+    let store = SqliteStore::open(folder.path()).unwrap();
+    soon(store.sessions(None, 1)).await.unwrap();
+    soon(store.close()).await;
+    drop(store);
+    assert_eq!(names(), ["attache.db", "attache.lock"]);
 }
 
 #[tokio::test]

@@ -74,7 +74,7 @@ impl Writer {
             .unwrap_or_else(|_| Err(Trouble::Closed.into()))
     }
 
-    /// Returns when everything that was queued before is on disk and the file is closed.
+    /// Returns when everything that was queued before is on disk. What comes later is refused.
     pub(super) async fn close(&self) {
         let (answer, answered) = oneshot::channel();
         if self.order(Order::Close(answer)).await.is_ok() {
@@ -133,33 +133,41 @@ where
 }
 
 fn serve(mut db: Connection, mut orders: mpsc::Receiver<Order>, stats: &Mutex<CommitStats>) {
-    let mut closing = None;
-    while closing.is_none()
-        && let Some(order) = orders.blocking_recv()
-    {
-        let mut batch = Vec::new();
-        let mut next = Some(order);
-        while let Some(order) = next {
-            match order {
-                Order::Write(job) => batch.push(job),
-                Order::Close(closed) => {
-                    closing = Some(closed);
-                    break;
-                }
+    let mut closed = false;
+    while let Some(order) = orders.blocking_recv() {
+        let (batch, closing) = gather(order, &mut orders);
+        if closed {
+            for job in batch {
+                job.answer(Some(Trouble::Closed));
             }
-            next = (batch.len() < BATCH)
-                .then(|| orders.try_recv().ok())
-                .flatten();
+        } else {
+            commit(&mut db, batch, stats);
         }
-        commit(&mut db, batch, stats);
+        if let Some(done) = closing {
+            closed = true;
+            let _ = done.send(());
+        }
     }
-    drop(orders);
-    // A tidy store is one file. Whatever fails here, the next one to open it does again.
-    let _ = db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
-    drop(db);
-    if let Some(closed) = closing {
-        let _ = closed.send(());
+    // The connection ends here, as the last one: that tidies the log file away.
+}
+
+/// Whatever waits, up to the bound or to an order to close.
+fn gather(
+    first: Order,
+    orders: &mut mpsc::Receiver<Order>,
+) -> (Vec<Box<dyn Job>>, Option<oneshot::Sender<()>>) {
+    let mut batch = Vec::new();
+    let mut next = Some(first);
+    while let Some(order) = next {
+        match order {
+            Order::Write(job) => batch.push(job),
+            Order::Close(done) => return (batch, Some(done)),
+        }
+        next = (batch.len() < BATCH)
+            .then(|| orders.try_recv().ok())
+            .flatten();
     }
+    (batch, None)
 }
 
 fn commit(db: &mut Connection, mut batch: Vec<Box<dyn Job>>, stats: &Mutex<CommitStats>) {
