@@ -20,8 +20,8 @@ pub struct RelayOptions {
     /// How long a socket without an `Authorization` header may take to send its `auth` frame.
     /// Default: 10 s.
     pub auth_timeout: Duration,
-    /// How often one credential may make a request; beyond, 429 with `Retry-After`. Default: 1000
-    /// a second, 10 000 at once.
+    /// How often one credential may make a request; beyond, 429 with `Retry-After`. Default: 2000
+    /// a second, 20 000 at once.
     pub requests: RateLimit,
     /// How often one credential may say something: a `POST …/events` beyond gets 429 with
     /// `Retry-After`, a socket is read no faster. Default: 500 a second, 5000 at once.
@@ -113,8 +113,8 @@ impl Default for RelayOptions {
             credentials: Credentials::Open,
             auth_timeout: Duration::from_secs(10),
             requests: RateLimit {
-                per_second: 1000,
-                burst: 10_000,
+                per_second: 2000,
+                burst: 20_000,
             },
             posts: RateLimit {
                 per_second: 500,

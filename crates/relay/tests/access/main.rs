@@ -6,8 +6,14 @@
     reason = "a test fails by panicking"
 )]
 
+mod endings;
+mod frames;
 mod limits;
 mod numbers;
+mod people;
+mod requests;
+mod shares;
+mod table;
 #[path = "../behaviour/workers.rs"]
 #[allow(dead_code, reason = "other tests need the rest of it")]
 mod workers;
