@@ -38,9 +38,13 @@
 //! | `GET /v1/sessions?after_id=&limit=` | the sessions, newest first |
 //! | `GET`, `PATCH /v1/sessions/{id}` | a session; its title |
 //! | `POST /v1/sessions/{id}/archive` | ends it |
+//! | `POST`, `GET /v1/sessions/{id}/shares`, `DELETE …/{share_id}` | lets guests in for a while |
 //! | `GET /v1/code/sessions/{id}/events/stream` | the log from a position on and then the live stream, as server-sent events |
 //! | `POST /v1/code/sessions/{id}/events` | says something |
 //! | `GET /v1/code/sessions/{id}/events?limit=&sort_order=&cursor=` | what was said, from either end |
+//!
+//! Which role each takes, [a table](access) says. `GET /healthz` says to anybody whether the relay
+//! works, `GET /metrics` has its numbers for Prometheus.
 //!
 //! A socket is closed with 4003 when its credential is bad, 4001 when there is no such session,
 //! 1000 and `session ended` when the session is archived, 1012 when the relay restarts, 1013 when
@@ -131,7 +135,7 @@
 //! response. For a worker, a frame waits until it is `processed`. While no agent is there, the relay
 //! answers `initialize` and `interrupt` itself.
 
-mod access;
+pub mod access;
 mod agent;
 mod credentials;
 mod error;

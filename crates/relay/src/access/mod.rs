@@ -1,4 +1,6 @@
 //! Who comes in, and what they may do.
+//!
+#![doc = include_str!("../../ACCESS.md")]
 
 mod endpoint;
 mod entry;
