@@ -2,15 +2,15 @@
 
 use std::{fmt, sync::Arc};
 
-use attache_driver::{Options, OptionsError, WebSocketOptions, request};
+use attache_driver::{
+    Options, OptionsError, WebSocketOptions, request,
+    servers::{Host, Servers},
+};
 use attache_protocol::io::{HttpRequest, HttpResponse, NetworkFailure};
 use http_body_util::Full;
 use hyper::client::conn::http1;
 
-use crate::{
-    line::{Call, Line},
-    servers::{Host, Servers},
-};
+use crate::line::{Call, Line};
 
 /// Makes HTTP calls to one server, and to another that this one names, over the same TLS and proxy
 /// set-up as a session. Cheap to clone.
@@ -19,7 +19,7 @@ use crate::{
 /// connection itself. Redirects are not followed.
 #[derive(Clone)]
 pub struct Http {
-    servers: Arc<Servers>,
+    servers: Arc<Servers<Line>>,
     websocket: WebSocketOptions,
 }
 
@@ -60,7 +60,7 @@ impl Http {
                 Err(unsent) => call = *unsent,
             }
         }
-        let mut line = Line::open(host.connector(), &http1::Builder::new()).await?;
+        let mut line = Line::open(host.way(), &http1::Builder::new()).await?;
         match line.exchange(call, limit).await {
             Ok(answer) => {
                 if answer.is_ok() {
@@ -76,9 +76,9 @@ impl Http {
     pub(crate) fn prepare(
         &self,
         request: HttpRequest,
-    ) -> Result<(Arc<Host>, Call), NetworkFailure> {
+    ) -> Result<(Arc<Host<Line>>, Call), NetworkFailure> {
         let host = self.servers.find(&request.server)?;
-        let call = request::http(host.base(), request).map_err(|error| {
+        let call = request::http(&host.way().base, request).map_err(|error| {
             tracing::warn!(%error, "request not possible");
             NetworkFailure::Other
         })?;
@@ -86,7 +86,7 @@ impl Http {
     }
 
     /// The server of the options.
-    pub(crate) fn configured(&self) -> &Host {
+    pub(crate) fn configured(&self) -> &Host<Line> {
         self.servers.configured()
     }
 
@@ -98,7 +98,7 @@ impl Http {
 impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Http")
-            .field("base_url", self.configured().base())
+            .field("base_url", &self.configured().way().base)
             .finish_non_exhaustive()
     }
 }

@@ -87,23 +87,14 @@
 //! and TCP slows the server down. A worker's [`upload`](WorkerSession::upload) waits while
 //! [`WorkerLimits::uploads`](attache_protocol::worker::WorkerLimits::uploads) are waiting for the server.
 
-mod connections;
 mod dial;
-mod driver;
-mod events;
-mod handle;
 mod http;
-mod in_flight;
 mod line;
+mod network;
 mod noticed;
-mod servers;
-mod session;
-mod socket;
 mod stream;
-mod token;
-mod worker;
 
-use attache_driver::Clock;
+use attache_driver::asynchronous;
 use attache_protocol::{
     policy::CloseCause,
     viewer::{Viewer, ViewerConfig},
@@ -112,19 +103,17 @@ use attache_protocol::{
 use tokio::task::JoinHandle;
 
 pub use attache_driver::{
-    BaseUrl, BaseUrlError, ClientCertificate, Machine, Options, OptionsError, Plaintext,
-    ProxyOptions, TlsOptions, WebSocketOptions, proxy::ProxyRules,
+    BaseUrl, BaseUrlError, ClientCertificate, CommandError, Ended, Machine, Options, OptionsError,
+    Plaintext, ProxyOptions, StaticToken, TlsOptions, WebSocketOptions,
+    asynchronous::{Events, Session, TokenSource, WorkerSession},
+    proxy::ProxyRules,
 };
-use connections::Connections;
-pub use driver::Driver;
-pub use events::Events;
-pub use handle::{CommandError, Ended};
 pub use http::Http;
-pub use session::Session;
 pub use stream::OpenStream;
-pub use token::{StaticToken, TokenSource};
-pub use worker::WorkerSession;
 
+/// Does a session's work: a future to spawn, on a tokio runtime with I/O and time enabled. Dropping it
+/// aborts everything at once. Without a parameter, a viewer's.
+pub type Driver<M = Viewer> = asynchronous::Driver<M, Http>;
 /// A worker's events.
 pub type WorkerEvents = Events<Worker>;
 /// A worker's driver.
@@ -144,13 +133,8 @@ pub fn connect(
     options: Options,
     tokens: impl TokenSource,
 ) -> Result<(Session, Events, Driver), OptionsError> {
-    let connections = Connections::new(Http::new(&options)?, token::erase(tokens));
-    let seed = attache_driver::seed()?;
-    let clock = Clock::start();
-    let span = tracing::info_span!("session", id = %config.session);
-    let viewer = Viewer::new(config, seed, clock.now());
-    let (handle, events, driver) = Driver::prepare(viewer, clock, connections, span);
-    Ok((Session::new(handle, clock), events, driver))
+    let network = Http::new(&options)?;
+    Ok(asynchronous::viewer(config, network, tokens)?)
 }
 
 /// [`connect`], with the driver spawned on the current runtime. Aborting the handle is dropping the
@@ -186,13 +170,8 @@ pub fn connect_worker(
     options: Options,
     tokens: impl TokenSource,
 ) -> Result<(WorkerSession, WorkerEvents, WorkerDriver), OptionsError> {
-    let connections = Connections::new(Http::new(&options)?, token::erase(tokens));
-    let seed = attache_driver::seed()?;
-    let clock = Clock::start();
-    let worker = Worker::new(config, seed, clock.now());
-    let span = tracing::info_span!("worker");
-    let (handle, events, driver) = Driver::prepare(worker, clock, connections, span);
-    Ok((WorkerSession::new(handle), events, driver))
+    let network = Http::new(&options)?;
+    Ok(asynchronous::worker(config, network, tokens)?)
 }
 
 /// [`connect_worker`], with the driver spawned on the current runtime. Aborting the handle is dropping

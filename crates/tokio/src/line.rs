@@ -3,10 +3,13 @@
 use std::{
     pin::{Pin, pin},
     task::{Context, Poll},
-    time::{Duration, Instant, SystemTime},
+    time::{Instant, SystemTime},
 };
 
-use attache_driver::failure;
+use attache_driver::{
+    Way, failure,
+    servers::{self, IDLE_LIMIT},
+};
 use attache_protocol::{
     Bytes,
     io::{HttpResponse, NetworkFailure},
@@ -23,10 +26,7 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 
-use crate::dial::{self, Connector};
-
-/// An idle connection is used again within this time; servers close theirs after a little more.
-const IDLE_LIMIT: Duration = Duration::from_secs(10);
+use crate::dial;
 
 pub(crate) type Call = Request<Full<Bytes>>;
 pub(crate) type Answer = Result<HttpResponse, NetworkFailure>;
@@ -42,11 +42,8 @@ pub(crate) struct Line {
 type Connection = Option<http1::Connection<TokioIo<dial::Connection>, Full<Bytes>>>;
 
 impl Line {
-    pub(crate) async fn open(
-        connector: &Connector,
-        settings: &http1::Builder,
-    ) -> Result<Self, NetworkFailure> {
-        let stream = TokioIo::new(connector.open().await?);
+    pub(crate) async fn open(way: &Way, settings: &http1::Builder) -> Result<Self, NetworkFailure> {
+        let stream = TokioIo::new(dial::open(way).await?);
         let (sender, connection) = settings
             .handshake(stream)
             .await
@@ -99,10 +96,10 @@ impl Line {
         }
         poll(cx)
     }
+}
 
-    /// Whether another call may be made: the connection goes on, and is done with the last one, which was
-    /// not too long ago.
-    pub(crate) fn is_fit(&mut self) -> bool {
+impl servers::Line for Line {
+    fn is_fit(&mut self) -> bool {
         let Some(connection) = &mut self.connection else {
             return false;
         };

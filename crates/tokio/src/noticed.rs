@@ -1,7 +1,7 @@
 //! A stream that counts what it receives.
 
 use std::{
-    io,
+    fmt, io,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::dial::Connection;
 
 /// Counts the bytes that arrive, whether or not they make a message yet.
-pub(crate) struct Noticed {
+pub struct Noticed {
     stream: Connection,
     received: u64,
 }
@@ -27,6 +27,14 @@ impl Noticed {
     /// How many bytes have arrived so far.
     pub(crate) fn received(&self) -> u64 {
         self.received
+    }
+}
+
+impl fmt::Debug for Noticed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Noticed")
+            .field("received", &self.received)
+            .finish_non_exhaustive()
     }
 }
 

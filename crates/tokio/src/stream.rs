@@ -1,4 +1,4 @@
-//! One event stream, from the attempt to open it to its end.
+//! An answer that is read as it comes.
 
 use std::{
     fmt,
@@ -11,15 +11,13 @@ use std::{
 use attache_driver::failure;
 use attache_protocol::{
     Bytes,
-    io::{HttpRequest, Input, NetworkFailure, Refusal, StreamId},
+    io::{HttpRequest, NetworkFailure, Refusal},
 };
-use futures_util::future::BoxFuture;
 use hyper::{
     StatusCode,
     body::{Body as _, Incoming},
     client::conn::http1,
 };
-use tracing::Instrument as _;
 
 use crate::{
     http::Http,
@@ -29,14 +27,8 @@ use crate::{
 /// The most bytes that are reported at once. What is read ahead is no more than that either.
 const CHUNK: usize = 64 * 1024;
 
-/// An attempt to open a stream, or the stream that came of it.
-pub(crate) enum EventStream {
-    Opening(BoxFuture<'static, Result<Body, Refusal>>),
-    Open(Box<Body>),
-}
-
 /// What comes over an open stream. The connection is its own and moves only while it is read from.
-pub(crate) struct Body {
+struct Body {
     line: Line,
     incoming: Incoming,
     /// What was read and not reported yet.
@@ -80,37 +72,9 @@ impl Http {
     }
 }
 
-impl EventStream {
-    /// Starts to open a stream.
-    pub(crate) fn open(http: Http, request: HttpRequest) -> Self {
-        let open = async move { Body::open(&http, request).await };
-        Self::Opening(Box::pin(open.in_current_span()))
-    }
-
-    /// Goes on opening. Ready once, when it is decided.
-    pub(crate) fn poll_opening(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refusal>> {
-        match self {
-            Self::Opening(opening) => {
-                let opened = ready!(opening.as_mut().poll(cx));
-                Poll::Ready(opened.map(|body| *self = Self::Open(Box::new(body))))
-            }
-            Self::Open(_) => Poll::Pending,
-        }
-    }
-
-    /// The next thing that comes over an open stream. After [`Input::StreamClosed`] the stream is to be
-    /// dropped.
-    pub(crate) fn poll_read(&mut self, id: StreamId, cx: &mut Context<'_>) -> Poll<Input> {
-        match self {
-            Self::Opening(_) => Poll::Pending,
-            Self::Open(body) => body.poll_chunk(cx).map(|chunk| match chunk {
-                Ok(bytes) => Input::StreamBytes { id, bytes },
-                Err(failure) => Input::StreamClosed {
-                    id,
-                    ending: Refusal::Network(failure),
-                },
-            }),
-        }
+impl attache_driver::asynchronous::Body for OpenStream {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, NetworkFailure>> {
+        self.0.poll_chunk(cx)
     }
 }
 
@@ -119,7 +83,7 @@ impl Body {
         let (host, call) = http.prepare(request).map_err(Refusal::Network)?;
         let mut settings = http1::Builder::new();
         settings.max_buf_size(CHUNK);
-        let mut line = Line::open(host.connector(), &settings)
+        let mut line = Line::open(host.way(), &settings)
             .await
             .map_err(Refusal::Network)?;
         let response = line.ask(call).await.map_err(Refusal::Network)?;

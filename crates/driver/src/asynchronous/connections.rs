@@ -5,37 +5,41 @@ use std::{
     task::{Context, Poll},
 };
 
-use attache_driver::Machine;
 use attache_protocol::{
     io::{
-        Effect, HttpRequestId, HttpResponse, Input, NetworkFailure, Refusal, SocketId, StreamId,
-        Token, TokenRefusal, TokenRequestId,
+        Effect, HttpRequestId, Input, NetworkFailure, Refusal, SocketId, StreamId, Token,
+        TokenRefusal, TokenRequestId,
     },
     time::Timestamp,
 };
 use tracing::Instrument as _;
 
-use crate::{
-    http::Http, in_flight::InFlight, socket::Link, stream::EventStream, token::ErasedTokenSource,
+use super::{
+    in_flight::InFlight,
+    network::{Answer, Network},
+    socket::Link,
+    stream::EventStream,
+    token::ErasedTokenSource,
 };
+use crate::Machine;
 
 /// Messages or chunks read from one connection before everybody else has a turn.
 const TURN: usize = 64;
 
 /// Carries effects out and reports what comes of them. Dropping it aborts everything at once.
-pub(crate) struct Connections {
-    http: Http,
+pub(crate) struct Connections<N: Network> {
+    network: N,
     tokens: ErasedTokenSource,
-    sockets: BTreeMap<SocketId, Link>,
-    streams: BTreeMap<StreamId, EventStream>,
-    calls: InFlight<HttpRequestId, Result<HttpResponse, NetworkFailure>>,
+    sockets: BTreeMap<SocketId, Link<N::Socket>>,
+    streams: BTreeMap<StreamId, EventStream<N::Body>>,
+    calls: InFlight<HttpRequestId, Answer>,
     fetches: InFlight<TokenRequestId, Result<Token, TokenRefusal>>,
 }
 
-impl Connections {
-    pub(crate) fn new(http: Http, tokens: ErasedTokenSource) -> Self {
+impl<N: Network> Connections<N> {
+    pub(crate) fn new(network: N, tokens: ErasedTokenSource) -> Self {
         Self {
-            http,
+            network,
             tokens,
             sockets: BTreeMap::new(),
             streams: BTreeMap::new(),
@@ -195,7 +199,7 @@ impl Connections {
             Effect::FetchToken { id, reason } => self.fetches.start(id, (self.tokens)(reason)),
             Effect::OpenSocket { id, request } => {
                 let span = tracing::debug_span!("socket", id = id.get());
-                let link = span.in_scope(|| Link::open(self.http.clone(), request));
+                let link = span.in_scope(|| Link::open(self.network.clone(), request));
                 self.sockets.insert(id, link);
             }
             Effect::SendText { id, text } => {
@@ -223,8 +227,8 @@ impl Connections {
             }
             Effect::SendHttp { id, request } => {
                 let span = tracing::debug_span!("request", id = id.get());
-                let http = self.http.clone();
-                let call = async move { http.call(request).await }.instrument(span);
+                let network = self.network.clone();
+                let call = async move { network.call(request).await }.instrument(span);
                 self.calls.start(id, Box::pin(call));
             }
             Effect::CancelHttp { id } => {
@@ -232,7 +236,7 @@ impl Connections {
             }
             Effect::OpenStream { id, request } => {
                 let span = tracing::debug_span!("stream", id = id.get());
-                let stream = span.in_scope(|| EventStream::open(self.http.clone(), request));
+                let stream = span.in_scope(|| EventStream::open(self.network.clone(), request));
                 self.streams.insert(id, stream);
             }
             Effect::CloseStream { id } => {

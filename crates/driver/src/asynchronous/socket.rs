@@ -2,42 +2,33 @@
 
 use std::{
     collections::VecDeque,
-    pin::Pin,
     task::{Context, Poll},
-    time::SystemTime,
 };
 
-use attache_driver::{failure, ping_payload, pong_payload, request};
 use attache_protocol::{
-    ByteString, Bytes,
+    ByteString,
     io::{Input, NetworkFailure, Refusal, SocketEnding, SocketId, SocketRequest},
 };
 use futures_util::{SinkExt as _, StreamExt as _, future::BoxFuture};
-use tokio::io::AsyncWrite as _;
-use tokio_tungstenite::{
-    WebSocketStream, client_async_with_config,
-    tungstenite::{
-        Error, Message,
-        protocol::{CloseFrame, frame::Utf8Bytes},
-    },
-};
 use tracing::Instrument as _;
+use tungstenite::{Error, Message};
 
-use crate::{http::Http, noticed::Noticed};
+use super::network::{Network, WebSocket};
+use crate::{close_message, failure, heard, parting_message, ping_message, text_message};
 
 /// While this many messages wait to be written, nothing is read: a peer that asks and never listens
 /// can't fill the memory.
 const OUTGOING_LIMIT: usize = 256;
 
 /// An attempt to open a socket, or the socket that came of it.
-pub(crate) enum Link {
-    Opening(BoxFuture<'static, Result<Socket, Refusal>>),
-    Open(Box<Socket>),
+pub(crate) enum Link<W> {
+    Opening(BoxFuture<'static, Result<W, Refusal>>),
+    Open(Box<Socket<W>>),
 }
 
 /// An open socket.
-pub(crate) struct Socket {
-    stream: WebSocketStream<Noticed>,
+pub(crate) struct Socket<W> {
+    stream: W,
     /// What the stream has not taken yet.
     outgoing: VecDeque<Message>,
     flush: Flush,
@@ -53,10 +44,10 @@ enum Flush {
     Needed,
 }
 
-impl Link {
+impl<W: WebSocket> Link<W> {
     /// Starts to open a socket.
-    pub(crate) fn open(http: Http, request: SocketRequest) -> Self {
-        let open = async move { Socket::open(&http, &request).await };
+    pub(crate) fn open(network: impl Network<Socket = W>, request: SocketRequest) -> Self {
+        let open = async move { network.open_socket(request).await };
         Self::Opening(Box::pin(open.in_current_span()))
     }
 
@@ -64,8 +55,8 @@ impl Link {
     pub(crate) fn poll_opening(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refusal>> {
         match self {
             Self::Opening(opening) => match opening.as_mut().poll(cx) {
-                Poll::Ready(Ok(socket)) => {
-                    *self = Self::Open(Box::new(socket));
+                Poll::Ready(Ok(stream)) => {
+                    *self = Self::Open(Box::new(Socket::new(stream)));
                     Poll::Ready(Ok(()))
                 }
                 Poll::Ready(Err(refusal)) => Poll::Ready(Err(refusal)),
@@ -76,24 +67,10 @@ impl Link {
     }
 }
 
-impl Socket {
-    async fn open(http: &Http, request: &SocketRequest) -> Result<Self, Refusal> {
-        let connector = http.configured().connector();
-        let upgrade = request::websocket(connector.base(), request).map_err(|error| {
-            tracing::warn!(%error, "upgrade not possible");
-            Refusal::Network(NetworkFailure::Other)
-        })?;
-        let stream = connector.open().await.map_err(Refusal::Network)?;
-        let config = http.websocket().config();
-        let (stream, _) = client_async_with_config(upgrade, Noticed::new(stream), Some(config))
-            .await
-            .map_err(|error| failure::refusal(&error, SystemTime::now()))?;
-        Ok(Self::new(stream))
-    }
-
-    fn new(stream: WebSocketStream<Noticed>) -> Self {
+impl<W: WebSocket> Socket<W> {
+    fn new(stream: W) -> Self {
         Self {
-            reported: stream.get_ref().received(),
+            reported: stream.received(),
             stream,
             outgoing: VecDeque::new(),
             flush: Flush::Done,
@@ -103,24 +80,19 @@ impl Socket {
 
     /// Queues a text message.
     pub(crate) fn send_text(&mut self, text: &ByteString) {
-        // Shares the text's memory; the check for UTF-8 can't fail.
-        if let Ok(text) = Utf8Bytes::try_from(text.as_bytes().clone()) {
-            self.queue(Message::Text(text));
+        if let Some(message) = text_message(text) {
+            self.queue(message);
         }
     }
 
     /// Queues a ping.
     pub(crate) fn send_ping(&mut self, payload: u64) {
-        let payload = Bytes::copy_from_slice(&ping_payload(payload));
-        self.queue(Message::Ping(payload));
+        self.queue(ping_message(payload));
     }
 
     /// Queues a close frame.
     pub(crate) fn send_close(&mut self, code: u16) {
-        self.queue(Message::Close(Some(CloseFrame {
-            code: code.into(),
-            reason: Utf8Bytes::from_static(""),
-        })));
+        self.queue(close_message(code));
     }
 
     fn queue(&mut self, message: Message) {
@@ -134,7 +106,7 @@ impl Socket {
         if self.outgoing.len() >= OUTGOING_LIMIT {
             return Poll::Pending;
         }
-        let message = match self.stream.poll_next_unpin(cx) {
+        let message = match self.stream.messages().poll_next_unpin(cx) {
             Poll::Ready(Some(Ok(message))) => message,
             Poll::Ready(Some(Err(error))) => {
                 self.part_from_offender(&error, cx);
@@ -147,29 +119,14 @@ impl Socket {
             }
             Poll::Pending => return self.poll_nothing_read(id),
         };
-        self.reported = self.stream.get_ref().received();
-        Poll::Ready(match message {
-            Message::Text(text) => match ByteString::try_from(Bytes::from(text)) {
-                Ok(text) => Input::SocketText { id, text },
-                Err(_) => Input::SocketBytes { id },
-            },
-            Message::Binary(bytes) => Input::SocketBinary { id, bytes },
-            Message::Ping(_) => {
-                // The library has queued the pong and waits for somebody to flush it.
-                self.flush = Flush::Needed;
-                Input::SocketPing { id }
-            }
-            Message::Pong(payload) => Input::SocketPong {
-                id,
-                payload: pong_payload(&payload),
-            },
-            Message::Close(frame) => {
-                self.hang_up(cx);
-                let ending = failure::closed(frame.as_ref());
-                Input::SocketClosed { id, ending }
-            }
-            Message::Frame(_) => Input::SocketBytes { id },
-        })
+        self.reported = self.stream.received();
+        match &message {
+            // The library has queued the pong and waits for somebody to flush it.
+            Message::Ping(_) => self.flush = Flush::Needed,
+            Message::Close(_) => self.hang_up(cx),
+            Message::Text(_) | Message::Binary(_) | Message::Pong(_) | Message::Frame(_) => {}
+        }
+        Poll::Ready(heard(id, message))
     }
 
     /// Hands the stream as much as it takes, then flushes once.
@@ -187,14 +144,14 @@ impl Socket {
 
     fn try_write(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
         while !self.outgoing.is_empty() {
-            match self.stream.poll_ready_unpin(cx) {
+            match self.stream.messages().poll_ready_unpin(cx) {
                 Poll::Ready(ready) => ready?,
                 Poll::Pending => return Ok(()),
             }
             let Some(message) = self.outgoing.pop_front() else {
                 break;
             };
-            match self.stream.start_send_unpin(message) {
+            match self.stream.messages().start_send_unpin(message) {
                 Ok(()) => self.flush = Flush::Needed,
                 Err(Error::WriteBufferFull(message)) if self.flush == Flush::Needed => {
                     // The frame is kept, and goes out when the buffer is empty.
@@ -217,7 +174,7 @@ impl Socket {
         if self.flush == Flush::Done {
             return Poll::Ready(Ok(()));
         }
-        let flushed = self.stream.poll_flush_unpin(cx);
+        let flushed = self.stream.messages().poll_flush_unpin(cx);
         if flushed.is_ready() {
             self.flush = Flush::Done;
         }
@@ -226,7 +183,7 @@ impl Socket {
 
     /// There is no whole message. Part of one is a sign of life; a broken line is the end.
     fn poll_nothing_read(&mut self, id: SocketId) -> Poll<Input> {
-        let received = self.stream.get_ref().received();
+        let received = self.stream.received();
         if received != self.reported {
             self.reported = received;
             return Poll::Ready(Input::SocketBytes { id });
@@ -239,12 +196,8 @@ impl Socket {
 
     /// Tells a peer that broke the rules which one, if it still listens.
     fn part_from_offender(&mut self, error: &Error, cx: &mut Context<'_>) {
-        if let Some(code) = failure::parting_code(error) {
-            let frame = CloseFrame {
-                code,
-                reason: Utf8Bytes::from_static(""),
-            };
-            let _ = self.stream.start_send_unpin(Message::Close(Some(frame)));
+        if let Some(message) = parting_message(error) {
+            let _ = self.stream.messages().start_send_unpin(message);
             self.hang_up(cx);
         }
     }
@@ -252,14 +205,17 @@ impl Socket {
     /// Flushes the reply to a close frame and ends the stream, once: a peer that does not even take
     /// these few bytes is not waited for.
     fn hang_up(&mut self, cx: &mut Context<'_>) {
-        if self.stream.poll_flush_unpin(cx).is_ready() {
-            let _ = Pin::new(self.stream.get_mut()).poll_shutdown(cx);
+        if self.stream.messages().poll_flush_unpin(cx).is_ready() {
+            self.stream.hang_up(cx);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{io, pin::Pin};
+
+    use async_tungstenite::WebSocketStream;
     use attache_protocol::{
         SessionId,
         io::{Effect, Token},
@@ -267,17 +223,72 @@ mod tests {
         viewer::{Viewer, ViewerConfig},
     };
     use futures_util::FutureExt as _;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
-    use tokio_tungstenite::tungstenite::protocol::Role;
+    use tokio::io::{
+        AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex,
+    };
+    use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
+    use tungstenite::protocol::Role;
 
     use super::*;
 
+    /// A WebSocket in memory.
+    struct Local(WebSocketStream<Compat<Counted>>);
+
+    struct Counted(DuplexStream, u64);
+
+    impl WebSocket for Local {
+        type Messages = WebSocketStream<Compat<Counted>>;
+
+        fn messages(&mut self) -> &mut Self::Messages {
+            &mut self.0
+        }
+
+        fn received(&self) -> u64 {
+            self.0.get_ref().get_ref().1
+        }
+
+        fn hang_up(&mut self, cx: &mut Context<'_>) {
+            let _ = Pin::new(&mut self.0.get_mut().get_mut().0).poll_shutdown(cx);
+        }
+    }
+
+    impl AsyncRead for Counted {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let before = buffer.filled().len();
+            let read = Pin::new(&mut self.0).poll_read(cx, buffer);
+            self.1 += (buffer.filled().len() - before) as u64;
+            read
+        }
+    }
+
+    impl AsyncWrite for Counted {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.0).poll_write(cx, bytes)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_shutdown(cx)
+        }
+    }
+
     /// A socket, its id, and the bare stream of its peer.
-    fn pair(buffer: usize) -> (Socket, SocketId, DuplexStream) {
+    fn pair(buffer: usize) -> (Socket<Local>, SocketId, DuplexStream) {
         let (ours, theirs) = duplex(buffer);
-        let stream = Noticed::new(Box::new(ours));
+        let stream = Counted(ours, 0).compat();
         let stream = WebSocketStream::from_raw_socket(stream, Role::Client, None);
-        let socket = Socket::new(stream.now_or_never().unwrap());
+        let socket = Socket::new(Local(stream.now_or_never().unwrap()));
         (socket, some_id(), theirs)
     }
 

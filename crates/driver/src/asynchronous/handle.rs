@@ -1,17 +1,22 @@
 //! What every handle to a machine has in common, and the driver's end of it.
 
 use std::{
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::Context,
+    task::{Context, Poll},
 };
 
-use attache_driver::Machine;
+use async_channel::{Receiver, Sender};
 use attache_protocol::time::Timestamp;
+use futures_channel::oneshot;
+use futures_core::Stream as _;
 use futures_util::task::AtomicWaker;
-use tokio::sync::{mpsc, oneshot, watch};
+
+use super::view::{self, Observer, Publisher};
+use crate::{CommandError, Ended, Machine};
 
 /// Commands that wait for the driver. It takes them at every turn, so few are enough.
 const CHANNEL_COMMANDS: usize = 64;
@@ -22,30 +27,11 @@ const CHANNEL_WRITES: usize = 1;
 /// Something to do with the machine, on its way to the driver.
 pub(crate) type Command<M> = Box<dyn FnOnce(&mut M, Timestamp) + Send>;
 
-/// A place for one write.
-pub(crate) type Place<'a, M> = mpsc::Permit<'a, Command<M>>;
-
-/// Why a command did nothing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CommandError<E> {
-    /// The session refused it.
-    #[error(transparent)]
-    Refused(#[from] E),
-    /// There is no session any more: its driver is done, or was dropped.
-    #[error("the session has ended")]
-    Ended,
-}
-
-/// The driver is gone, and nobody is left to answer.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the session's driver is done, or was dropped before the session was closed")]
-pub struct Ended;
-
 /// The application's end.
 pub(crate) struct Handle<M: Machine> {
-    commands: mpsc::Sender<Command<M>>,
-    writes: mpsc::Sender<Command<M>>,
-    pub(crate) view: watch::Receiver<M::View>,
+    commands: Sender<Command<M>>,
+    writes: Sender<Command<M>>,
+    pub(crate) view: Observer<M::View>,
     wake: Arc<Wake>,
 }
 
@@ -78,21 +64,20 @@ impl<M: Machine> Handle<M> {
         sent.map_err(|_| Ended)
     }
 
-    /// Waits until something may be written.
-    pub(crate) async fn place(&self) -> Result<Place<'_, M>, Ended> {
-        self.writes.reserve().await.map_err(|_| Ended)
+    /// Puts `write` in line, once there is room. Nothing is in line when the future is dropped before.
+    pub(crate) async fn write(
+        &self,
+        write: impl FnOnce(&mut M, Timestamp) + Send + 'static,
+    ) -> Result<(), Ended> {
+        let sent = self.writes.send(Box::new(write)).await;
+        sent.map_err(|_| Ended)
     }
 
     /// Closes the machine and waits until it is closed.
     pub(crate) async fn close(&self) -> Result<M::Cause, Ended> {
         // A driver that is done takes no commands; its last view tells the rest.
         let _ = self.tell(M::close).await;
-        let mut view = self.view.clone();
-        let last = view
-            .wait_for(|view| M::cause(view).is_some())
-            .await
-            .map_err(|_| Ended)?;
-        M::cause(&last).ok_or(Ended)
+        self.view.wait_for(|view| M::cause(view)).await
     }
 
     pub(crate) fn woke(&self) {
@@ -120,22 +105,37 @@ impl<M: Machine> Clone for Handle<M> {
 
 /// Keeps a machine open.
 pub(crate) struct Hold<M> {
-    _open: mpsc::Sender<Command<M>>,
+    _open: Sender<Command<M>>,
 }
 
 /// The driver's end of every [`Handle`].
 pub(crate) struct Inlet<M: Machine> {
-    pub(crate) commands: mpsc::Receiver<Command<M>>,
+    commands: Line<M>,
     /// `None` when nothing is taken any more.
-    pub(crate) writes: Option<mpsc::Receiver<Command<M>>>,
-    pub(crate) view: watch::Sender<M::View>,
+    writes: Option<Line<M>>,
+    pub(crate) view: Publisher<M::View>,
     pub(crate) wake: Arc<Wake>,
 }
 
+type Line<M> = Pin<Box<Receiver<Command<M>>>>;
+
 impl<M: Machine> Inlet<M> {
+    /// The next command; `None` when every handle is gone.
+    pub(crate) fn poll_command(&mut self, cx: &mut Context<'_>) -> Poll<Option<Command<M>>> {
+        self.commands.as_mut().poll_next(cx)
+    }
+
+    /// The next write; `None` when there will be none any more.
+    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Option<Command<M>>> {
+        match &mut self.writes {
+            Some(writes) => writes.as_mut().poll_next(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
     /// Refuses every write from now on.
     pub(crate) fn refuse_writes(&mut self) {
-        if let Some(mut writes) = self.writes.take() {
+        if let Some(writes) = self.writes.take() {
             writes.close();
             if writes.try_recv().is_ok() {
                 tracing::warn!("a frame is lost: there was no room for it before the end");
@@ -151,11 +151,18 @@ impl<M: Machine> Inlet<M> {
     }
 }
 
+impl<M: Machine> Drop for Inlet<M> {
+    fn drop(&mut self) {
+        // Whoever waits for the answer of a command in line hears that there will be none.
+        self.finish();
+    }
+}
+
 /// Both ends, for a machine that looks like `view`.
 pub(crate) fn channel<M: Machine>(view: M::View) -> (Inlet<M>, Handle<M>) {
-    let (command_sender, commands) = mpsc::channel(CHANNEL_COMMANDS);
-    let (write_sender, writes) = mpsc::channel(CHANNEL_WRITES);
-    let (view_sender, view) = watch::channel(view);
+    let (command_sender, commands) = async_channel::bounded(CHANNEL_COMMANDS);
+    let (write_sender, writes) = async_channel::bounded(CHANNEL_WRITES);
+    let (view_sender, view) = view::channel(view);
     let wake = Arc::new(Wake::default());
     let handle = Handle {
         commands: command_sender,
@@ -164,8 +171,8 @@ pub(crate) fn channel<M: Machine>(view: M::View) -> (Inlet<M>, Handle<M>) {
         wake: Arc::clone(&wake),
     };
     let inlet = Inlet {
-        commands,
-        writes: Some(writes),
+        commands: Box::pin(commands),
+        writes: Some(Box::pin(writes)),
         view: view_sender,
         wake,
     };

@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
-use attache_protocol::{
-    ByteString,
-    io::{Token, TokenReason, TokenRefusal},
-};
+use attache_protocol::io::{Token, TokenReason, TokenRefusal};
 use futures_util::future::BoxFuture;
+
+use crate::StaticToken;
 
 /// Gives a credential for every attempt to connect. Implemented for [`StaticToken`] and for closures
 /// that return a future:
 ///
 /// ```
 /// use attache_protocol::io::{Token, TokenReason};
-/// use attache_tokio::TokenSource;
+/// use attache_driver::asynchronous::TokenSource;
 ///
 /// fn source() -> impl TokenSource {
 ///     async |reason: TokenReason| match reason {
@@ -48,26 +47,9 @@ where
     }
 }
 
-/// The same token, always. When the server refuses it, the session is closed as unauthorized.
-#[derive(Clone, Debug)]
-pub struct StaticToken(Token);
-
-impl StaticToken {
-    /// A source of this one token.
-    pub fn new(secret: impl Into<ByteString>) -> Self {
-        Self(Token::new(secret))
-    }
-}
-
-impl From<Token> for StaticToken {
-    fn from(token: Token) -> Self {
-        Self(token)
-    }
-}
-
 impl TokenSource for StaticToken {
     async fn fetch(&self, _reason: TokenReason) -> Result<Token, TokenRefusal> {
-        Ok(self.0.clone())
+        Ok(self.token().clone())
     }
 }
 
@@ -81,7 +63,7 @@ pub(crate) fn erase(source: impl TokenSource) -> ErasedTokenSource {
         let source = Arc::clone(&source);
         Box::pin(async move {
             let token = source.fetch(reason).await?;
-            match attache_driver::request::bearer(&token) {
+            match crate::request::bearer(&token) {
                 Ok(_) => Ok(token),
                 Err(error) => {
                     tracing::warn!(%error, "token not usable");

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use attache_driver::Clock;
 use attache_protocol::{
     frame::{RequestId, control::Fields},
     policy::CloseCause,
@@ -13,7 +12,8 @@ use attache_protocol::{
     },
 };
 
-use crate::handle::{CommandError, Ended, Handle};
+use super::handle::Handle;
+use crate::{Clock, CommandError, Ended};
 
 /// A session to command. Clones command the same session.
 ///
@@ -102,7 +102,7 @@ impl Session {
 
     /// Where the connection stands.
     pub fn status(&self) -> Status {
-        self.handle.view.borrow().clone()
+        self.handle.view.current()
     }
 
     /// Waits until the status differs from the one last seen through this handle by this method.
@@ -113,8 +113,7 @@ impl Session {
     /// # Errors
     /// [`Ended`] when there will be no other status.
     pub async fn status_changed(&mut self) -> Result<Status, Ended> {
-        self.handle.view.changed().await.map_err(|_| Ended)?;
-        Ok(self.handle.view.borrow_and_update().clone())
+        self.handle.view.changed().await
     }
 
     /// The present on the session's own time line, to read
@@ -132,7 +131,7 @@ impl Session {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
-            .field("status", &*self.handle.view.borrow())
+            .field("status", &self.status())
             .finish_non_exhaustive()
     }
 }

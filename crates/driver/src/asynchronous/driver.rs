@@ -4,38 +4,38 @@ use std::{
     fmt,
     pin::Pin,
     task::{Context, Poll},
+    time::Instant,
 };
 
-use attache_driver::{Clock, Machine, Room};
-use attache_protocol::{io::Input, time::Timestamp, viewer::Viewer};
-use tokio::time::{Instant, Sleep, sleep_until};
+use attache_protocol::{io::Input, time::Timestamp};
 use tracing::Span;
 
-use crate::{
+use super::{
     connections::Connections,
     events::{self, Events, Outlet},
     handle::{self, Handle, Inlet},
+    network::{Network, Timer as _},
 };
+use crate::{Clock, Machine, Room};
 
 /// Commands taken before everybody else has a turn.
 const TURN: usize = 64;
 
 /// Does a session's work: a future to spawn, which is done when the session is closed and nothing is
-/// left to do. Events that the application has not taken by then stay readable. Without a parameter, a
-/// viewer's.
+/// left to do. Events that the application has not taken by then stay readable.
 ///
 /// One poll is one turn: take what came, let the machine judge, carry out what it orders. A turn that
 /// changed anything asks for another one; the timer is armed in a turn that changed nothing.
 ///
-/// Needs a tokio runtime with I/O and time enabled. Dropping it aborts everything at once.
+/// Needs what its [`Network`] needs. Dropping it aborts everything at once.
 #[must_use = "nothing happens unless the driver is spawned or polled"]
-pub struct Driver<M: Machine = Viewer> {
+pub struct Driver<M: Machine, N: Network> {
     machine: M,
     clock: Clock,
     inlet: Inlet<M>,
     outlet: Outlet<M::Event>,
-    connections: Connections,
-    timer: Option<Pin<Box<Sleep>>>,
+    connections: Connections<N>,
+    timer: Option<(Instant, N::Timer)>,
     stage: Stage,
     span: Span,
 }
@@ -51,11 +51,11 @@ enum Stage {
     Abandoned,
 }
 
-impl<M: Machine> Driver<M> {
+impl<M: Machine, N: Network> Driver<M, N> {
     pub(crate) fn prepare(
         machine: M,
         clock: Clock,
-        connections: Connections,
+        connections: Connections<N>,
         span: Span,
     ) -> (Handle<M>, Events<M>, Self) {
         let (inlet, handle) = handle::channel(machine.view());
@@ -103,9 +103,6 @@ impl<M: Machine> Driver<M> {
     fn take_writes(&mut self, cx: &mut Context<'_>, now: Timestamp) -> bool {
         let mut changed = false;
         for _ in 0..TURN {
-            let Some(writes) = &mut self.inlet.writes else {
-                break;
-            };
             match self.machine.room() {
                 Room::Now => {}
                 Room::Later => break,
@@ -114,7 +111,7 @@ impl<M: Machine> Driver<M> {
                     break;
                 }
             }
-            let Poll::Ready(Some(write)) = writes.poll_recv(cx) else {
+            let Poll::Ready(Some(write)) = self.inlet.poll_write(cx) else {
                 break;
             };
             write(&mut self.machine, now);
@@ -133,7 +130,7 @@ impl<M: Machine> Driver<M> {
             if self.stage == Stage::Abandoned {
                 break;
             }
-            match self.inlet.commands.poll_recv(cx) {
+            match self.inlet.poll_command(cx) {
                 Poll::Ready(Some(command)) => command(&mut self.machine, now),
                 Poll::Ready(None) => {
                     self.stage = Stage::Abandoned;
@@ -159,14 +156,9 @@ impl<M: Machine> Driver<M> {
 
     fn publish_view(&self) {
         let view = self.machine.view();
-        self.inlet.view.send_if_modified(|published| {
-            let changed = *published != view;
-            if changed {
-                tracing::info!(?view);
-                *published = view;
-            }
-            changed
-        });
+        if self.inlet.view.publish(view.clone()) {
+            tracing::info!(?view);
+        }
     }
 
     /// Waits for the machine's deadline. Ready if that has come already.
@@ -175,18 +167,18 @@ impl<M: Machine> Driver<M> {
         let Some(instant) = deadline.and_then(|deadline| self.clock.instant(deadline)) else {
             return Poll::Pending;
         };
-        let instant = Instant::from_std(instant);
-        let timer = self
+        let (set, timer) = self
             .timer
-            .get_or_insert_with(|| Box::pin(sleep_until(instant)));
-        if timer.deadline() != instant {
-            timer.as_mut().reset(instant);
+            .get_or_insert_with(|| (instant, N::Timer::new(instant)));
+        if *set != instant {
+            timer.reset(instant);
+            *set = instant;
         }
-        timer.as_mut().poll(cx)
+        timer.poll(cx)
     }
 }
 
-impl<M: Machine> Future for Driver<M> {
+impl<M: Machine, N: Network> Future for Driver<M, N> {
     type Output = M::Cause;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<M::Cause> {
@@ -195,7 +187,7 @@ impl<M: Machine> Future for Driver<M> {
         let _entered = span.enter();
         let changed = this.turn(cx);
         // The turn has carried every order out; events that are left wait for the application.
-        let cause = M::cause(&this.inlet.view.borrow());
+        let cause = M::cause(&this.inlet.view.current());
         if let Some(cause) = cause {
             this.outlet.finish(&mut this.machine);
             this.inlet.finish();
@@ -208,7 +200,7 @@ impl<M: Machine> Future for Driver<M> {
     }
 }
 
-impl<M: Machine> fmt::Debug for Driver<M> {
+impl<M: Machine, N: Network> fmt::Debug for Driver<M, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Driver")
             .field("view", &self.machine.view())

@@ -11,7 +11,8 @@ use attache_protocol::{
     },
 };
 
-use crate::handle::{Ended, Handle};
+use super::handle::Handle;
+use crate::Ended;
 
 /// A worker to command. Clones command the same worker.
 ///
@@ -26,7 +27,7 @@ pub struct WorkerSession {
 
 impl WorkerSession {
     pub(crate) fn new(handle: Handle<Worker>) -> Self {
-        let told = handle.view.borrow().status;
+        let told = handle.view.current().status;
         Self { handle, told }
     }
 
@@ -49,18 +50,17 @@ impl WorkerSession {
                 text,
             });
         }
-        let Ok(place) = self.handle.place().await else {
-            return Err(UploadError {
-                reason: UploadRefusal::Closed,
-                text,
-            });
-        };
-        place.send(Box::new(move |worker, now| {
+        let kept = text.clone();
+        let write = move |worker: &mut Worker, now| {
             if let Err(error) = worker.upload(now, text) {
                 tracing::warn!(%error, "a frame was not uploaded");
             }
-        }));
-        Ok(())
+        };
+        let written = self.handle.write(write).await;
+        written.map_err(|Ended| UploadError {
+            reason: UploadRefusal::Closed,
+            text: kept,
+        })
     }
 
     /// Says what the agent is at. The last word counts, and is repeated to the server until it is known
@@ -104,7 +104,7 @@ impl WorkerSession {
 
     /// Where the worker stands.
     pub fn status(&self) -> WorkerStatus {
-        self.handle.view.borrow().status
+        self.handle.view.current().status
     }
 
     /// Waits until the status differs from the one last told through this handle by this method (at
@@ -117,14 +117,17 @@ impl WorkerSession {
     /// [`Ended`] when there will be no other status.
     pub async fn status_changed(&mut self) -> Result<WorkerStatus, Ended> {
         let told = self.told;
-        let view = self.handle.view.wait_for(|view| view.status != told).await;
-        self.told = view.map_err(|_| Ended)?.status;
+        self.told = self
+            .handle
+            .view
+            .wait_for(|view| (view.status != told).then_some(view.status))
+            .await?;
         Ok(self.told)
     }
 
     /// The session, once it is registered; from the start, if it is one that was joined.
     pub fn session(&self) -> Option<SessionId> {
-        self.handle.view.borrow().session.clone()
+        self.handle.view.current().session
     }
 
     /// Says that this machine woke up, or that its network changed: the connection is probed at once.
@@ -136,7 +139,7 @@ impl WorkerSession {
 impl fmt::Debug for WorkerSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WorkerSession")
-            .field("view", &*self.handle.view.borrow())
+            .field("view", &self.handle.view.current())
             .finish_non_exhaustive()
     }
 }
