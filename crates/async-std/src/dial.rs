@@ -5,8 +5,9 @@
 
 use std::{
     io,
-    net::{TcpStream, ToSocketAddrs as _},
+    net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _},
     sync::Arc,
+    thread,
 };
 
 use async_io::{Async, Timer};
@@ -17,6 +18,7 @@ use attache_driver::{
     proxy::{self, Answer, Proxy, Route},
 };
 use attache_protocol::io::NetworkFailure;
+use futures_channel::oneshot;
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_rustls::{TlsConnector, rustls::pki_types::ServerName};
 use futures_util::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -84,14 +86,34 @@ async fn encrypt(way: &Way, stream: Connection, host: &str) -> Result<Connection
 }
 
 async fn tcp(host: &str, port: u16) -> Result<Connection, NetworkFailure> {
-    let name = host.to_owned();
-    let found = blocking::unblock(move || (name.as_str(), port).to_socket_addrs())
-        .await
-        .map_err(|_| NetworkFailure::Dns)?;
+    let found = addresses(host, port).await?;
     let stream = first_to_answer(found, Async::<TcpStream>::connect, Timer::after).await?;
     // Without it a pong may wait for the acknowledgement of what was sent before it.
     stream.get_ref().set_nodelay(true).map_err(broken)?;
     Ok(Box::new(stream))
+}
+
+/// Only a name needs the operating system, and a thread to wait for it.
+async fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, NetworkFailure> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    let name = host.to_owned();
+    let (sender, found) = oneshot::channel();
+    // A thread of its own, which ends with the lookup: those of a pool would stay.
+    let started = thread::Builder::new().name("lookup".into()).spawn(move || {
+        let found = (name.as_str(), port).to_socket_addrs();
+        // Nobody waits any more if the attempt was given up.
+        let _ = sender.send(found.map(Vec::from_iter));
+    });
+    if let Err(error) = started {
+        tracing::warn!(%error, "no thread for a name lookup");
+        return Err(NetworkFailure::Other);
+    }
+    match found.await {
+        Ok(Ok(found)) => Ok(found),
+        Ok(Err(_)) | Err(_) => Err(NetworkFailure::Dns),
+    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is passed to map_err")]

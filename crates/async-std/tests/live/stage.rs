@@ -1,22 +1,25 @@
 //! A relay on threads of its own.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use attache_async_std::{BaseUrl, Options, Plaintext, ProxyOptions, StaticToken};
 use attache_protocol::{SessionId, io::Token};
 use attache_relay::{Agent, Credentials, MemoryStore, Relay, RelayOptions};
-use tokio::{net::TcpListener, runtime::Runtime};
-
-/// The credential that the relay takes.
-const TOKEN: &str = "hunter2";
+use tokio::{
+    net::{TcpListener, TcpStream},
+    runtime::Runtime,
+};
 
 pub(crate) struct Stage {
     relay: Relay,
-    address: std::net::SocketAddr,
+    address: SocketAddr,
     threads: Runtime,
 }
 
 impl Stage {
+    /// The credential that the relay takes.
+    pub(crate) const TOKEN: &str = "hunter2";
+
     pub(crate) fn open() -> Self {
         let threads = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -24,7 +27,7 @@ impl Stage {
             .build()
             .unwrap();
         let mut options = RelayOptions::default();
-        options.credentials = Credentials::Tokens(vec![Token::new(TOKEN)]);
+        options.credentials = Credentials::Tokens(vec![Token::new(Self::TOKEN)]);
         let relay = Relay::new(Arc::new(MemoryStore::default()), options);
         let listener = threads
             .block_on(TcpListener::bind(("127.0.0.1", 0)))
@@ -58,15 +61,46 @@ impl Stage {
         self.threads.block_on(future)
     }
 
+    pub(crate) fn archive(&self, id: &SessionId) {
+        self.now(self.relay.archive(id)).unwrap();
+    }
+
+    /// Whether nobody may work in the session any more.
+    pub(crate) fn is_archived(&self, id: &SessionId) -> bool {
+        self.now(self.relay.attach_agent(id)).is_err()
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Listens for whatever else is needed, as long as the stage is open.
+    pub(crate) fn listen<Serving: Future<Output = ()> + Send + 'static>(
+        &self,
+        serve: impl Fn(TcpStream) -> Serving + Send + 'static,
+    ) -> SocketAddr {
+        let listener = self.now(TcpListener::bind(("127.0.0.1", 0))).unwrap();
+        let address = listener.local_addr().unwrap();
+        self.threads.spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream));
+            }
+        });
+        address
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     pub(crate) fn options(&self) -> Options {
-        let url = format!("http://{}", self.address);
-        let base_url = BaseUrl::parse(&url, Plaintext::LoopbackOnly).unwrap();
+        let base_url = BaseUrl::parse(&self.url(), Plaintext::LoopbackOnly).unwrap();
         let mut options = Options::new(base_url);
         options.proxy = ProxyOptions::Direct;
         options
     }
 
     pub(crate) fn token() -> StaticToken {
-        StaticToken::new(TOKEN)
+        StaticToken::new(Self::TOKEN)
     }
 }
