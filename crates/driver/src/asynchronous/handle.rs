@@ -19,7 +19,7 @@ use super::view::{self, Observer, Publisher};
 use crate::{CommandError, Ended, Machine};
 
 /// Commands that wait for the driver. It takes them at every turn, so few are enough.
-const CHANNEL_COMMANDS: usize = 64;
+pub(crate) const CHANNEL_COMMANDS: usize = 64;
 
 /// What is written in bulk waits outside, with whoever writes it.
 const CHANNEL_WRITES: usize = 1;
@@ -29,8 +29,8 @@ pub(crate) type Command<M> = Box<dyn FnOnce(&mut M, Timestamp) + Send>;
 
 /// The application's end.
 pub(crate) struct Handle<M: Machine> {
-    commands: Sender<Command<M>>,
-    writes: Sender<Command<M>>,
+    pub(crate) commands: Sender<Command<M>>,
+    pub(crate) writes: Sender<Command<M>>,
     pub(crate) view: Observer<M::View>,
     wake: Arc<Wake>,
 }

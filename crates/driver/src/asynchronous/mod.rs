@@ -8,6 +8,8 @@
 mod connections;
 mod dial;
 mod driver;
+#[cfg(test)]
+mod dropped;
 mod events;
 mod handle;
 mod in_flight;
