@@ -140,7 +140,11 @@ struct Running(mpsc::Receiver<Result<(), String>>);
 impl Running {
     fn start(example: impl FnOnce() -> Result<(), Box<dyn Error>> + Send + 'static) -> Self {
         let (sender, done) = mpsc::channel();
-        thread::spawn(move || sender.send(example().map_err(|error| error.to_string())));
+        thread::spawn(move || {
+            let ended = example().map_err(|error| error.to_string());
+            eprintln!("the example ended: {ended:?}");
+            sender.send(ended)
+        });
         Self(done)
     }
 

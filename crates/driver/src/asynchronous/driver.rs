@@ -98,7 +98,7 @@ impl<M: Machine, N: Network> Driver<M, N> {
         is_new
     }
 
-    /// Takes what there is room for. Before commands, so that closing comes after what was written
+    /// Takes what there is room for. Before every command, so that closing comes after what was written
     /// before it.
     fn take_writes(&mut self, cx: &mut Context<'_>, now: Timestamp) -> bool {
         let mut changed = false;
@@ -130,15 +130,18 @@ impl<M: Machine, N: Network> Driver<M, N> {
             if self.stage == Stage::Abandoned {
                 break;
             }
-            match self.inlet.poll_command(cx) {
-                Poll::Ready(Some(command)) => command(&mut self.machine, now),
-                Poll::Ready(None) => {
-                    self.stage = Stage::Abandoned;
-                    self.machine.close(now);
-                }
-                Poll::Pending => break,
-            }
+            let Poll::Ready(command) = self.inlet.poll_command(cx) else {
+                break;
+            };
             changed = true;
+            // What was written before this command was given, perhaps a moment ago.
+            self.take_writes(cx, now);
+            if let Some(command) = command {
+                command(&mut self.machine, now);
+            } else {
+                self.stage = Stage::Abandoned;
+                self.machine.close(now);
+            }
         }
         changed
     }
@@ -205,5 +208,57 @@ impl<M: Machine, N: Network> fmt::Debug for Driver<M, N> {
         f.debug_struct("Driver")
             .field("view", &self.machine.view())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::pin,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+        task::Waker,
+    };
+
+    use attache_protocol::worker::{NewSession, SessionChoice, Worker, WorkerConfig};
+
+    use super::*;
+    use crate::{
+        StaticToken,
+        asynchronous::{nowhere::Nowhere, token},
+    };
+
+    #[test]
+    fn what_was_written_before_closing_comes_before_it() {
+        let config = WorkerConfig::new(SessionChoice::Create(NewSession::default()));
+        let clock = Clock::start();
+        let worker = Worker::new(config, [0; 32], clock.now());
+        let connections = Connections::new(Nowhere, token::erase(StaticToken::new("t")));
+        let (handle, _events, driver) = Driver::prepare(worker, clock, connections, Span::none());
+        let taken = Arc::new(AtomicUsize::new(0));
+        // Somebody writes and closes while the driver is busy with a command.
+        let busy = {
+            let (handle, taken) = (handle.clone(), Arc::clone(&taken));
+            move |_: &mut Worker, _| {
+                let write = move |_: &mut Worker, _| {
+                    taken.fetch_add(1, Ordering::Relaxed);
+                };
+                handle.writes.try_send(Box::new(write)).unwrap();
+                handle.commands.try_send(Box::new(Worker::close)).unwrap();
+            }
+        };
+        handle.commands.try_send(Box::new(busy)).unwrap();
+
+        let mut driver = pin!(driver);
+        let mut context = Context::from_waker(Waker::noop());
+        for _ in 0..10 {
+            if driver.as_mut().poll(&mut context).is_ready() {
+                break;
+            }
+        }
+
+        assert_eq!(taken.load(Ordering::Relaxed), 1);
     }
 }

@@ -14,6 +14,8 @@ mod events;
 mod handle;
 mod in_flight;
 mod network;
+#[cfg(test)]
+mod nowhere;
 mod session;
 mod socket;
 mod stream;
