@@ -117,8 +117,9 @@
 //!
 //! Every call renews the worker's lease. When there was none for
 //! [`worker_lease`](RelayOptions::worker_lease), the worker counts as disconnected, its stream ends
-//! and its calls get 410: it has to register again. After a restart of the relay a worker counts
-//! as disconnected until its next call, for which it has as long as a lease, and goes on in its epoch.
+//! and its calls get 410: it has to register again. After a restart of the relay, and
+//! when the session has left memory, a worker counts as disconnected until its next call, and goes on
+//! in its epoch; when there is none for as long as a lease, it is lost as well.
 //!
 //! # How far a message is
 //!
