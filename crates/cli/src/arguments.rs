@@ -50,7 +50,7 @@ pub(crate) enum Command {
     Ls(Ls),
     /// Attach to a session
     Attach(Attach),
-    /// Send one message and wait until the server has it
+    /// Send one message and wait until the server has it, or the agent is done with it
     Send(Send),
     /// Say yes to a permission prompt
     Approve(Approve),
@@ -228,8 +228,9 @@ const JSON_HELP: &str = r#"With --json, stdout has one object a line:
   {"event":"message","source":"live|history|backfill","message":{the frame, unchanged}}
   {"event":"permission_requested","request_id":…,"tool_name":…,"input":{…},"request":{the frame}}
   {"event":"permission_withdrawn","request_id":…}
-  {"event":"permission_settled","request_id":…,"by":"us|another_viewer"}
-  {"event":"send","id":…,"state":"queued|in_flight|unknown|accepted|rejected"}
+  {"event":"permission_settled","request_id":…,"by":"us|another_viewer","name":…,"behavior":"allow|deny|error"}
+  {"event":"answer_refused","request_id":…,"reason":…}
+  {"event":"send","id":…,"state":"queued|in_flight|unknown|accepted|delivered|processing|processed|rejected"}
   {"event":"request","request_id":…,"outcome":"succeeded|failed|unanswered|expired|closed"}
   {"event":"gap","after":…,"cause":…}
   {"event":"malformed","error":…,"text":…}
@@ -274,6 +275,19 @@ pub(crate) struct Send {
     /// The message; `-` reads it from stdin
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub(crate) text: String,
+    /// What to wait for
+    #[arg(long, value_name = "STATE", value_enum, default_value_t)]
+    pub(crate) wait: Wait,
+}
+
+/// How far a message has to get.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Wait {
+    /// The server has it, for good
+    #[default]
+    Accepted,
+    /// The agent is done with it; not every server tells
+    Processed,
 }
 
 #[derive(Args, Debug)]
