@@ -8,7 +8,7 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 use attache_protocol::{
     OrganizationId, SessionId,
     policy::{Delays, Profile},
-    viewer::{History, ViewerConfig},
+    viewer::{History, Transport, ViewerConfig},
     worker::WorkerLiveness,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
@@ -193,9 +193,28 @@ pub(crate) struct OneShot {
     #[arg(help = SESSION_HELP, value_parser = target)]
     pub(crate) session: Target,
     #[command(flatten)]
+    pub(crate) way: Way,
+    #[command(flatten)]
     pub(crate) patience: Patience,
     #[command(flatten)]
     pub(crate) connection: Connection,
+}
+
+/// What a session is followed over.
+#[derive(Args, Debug, Clone, Copy)]
+pub(crate) struct Way {
+    /// What to follow the session over
+    #[arg(long, value_enum, default_value_t, help_heading = "Connection")]
+    pub(crate) transport: TransportName,
+}
+
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TransportName {
+    /// A WebSocket
+    #[default]
+    Ws,
+    /// Server-sent events, which get through where WebSockets do not
+    Sse,
 }
 
 #[derive(Args, Debug, Clone, Copy)]
@@ -265,6 +284,8 @@ pub(crate) struct Attach {
     #[arg(long, value_name = "N", default_value = "100", value_parser = history)]
     pub(crate) history: History,
     #[command(flatten)]
+    pub(crate) way: Way,
+    #[command(flatten)]
     pub(crate) connection: Connection,
 }
 
@@ -319,14 +340,18 @@ the session; --timeout is then for the first answer.";
 #[derive(Args, Debug)]
 #[command(after_help = LOG_HELP)]
 pub(crate) struct Log {
-    #[command(flatten)]
-    pub(crate) one_shot: OneShot,
+    #[arg(help = SESSION_HELP, value_parser = target)]
+    pub(crate) session: Target,
     /// Leave out the first N frames
     #[arg(long, value_name = "N")]
     pub(crate) since: Option<u64>,
     /// Go on with what is stored from now on, until Ctrl-C
     #[arg(long, short)]
     pub(crate) follow: bool,
+    #[command(flatten)]
+    pub(crate) patience: Patience,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
 }
 
 #[derive(Args, Debug)]
@@ -356,8 +381,12 @@ impl ProfileName {
 
 impl Connection {
     /// A viewer's settings for `session` under these options.
-    pub(crate) fn viewer_config(&self, session: SessionId) -> ViewerConfig {
+    pub(crate) fn viewer_config(&self, session: SessionId, way: Way) -> ViewerConfig {
         let mut config = ViewerConfig::new(session);
+        config.transport = match way.transport {
+            TransportName::Ws => Transport::WebSocket,
+            TransportName::Sse => Transport::Sse,
+        };
         config.organization.clone_from(&self.org);
         config.profile = self.profile();
         config
@@ -463,15 +492,16 @@ pub(crate) mod tests {
     #[test]
     fn options_become_the_viewers_settings() {
         let parsed = parse(
-            "attache attach cse_1 --base-url http://127.0.0.1 --profile reference --org o1 --history all",
+            "attache attach cse_1 --base-url http://127.0.0.1 --profile reference --org o1 --history all --transport sse",
         )
         .unwrap();
         let Command::Attach(attach) = parsed.command else {
             panic!("attach was typed");
         };
         let session = attach.session.id().unwrap().clone();
-        let config = attach.connection.viewer_config(session);
+        let config = attach.connection.viewer_config(session, attach.way);
         assert_eq!(config.profile, Profile::reference());
+        assert_eq!(config.transport, Transport::Sse);
         assert_eq!(config.organization.unwrap().as_str(), "o1");
         assert_eq!(attach.history, History::All);
     }

@@ -115,7 +115,7 @@ async fn within(
     let id = options.session.id()?.clone();
     let path = format!("/v1/sessions/{}", id.v1());
     api.check(path, &format!("session {id}")).await?;
-    let mut config = options.connection.viewer_config(id.clone());
+    let mut config = options.connection.viewer_config(id.clone(), options.way);
     config.history = history;
     let (session, events, _driver) =
         attache_tokio::spawn(config, options.connection.server.options()?, tokens)?;

@@ -20,7 +20,7 @@ pub(crate) async fn run(options: Attach) -> Result<(), Failure> {
     let signals = Signals::listen();
     let mut config = options
         .connection
-        .viewer_config(options.session.id()?.clone());
+        .viewer_config(options.session.id()?.clone(), options.way);
     config.history = options.history;
     config.viewer_only = options.watch;
     let tokens = Tokens::choose(&options.connection.server)?;

@@ -331,7 +331,7 @@ impl World {
                 self.command_line(&arguments)
             }
             Party::Viewer(viewer) => {
-                let _ = viewer;
+                let transport = ["ws", "sse"][viewer];
                 self.command_line(&[
                     "attach",
                     &self.session,
@@ -340,6 +340,8 @@ impl World {
                     "all",
                     "--profile",
                     "local",
+                    "--transport",
+                    transport,
                 ])
             }
             Party::Follower => {
