@@ -59,7 +59,7 @@
 //! `catch_up_truncated` says at which number it goes on; a position that the log has not reached is
 //! answered with 410. A viewer that is too slow for its stream gets everything that is stored, from
 //! the log, and the last word on how far messages have got, but nothing else that was live only in the
-//! meantime. A stream ends with its session.
+//! meantime. A stream ends with its session, after the event `session_ended`.
 //!
 //! # Permission prompts
 //!

@@ -21,7 +21,7 @@ use crate::{
     },
     io::{Effect, HttpResponse, NetworkFailure, Refusal, StreamId, Token},
     number::Number,
-    policy::Outcome,
+    policy::{Outcome, SessionEnd},
 };
 
 /// A stream that brings no stored event for this long has caught up, when nobody says where the log ends.
@@ -143,9 +143,22 @@ impl Viewer {
                     self.stream_hole(extent, GapCause::NotRetained);
                 }
             }
+            "session_ended" => self.session_ended(),
             // New kinds say nothing to this version.
             _ => {}
         }
+    }
+
+    /// The session is over, and everything that is stored came before this.
+    fn session_ended(&mut self) {
+        if self.catch_up.follows() {
+            self.finish_catch_up();
+        }
+        self.abort_line();
+        self.lose(Outcome::CloseFrame {
+            code: 1000,
+            session: SessionEnd::Ended,
+        });
     }
 
     fn stored_event(&mut self, event: SseEvent) {

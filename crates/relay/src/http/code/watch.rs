@@ -24,7 +24,7 @@ use crate::{
         subscription::Subscription,
     },
     metrics::Reader,
-    outgoing::{Item, event},
+    outgoing::{Ending, Item, event},
     store::StoreError,
 };
 
@@ -46,6 +46,7 @@ pub(super) async fn watch(
         log: LogReader::of_all(id, relay.store().clone(), after),
         subscription,
         queue: VecDeque::new(),
+        has_ended: false,
         relay,
     };
     Ok(stream::response(seen, keep_alive))
@@ -57,6 +58,7 @@ struct Seen {
     log: LogReader,
     subscription: Subscription,
     queue: VecDeque<Item>,
+    has_ended: bool,
 }
 
 impl Events for Seen {
@@ -90,8 +92,10 @@ impl Seen {
         loop {
             let Some(item) = self.queue.front() else {
                 let mut batch = Vec::new();
-                if self.subscription.outgoing.next(&mut batch).await.is_some() {
-                    return Ok(None);
+                if let Some(ending) = self.subscription.outgoing.next(&mut batch).await {
+                    let is_news = ending == Ending::SessionEnded && !self.has_ended;
+                    self.has_ended = true;
+                    return Ok(is_news.then(|| Bytes::from_static(event::SESSION_ENDED)));
                 }
                 self.queue.extend(batch);
                 continue;
