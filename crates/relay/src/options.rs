@@ -71,7 +71,8 @@ pub struct RelayOptions {
     /// How long a worker's token is good for; the worker asks for the next one before that.
     /// Default: 1 h.
     pub worker_token_ttl: Duration,
-    /// A worker that makes no call for so long has lost the session until it registers again.
+    /// A worker that makes no call for so long has lost the session until it registers again, and what
+    /// it asked is taken back.
     /// Default: 60 s.
     pub worker_lease: Duration,
     /// A worker's stream with nothing to say gets a comment this often. Default: 15 s.

@@ -131,6 +131,8 @@ impl Session {
                 self.stored(Origin::Relay, line, sequence, at, None);
             }
         }
+        // It said that it waits for a person; it does not any more.
+        self.forget_report().await;
         self.save_status().await;
         Ok(())
     }

@@ -53,7 +53,8 @@ impl Session {
         }
     }
 
-    /// An agent of this process says nothing of itself, and what a worker said is not about it.
+    /// What a worker said it is at holds for nobody else: an agent of this process says nothing of
+    /// itself.
     pub(super) async fn forget_report(&mut self) {
         if self.report.status.is_none() {
             return;

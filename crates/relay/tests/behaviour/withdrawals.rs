@@ -23,11 +23,19 @@ async fn a_worker_that_is_not_heard_of_asks_nothing_any_more() {
     let worker = world.worker_called("one").await;
     let said = [prompt("p1"), request("e1", "elicitation")];
     worker.upload(&said).await;
+    let waits = serde_json::json!({"tool_name": "Bash"});
+    let report = serde_json::json!({
+        "worker_status": "requires_action", "requires_action_details": waits,
+    });
+    assert_eq!(worker.put(report).await.0, 200);
     assert_eq!(viewer.frames(2).await, said);
     let (first, second) = (viewer.frame().await, viewer.frame().await);
     assert_withdraws(&first, "p1");
     assert_withdraws(&second, "e1");
     assert_eq!(world.status().await, "idle");
+    let session = world.code_session().await;
+    assert_eq!(session["worker_status"], "idle");
+    assert_eq!(session["requires_action_details"], Value::Null);
     let (_, body) = world.post_events(&[&answer("p1", "x")]).await;
     assert!(body.contains("withdrawn"), "{body}");
     assert_eq!(world.log().await[2..], [first, second]);
