@@ -10,6 +10,7 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
     events::check_position,
@@ -47,6 +48,9 @@ pub(super) async fn watch(
         subscription,
         queue: VecDeque::new(),
         has_ended: false,
+        // Their own: thousands of streams that wait for one would wait for its lock.
+        closing: relay.closing().child_token(),
+        killed: relay.killed().child_token(),
         relay,
     };
     Ok(stream::response(seen, keep_alive))
@@ -59,6 +63,8 @@ struct Seen {
     subscription: Subscription,
     queue: VecDeque<Item>,
     has_ended: bool,
+    closing: CancellationToken,
+    killed: CancellationToken,
 }
 
 impl Events for Seen {
@@ -76,7 +82,7 @@ impl Events for Seen {
     }
 
     fn cut(&self) -> impl Future<Output = ()> + Send + 'static {
-        let (closing, killed) = (self.relay.closing().clone(), self.relay.killed().clone());
+        let (closing, killed) = (self.closing.clone(), self.killed.clone());
         async move {
             tokio::select! {
                 () = closing.cancelled() => {}
