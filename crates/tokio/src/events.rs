@@ -8,7 +8,7 @@ use std::{
 };
 
 use attache_driver::Machine;
-use attache_protocol::viewer::Viewer;
+use attache_protocol::viewer::{Cursor, Viewer};
 use futures_core::Stream;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::PollSender;
@@ -21,19 +21,43 @@ const CHANNEL_EVENTS: usize = 64;
 /// The events of a session, in order; ends after the one that says `Closed`, or when the driver is
 /// dropped. Without a parameter, a viewer's.
 pub struct Events<M: Machine = Viewer> {
-    source: Source<M::Event>,
+    source: Source<M>,
+    place: M::Place,
     /// Keeps the session open as long as somebody listens.
     _open: Hold<M>,
 }
 
 /// Where the next event comes from.
-enum Source<E> {
+enum Source<M: Machine> {
     Driver {
-        events: mpsc::Receiver<E>,
-        rest: oneshot::Receiver<VecDeque<E>>,
+        events: mpsc::Receiver<Told<M>>,
+        rest: oneshot::Receiver<VecDeque<Told<M>>>,
     },
     /// What had not been taken when the driver was done.
-    Rest(VecDeque<E>),
+    Rest(VecDeque<Told<M>>),
+}
+
+/// An event, and how far the application is once it has taken it.
+struct Told<M: Machine> {
+    event: M::Event,
+    place: M::Place,
+}
+
+impl<M: Machine> Told<M> {
+    fn next(machine: &mut M) -> Option<Self> {
+        let event = machine.poll_event()?;
+        let place = machine.place();
+        Some(Self { event, place })
+    }
+}
+
+impl Events {
+    /// How far the application is: with every message taken from here, and with no other. Kept, and handed
+    /// in as [`ViewerConfig::resume_from`](attache_protocol::viewer::ViewerConfig::resume_from), it goes
+    /// on from there in another process. `None` until there is something to go on from.
+    pub fn cursor(&self) -> Option<Cursor> {
+        self.place.clone()
+    }
 }
 
 impl<M: Machine> Events<M> {
@@ -45,15 +69,19 @@ impl<M: Machine> Events<M> {
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<M::Event>> {
-        loop {
+        let told = loop {
             match &mut self.source {
                 Source::Driver { events, rest } => match ready!(events.poll_recv(cx)) {
-                    Some(event) => return Poll::Ready(Some(event)),
+                    Some(told) => break Some(told),
                     None => self.source = Source::Rest(rest.try_recv().unwrap_or_default()),
                 },
-                Source::Rest(rest) => return Poll::Ready(rest.pop_front()),
+                Source::Rest(rest) => break rest.pop_front(),
             }
-        }
+        };
+        Poll::Ready(told.map(|Told { event, place }| {
+            self.place = place;
+            event
+        }))
     }
 }
 
@@ -72,13 +100,13 @@ impl<M: Machine> fmt::Debug for Events<M> {
 }
 
 /// The driver's end.
-pub(crate) struct Outlet<E> {
-    events: PollSender<E>,
-    rest: Option<oneshot::Sender<VecDeque<E>>>,
+pub(crate) struct Outlet<M: Machine> {
+    events: PollSender<Told<M>>,
+    rest: Option<oneshot::Sender<VecDeque<Told<M>>>>,
 }
 
-/// Both ends. The application's keeps the machine of `handle` open.
-pub(crate) fn channel<M: Machine>(handle: &Handle<M>) -> (Outlet<M::Event>, Events<M>) {
+/// Both ends. The application's keeps the machine of `handle` open, and is at `place`.
+pub(crate) fn channel<M: Machine>(handle: &Handle<M>, place: M::Place) -> (Outlet<M>, Events<M>) {
     let (event_sender, events) = mpsc::channel(CHANNEL_EVENTS);
     let (rest_sender, rest) = oneshot::channel();
     let outlet = Outlet {
@@ -87,41 +115,38 @@ pub(crate) fn channel<M: Machine>(handle: &Handle<M>) -> (Outlet<M::Event>, Even
     };
     let events = Events {
         source: Source::Driver { events, rest },
+        place,
         _open: handle.hold(),
     };
     (outlet, events)
 }
 
-impl<E: Send + 'static> Outlet<E> {
+impl<M: Machine> Outlet<M> {
     /// Hands over what there is room for, and throws away what nobody will take. Whether anything
     /// moved.
-    pub(crate) fn deliver(
-        &mut self,
-        cx: &mut Context<'_>,
-        machine: &mut impl Machine<Event = E>,
-    ) -> bool {
+    pub(crate) fn deliver(&mut self, cx: &mut Context<'_>, machine: &mut M) -> bool {
         let mut moved = false;
         loop {
             let has_listener = match self.events.poll_reserve(cx) {
                 Poll::Pending => return moved,
                 Poll::Ready(reserved) => reserved.is_ok(),
             };
-            let Some(event) = machine.poll_event() else {
+            let Some(told) = Told::next(machine) else {
                 return moved;
             };
             moved = true;
             if has_listener {
                 // Fails only if the listener left in this very moment; then nobody misses the event.
-                let _ = self.events.send_item(event);
+                let _ = self.events.send_item(told);
             }
         }
     }
 
     /// Hands over everything that is left, room or not: the machine's queue is bounded, and the driver
     /// need not wait for a slow listener to be done.
-    pub(crate) fn finish(&mut self, machine: &mut impl Machine<Event = E>) {
+    pub(crate) fn finish(&mut self, machine: &mut M) {
         if let Some(rest) = self.rest.take() {
-            let _ = rest.send(std::iter::from_fn(|| machine.poll_event()).collect());
+            let _ = rest.send(std::iter::from_fn(|| Told::next(machine)).collect());
         }
         self.events.abort_send();
         self.events.close();
