@@ -289,10 +289,10 @@ impl Viewer {
             && was_up
             && cause != CloseCause::Unauthorized
             && self.catch_up.is_running()
-            && !self.catch_up.follows()
         {
             let token = token.clone();
             self.phase = Phase::Ending { cause, token };
+            self.stop_following(cause);
             return;
         }
         self.link_lost();

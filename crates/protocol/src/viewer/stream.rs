@@ -21,7 +21,7 @@ use crate::{
     },
     io::{Effect, HttpResponse, NetworkFailure, Refusal, StreamId, Token},
     number::Number,
-    policy::{Outcome, SessionEnd},
+    policy::{CloseCause, Outcome, SessionEnd},
 };
 
 /// A stream that brings no stored event for this long has caught up, when nobody says where the log ends.
@@ -151,9 +151,6 @@ impl Viewer {
 
     /// The session is over, and everything that is stored came before this.
     fn session_ended(&mut self) {
-        if self.catch_up.follows() {
-            self.finish_catch_up();
-        }
         self.abort_line();
         self.lose(Outcome::CloseFrame {
             code: 1000,
@@ -278,6 +275,21 @@ impl Viewer {
             self.inbox.clear();
             self.cancel_page();
             self.open_stream(token);
+        }
+    }
+
+    /// The session is over, and so is the stream that brought what had been missed.
+    pub(super) fn stop_following(&mut self, cause: CloseCause) {
+        if !self.catch_up.follows() {
+            return;
+        }
+        if let Some(id) = self.catch_up.in_flight() {
+            self.effects.push_back(Effect::CancelHttp { id });
+        }
+        let outcome = self.catch_up.stop_following();
+        self.page(outcome);
+        if !self.is_closed() {
+            self.finish(cause);
         }
     }
 

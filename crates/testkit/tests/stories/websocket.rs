@@ -22,6 +22,8 @@ mod prompts;
 mod prompts_across_drops;
 #[path = "requests.rs"]
 mod requests;
+#[path = "resuming.rs"]
+mod resuming;
 #[path = "sending.rs"]
 mod sending;
 

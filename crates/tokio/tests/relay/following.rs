@@ -177,7 +177,7 @@ async fn a_late_viewer_sees_the_prompts_that_are_open_and_only_those() {
             .until(|event| {
                 match event {
                     Event::PermissionRequested(prompt) => {
-                        asked.push(prompt.request_id().to_string())
+                        asked.push(prompt.request_id().to_string());
                     }
                     Event::PermissionWithdrawn { .. } => asked.clear(),
                     _ => {}
