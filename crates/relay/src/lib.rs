@@ -128,6 +128,22 @@
 //! the last 256. A message never goes back. For an [`Agent`] of this process, a message that it has
 //! taken is processed.
 //!
+//! # Limits
+//!
+//! | what | limit | beyond |
+//! |---|---|---|
+//! | requests with one credential | [`requests`](RelayOptions::requests) | 429 |
+//! | what is said with one credential | [`posts`](RelayOptions::posts) | 429; a socket is read no faster |
+//! | bad credentials from one address | [`bad_credentials`](RelayOptions::bad_credentials) | 429 in place of 401 |
+//! | connections, with sockets and streams | [`max_connections`](RelayOptions::max_connections) | 503, closed |
+//! | the head of a request | 75 s | closed |
+//! | a body's size | [`body_limit_bytes`](RelayOptions::body_limit_bytes) | 413 |
+//! | a body's time | [`body_timeout`](RelayOptions::body_timeout) | 408 |
+//! | events in one request | [`batch_limit`](RelayOptions::batch_limit) | 413 |
+//! | a message on a socket | [`viewer_message_limit_bytes`](RelayOptions::viewer_message_limit_bytes) | 1009 |
+//! | a socket that says nothing | [`viewer_silence`](RelayOptions::viewer_silence) | closed |
+//! | a peer that takes nothing | [`write_timeout`](RelayOptions::write_timeout) | closed |
+//!
 //! # When the agent is slow or away
 //!
 //! What viewers say waits in the log, so nothing is lost or repeated when an agent comes back, even

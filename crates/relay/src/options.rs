@@ -27,7 +27,8 @@ pub struct RelayOptions {
     /// `Retry-After`, a socket is read no faster. Default: 500 a second, 5000 at once.
     pub posts: RateLimit,
     /// How often one address may come with a bad credential and be told so; beyond, it gets 429.
-    /// Good credentials from that address are not held up. Default: 10 a second, 100 at once.
+    /// Good credentials from that address are not held up; behind a proxy, all come from the proxy's.
+    /// Default: 10 a second, 100 at once.
     pub bad_credentials: RateLimit,
     /// The most connections at one time, sockets and streams included; one more gets 503 and is
     /// closed. Default: 16 384.

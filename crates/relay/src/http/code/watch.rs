@@ -51,6 +51,7 @@ pub(super) async fn watch(
         // Their own: thousands of streams that wait for one would wait for its lock.
         closing: relay.closing().child_token(),
         killed: relay.killed().child_token(),
+        started: false,
         relay,
     };
     Ok(stream::response(seen, keep_alive))
@@ -65,6 +66,7 @@ struct Seen {
     has_ended: bool,
     closing: CancellationToken,
     killed: CancellationToken,
+    started: bool,
 }
 
 impl Events for Seen {
@@ -122,7 +124,14 @@ impl Seen {
             };
             let is_new = match item {
                 Item::Stored(sequence, _) => self.log.pass(sequence),
-                Item::Live(_) | Item::Delivery(_) | Item::LogUpTo(_) => true,
+                Item::LogUpTo(_) => {
+                    // The first one is how a subscription starts.
+                    if core::mem::replace(&mut self.started, true) {
+                        self.relay.metrics().lagged();
+                    }
+                    true
+                }
+                Item::Live(_) | Item::Delivery(_) => true,
             };
             if is_new && let Some(event) = item.event() {
                 return Ok(Some(event));
