@@ -8,6 +8,10 @@ mod catch_up;
 mod chaos;
 #[path = "closing.rs"]
 mod closing;
+#[path = "contract.rs"]
+mod contract;
+#[path = "monkey.rs"]
+mod monkey;
 #[path = "posts.rs"]
 mod posts;
 #[path = "prompts.rs"]

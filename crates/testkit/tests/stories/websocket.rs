@@ -12,10 +12,14 @@ mod closing;
 mod closing_handshake;
 #[path = "connecting.rs"]
 mod connecting;
+#[path = "contract.rs"]
+mod contract;
 #[path = "listed_past.rs"]
 mod listed_past;
 #[path = "liveness.rs"]
 mod liveness;
+#[path = "monkey.rs"]
+mod monkey;
 #[path = "prompts.rs"]
 mod prompts;
 #[path = "prompts_across_drops.rs"]
