@@ -117,15 +117,24 @@ fn an_answer_that_comes_too_late_is_settled_by_another_or_withdrawn() {
 
 #[test]
 fn a_request_whose_fate_is_unknown_reaches_the_agent_once() {
-    let mut world = live();
-    world.server().next_post(HttpPlan::LoseAnswer);
-    let id = world.interrupt().unwrap();
-    world.run_for(secs(20));
-    assert!(matches!(
-        world.outcome(id.as_str()),
-        Some(RequestOutcome::Succeeded(_))
-    ));
-    assert_eq!(world.server().received_of("control_request").len(), 1);
+    for plan in [
+        HttpPlan::LoseAnswer,
+        HttpPlan::Fail(NetworkFailure::Reset),
+        HttpPlan::Status(503, None),
+        HttpPlan::Status(429, None),
+    ] {
+        let mut world = live();
+        world.server().next_post(plan.clone());
+        let id = world.request("set_model", &Fields::NONE).unwrap();
+        world.run_for(secs(29));
+        let outcome = world.outcome(id.as_str());
+        assert!(
+            matches!(outcome, Some(RequestOutcome::Succeeded(_))),
+            "{plan:?} {outcome:?}"
+        );
+        let requests = world.server().received_of("control_request");
+        assert_eq!(requests.len(), 1, "{plan:?}");
+    }
 }
 
 #[test]
