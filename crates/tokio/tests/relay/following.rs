@@ -257,3 +257,27 @@ async fn an_archived_session_ends_the_viewer() {
         assert_eq!(cause, CloseCause::SessionEnded, "{transport:?}");
     }
 }
+
+#[tokio::test]
+async fn an_application_that_takes_nothing_for_a_while_gets_everything_later() {
+    let world = World::new().await;
+    let agent = world.relay.attach_agent(&world.session).await.unwrap();
+    let mut viewers = BOTH.map(|transport| {
+        let mut config = world.config(transport);
+        config.limits.events = 8;
+        world.attach_with(config)
+    });
+    for viewer in &mut viewers {
+        viewer.live().await;
+    }
+    // More than sockets and queues hold on the way.
+    let padding = "x".repeat(16 * 1024);
+    let ids: Vec<String> = (0..1500).map(|number| format!("u{number}")).collect();
+    for id in &ids {
+        let frame = format!(r#"{{"type":"assistant","uuid":"{id}","text":"{padding}"}}"#);
+        agent.publish(&frame).await.unwrap();
+    }
+    for viewer in &mut viewers {
+        assert_eq!(viewer.messages_to("u1499").await, ids);
+    }
+}
