@@ -2,6 +2,7 @@
 
 mod access;
 mod bridge;
+mod keep;
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -21,6 +22,7 @@ use crate::{
 
 pub(crate) use access::{Share, ShareCommand, Shared, TokenCommand, TokenOptions};
 pub(crate) use bridge::{Bridge, RestartPolicy, Variable};
+pub(crate) use keep::Keep;
 
 /// Attach to a remote AI agent: see what it says, answer its questions, interrupt it, talk to it.
 #[derive(Parser, Debug)]
@@ -93,6 +95,8 @@ pub(crate) struct Relay {
     /// Keep everything in this folder, so that it outlives the relay; without it, in memory
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) keep: Keep,
     /// Start with a session of this title, played by the demo agent; with --data, go on with the one there is
     #[arg(long, value_name = "TITLE")]
     pub(crate) demo_session: Option<String>,

@@ -199,3 +199,26 @@ async fn a_bridge_that_comes_back_withdraws_what_its_dead_agent_has_asked() {
         .line(|line| line.contains("permission_requested"))
         .await;
 }
+
+#[tokio::test]
+async fn a_relay_keeps_as_much_as_it_is_told_to() {
+    let mut relay = Running::start(&mut attache(&["relay", "--keep-frames", "20"]));
+    let line = relay.line(|line| line.starts_with("listening on ")).await;
+    let url = line.trim_start_matches("listening on ");
+    let (_bridge, session) = bridge(url, &[]).await;
+    let mut viewer = Running::start(&mut at(url, &["attach", &session, "--json"]));
+    let mut text = String::new();
+    // Three frames a message.
+    for number in 0..200 {
+        text = format!("message {number}");
+        let say = json!({"command": "send", "content": text});
+        viewer.type_line(&say.to_string()).await;
+    }
+    let last = format!("You said: {text}");
+    viewer
+        .line(|line| line.contains("\"result\"") && line.contains(&last))
+        .await;
+    let log = finish(&mut at(url, &["log", &session])).await;
+    assert!(log.stdout.lines().count() < 601, "{log:?}");
+    assert!(log.stderr.contains("are no longer kept"), "{log:?}");
+}
