@@ -14,6 +14,8 @@ pub(crate) struct View {
     pub(crate) broken_off: usize,
     /// Prompts that are shown.
     pub(crate) open: BTreeSet<String>,
+    /// Prompts that are settled, and how.
+    pub(crate) settled: BTreeMap<String, String>,
     /// Messages that were typed.
     pub(crate) typed: usize,
     /// How far they are.
@@ -28,6 +30,8 @@ pub(crate) struct View {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Reaction {
     Answer(String),
+    /// Its answer to this prompt counts.
+    Won(String),
     /// This message is in the log, as far as the server says.
     Accepted(String),
 }
@@ -43,8 +47,15 @@ impl View {
                 self.open.insert(id.clone());
                 return Some(Reaction::Answer(id));
             }
-            "permission_withdrawn" | "permission_settled" => {
-                self.open.remove(&text("request_id"));
+            "permission_withdrawn" => drop(self.open.remove(&text("request_id"))),
+            "permission_settled" => {
+                let id = text("request_id");
+                self.open.remove(&id);
+                let again = self.settled.insert(id.clone(), text("behavior"));
+                assert_eq!(again, None, "{event}");
+                if event["by"] == "us" {
+                    return Some(Reaction::Won(id));
+                }
             }
             "send" => {
                 let (id, state) = (text("id"), text("state"));
