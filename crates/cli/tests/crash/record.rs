@@ -158,7 +158,8 @@ impl Record {
             .collect();
         for (prompt, behavior) in &view.settled {
             let logged = settled.get(prompt.as_str()).copied();
-            if logged != Some(behavior) {
+            // Whoever learns it from a refusal is not told what the other answer said.
+            if logged.is_none() || !behavior.is_empty() && logged != Some(behavior) {
                 return Err(format!(
                     "prompt {prompt}: told {behavior}, logged {logged:?}"
                 ));
