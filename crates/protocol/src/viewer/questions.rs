@@ -9,8 +9,8 @@ impl Viewer {
     }
 
     /// How far the application has come: with every message taken so far, and with no other. Kept, and
-    /// handed in as [`ViewerConfig::resume_from`](super::ViewerConfig::resume_from), it goes on from there in another process. `None` until
-    /// there is something to go on from.
+    /// handed in as [`ViewerConfig::resume_from`](super::ViewerConfig::resume_from), it goes on from
+    /// there in another process. `None` until there is something to go on from.
     pub fn cursor(&self) -> Option<Cursor> {
         self.events.cursor().cloned()
     }

@@ -1,10 +1,10 @@
 //! What only a stream can do to a viewer: pieces, numbers, garbage, and a past that comes with the present.
 
 use attache_protocol::{
-    io::Effect,
+    io::{Effect, NetworkFailure},
     viewer::{History, Source, Status, ViewerConfig},
 };
-use attache_testkit::{HttpPlan, World, millis, secs};
+use attache_testkit::{HttpPlan, TokenPlan, World, millis, secs};
 
 use super::config;
 
@@ -101,6 +101,40 @@ fn without_history_a_stream_begins_where_the_log_ends_and_loses_nothing_from_the
     world.run_for(secs(10));
     assert_eq!(world.messages(), ids(5..8));
     assert!(world.gaps().is_empty());
+}
+
+#[test]
+fn the_question_where_the_log_ends_is_part_of_the_attempt() {
+    for plan in [
+        HttpPlan::Never,
+        HttpPlan::Fail(NetworkFailure::Reset),
+        HttpPlan::Status(503, None),
+        HttpPlan::Status(429, Some(secs(5))),
+        HttpPlan::Status(401, None),
+        HttpPlan::Garbage("[]"),
+    ] {
+        let mut world = World::new(with_history(History::None));
+        say_all(&mut world, 0..5);
+        world.server().next_list(plan.clone());
+        world.tokens().next(TokenPlan::Give("first"));
+        world.tokens().next(TokenPlan::Give("second"));
+        world.connect();
+        world.run_until_live();
+        say_all(&mut world, 5..7);
+        world.run_for(secs(1));
+        assert_eq!(world.messages(), ids(5..7), "{plan:?}");
+        assert!(world.gaps().is_empty(), "{plan:?}");
+        assert_eq!(world.opens().len(), 1, "{plan:?}");
+    }
+    for wait in 0..20 {
+        let mut world = World::new(with_history(History::None));
+        world.connect();
+        world.run_for(millis(wait));
+        world.close();
+        world.run_for(secs(3));
+        assert!(world.viewer().is_drained(), "{wait}");
+        assert_eq!(world.server().open_sockets(), 0, "{wait}");
+    }
 }
 
 #[test]
