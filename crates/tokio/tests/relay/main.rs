@@ -9,4 +9,5 @@
 
 mod following;
 mod resuming;
+mod roles;
 mod world;

@@ -37,8 +37,13 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::with(Credentials::Tokens(vec![Token::new(TOKEN)])).await
+    }
+
+    /// A relay that lets these in.
+    pub(crate) async fn with(credentials: Credentials) -> Self {
         let store = Arc::new(MemoryStore::new());
-        let relay = relay_over(&store);
+        let relay = relay_over(&store, credentials);
         let session = relay.create_session("a test").await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         Self::serve(store, relay, session, listener)
@@ -68,7 +73,8 @@ impl World {
         self.relay.kill();
         drop(self.stop);
         let _ = soon(self.serving).await;
-        let relay = relay_over(&self.store);
+        let credentials = Credentials::Tokens(vec![Token::new(TOKEN)]);
+        let relay = relay_over(&self.store, credentials);
         let listener = loop {
             if let Ok(listener) = TcpListener::bind(self.address).await {
                 break listener;
@@ -97,11 +103,15 @@ impl World {
     }
 
     pub(crate) fn attach_with(&self, config: ViewerConfig) -> Attached {
+        self.attach_as(TOKEN, config)
+    }
+
+    pub(crate) fn attach_as(&self, token: &str, config: ViewerConfig) -> Attached {
         let url = format!("http://{}", self.address);
         let base_url = BaseUrl::parse(&url, Plaintext::LoopbackOnly).unwrap();
         let mut options = Options::new(base_url);
         options.proxy = ProxyOptions::Direct;
-        let token = StaticToken::new(TOKEN);
+        let token = StaticToken::new(token.to_owned());
         let (session, events, driver) = attache_tokio::spawn(config, options, token).unwrap();
         Attached {
             session,
@@ -111,9 +121,9 @@ impl World {
     }
 }
 
-fn relay_over(store: &Arc<MemoryStore>) -> Relay {
+fn relay_over(store: &Arc<MemoryStore>, credentials: Credentials) -> Relay {
     let mut options = RelayOptions::default();
-    options.credentials = Credentials::Tokens(vec![Token::new(TOKEN)]);
+    options.credentials = credentials;
     Relay::new(store.clone(), options)
 }
 
