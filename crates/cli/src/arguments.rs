@@ -9,7 +9,7 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 use attache_protocol::{
     OrganizationId, SessionId,
     policy::{Delays, Profile},
-    viewer::{History, Transport, ViewerConfig},
+    viewer::{Cursor, History, InvalidCursor, Transport, ViewerConfig},
     worker::WorkerLiveness,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
@@ -255,6 +255,8 @@ const JSON_HELP: &str = r#"With --json, stdout has one object a line:
   {"event":"answer_refused","request_id":…,"reason":…}
   {"event":"send","id":…,"state":"queued|in_flight|unknown|accepted|delivered|processing|processed|rejected"}
   {"event":"request","request_id":…,"outcome":"succeeded|failed|unanswered|expired|closed"}
+  {"event":"cursor","cursor":…}
+    (everything up to here was printed; --resume goes on behind it)
   {"event":"gap","after":…,"cause":…}
   {"event":"malformed","error":…,"text":…}
   {"event":"unresponsive","waited_ms":…}
@@ -287,6 +289,9 @@ pub(crate) struct Attach {
     /// How much of the past to load first: a number of messages, `all` or `none`
     #[arg(long, value_name = "N", default_value = "100", value_parser = history)]
     pub(crate) history: History,
+    /// Go on where an earlier `attach --json` got to, by the last `cursor` it printed
+    #[arg(long, value_name = "CURSOR", conflicts_with = "history", value_parser = cursor)]
+    pub(crate) resume: Option<Cursor>,
     #[command(flatten)]
     pub(crate) way: Way,
     #[command(flatten)]
@@ -430,6 +435,11 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .ok()
         .filter(|duration| !duration.is_zero())
         .ok_or_else(|| WRONG.to_owned())
+}
+
+fn cursor(text: &str) -> Result<Cursor, String> {
+    text.parse()
+        .map_err(|error: InvalidCursor| error.to_string())
 }
 
 fn history(text: &str) -> Result<History, String> {

@@ -22,6 +22,7 @@ pub(crate) async fn run(options: Attach) -> Result<(), Failure> {
         .connection
         .viewer_config(options.session.id()?.clone(), options.way);
     config.history = options.history;
+    config.resume_from.clone_from(&options.resume);
     config.viewer_only = options.watch;
     let tokens = Tokens::choose(&options.connection.server)?;
     let (session, events, _driver) =
@@ -38,6 +39,7 @@ pub(crate) async fn run(options: Attach) -> Result<(), Failure> {
             Lines::of_stdin()
         },
         signals,
+        reached: None,
     };
     let mut face = face_for(&options);
     drive.run(&mut *face).await

@@ -11,8 +11,8 @@ use std::{
 use attache_protocol::{
     frame::{RequestId, relay::Behavior},
     viewer::{
-        Content, Event, GapCause, MessageId, PromptState, RequestOutcome, SendState, SettledBy,
-        Status,
+        Content, Cursor, Event, GapCause, MessageId, PromptState, RequestOutcome, SendState,
+        SettledBy, Status,
     },
 };
 
@@ -260,6 +260,10 @@ impl<O: Write, N: Write> Face for Terminal<O, N> {
             _ => {}
         }
         self.show_prompt()
+    }
+
+    fn reached(&mut self, _cursor: &Cursor) -> io::Result<()> {
+        Ok(())
     }
 
     fn line(&mut self, line: &str, now: Moment) -> io::Result<Option<Command>> {

@@ -24,12 +24,14 @@ impl Record {
 
     /// What is wrong with `view`, if anything.
     pub(crate) fn against(&self, view: &View) -> Result<(), String> {
+        let shown: BTreeSet<_> = view.messages.iter().map(String::as_str).collect();
         let messages: Vec<_> = self
             .frames
             .iter()
             .filter(|frame| is_message(frame))
             .map(|frame| str_at(frame, "/uuid"))
-            .filter(|&uuid| !view.sends.contains_key(uuid))
+            .filter(|uuid| !view.sends.contains_key(*uuid))
+            .filter(|uuid| !view.said_before.contains(*uuid) || shown.contains(uuid))
             .collect();
         let seen = view.messages.iter().map(String::as_str);
         if seen.clone().eq(messages.iter().copied()) {

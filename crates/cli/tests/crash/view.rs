@@ -1,4 +1,4 @@
-//! What one viewer has been shown since its process started.
+//! What one viewer has been shown, over all processes that went on where the one before them was.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,6 +9,10 @@ pub(crate) struct View {
     pub(crate) is_live: bool,
     /// The stored messages, by `uuid`, in their order.
     pub(crate) messages: Vec<String>,
+    /// Where the next process may go on, and how many messages come before that.
+    cursor: Option<(String, usize)>,
+    /// What earlier processes have said, which only they are not shown.
+    pub(crate) said_before: BTreeSet<String>,
     /// What turns ended with.
     pub(crate) results: BTreeSet<String>,
     pub(crate) broken_off: usize,
@@ -37,11 +41,31 @@ pub(crate) enum Reaction {
 }
 
 impl View {
+    /// Another process goes on from the last cursor; with none, there is nothing to go on from.
+    pub(crate) fn resume(self) -> (Option<String>, Self) {
+        let Some((cursor, messages)) = self.cursor.clone() else {
+            return (None, Self::default());
+        };
+        let mut next = Self {
+            messages: self.messages,
+            cursor: self.cursor,
+            results: self.results,
+            broken_off: self.broken_off,
+            said_before: self.said_before,
+            ..Self::default()
+        };
+        // What came behind the cursor comes again.
+        next.messages.truncate(messages);
+        next.said_before.extend(self.sends.into_keys());
+        (Some(cursor), next)
+    }
+
     pub(crate) fn event(&mut self, event: &Value) -> Option<Reaction> {
         let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
         match event["event"].as_str().unwrap_or_default() {
             "status" => self.is_live = event["status"] == "live",
             "message" => self.message(&event["message"]),
+            "cursor" => self.cursor = Some((text("cursor"), self.messages.len())),
             "permission_requested" => {
                 let id = text("request_id");
                 self.open.insert(id.clone());

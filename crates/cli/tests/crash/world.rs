@@ -304,10 +304,21 @@ impl World {
         self.lives += 1;
         let life = self.lives;
         let mut command = self.command_of(party, life);
-        let process = Process::start(&mut command, party, life, &self.mouth);
         if let Party::Viewer(viewer) = party {
-            self.views[viewer] = View::default();
+            let before = std::mem::take(&mut self.views[viewer]);
+            let cursor = if self.chance.happens(70) {
+                let (cursor, view) = before.resume();
+                self.views[viewer] = view;
+                cursor
+            } else {
+                None
+            };
+            match cursor {
+                Some(cursor) => command.args(["--resume", &cursor]),
+                None => command.args(["--history", "all"]),
+            };
         }
+        let process = Process::start(&mut command, party, life, &self.mouth);
         *self.seat(party) = Seat {
             process: Some(process),
             life,
@@ -341,8 +352,6 @@ impl World {
                     "attach",
                     &self.session,
                     "--json",
-                    "--history",
-                    "all",
                     "--profile",
                     "local",
                     "--transport",
