@@ -76,7 +76,8 @@
 //! when an [`Agent`] is dropped or replaced, when a worker's lease is lost, and when another worker
 //! registers. A worker may name itself in the header `x-attache-worker-instance` of `POST …/bridge`;
 //! under the same name it goes on asking, and as long as none of them says a name, they are taken for
-//! the same.
+//! the same. A worker that lost its lease and comes back gets, for each of its requests that was taken
+//! back meanwhile, an answer that says so: its agent may still wait.
 //!
 //! # How much is kept
 //!

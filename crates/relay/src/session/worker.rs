@@ -27,7 +27,14 @@ pub(super) const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30
 
 impl Session {
     pub(super) async fn handle_worker(&mut self, by: Epoch, call: WorkerCall) {
+        let was_away = self.seat.is_awaited();
         let allowed = self.check_worker(by);
+        if was_away
+            && allowed.is_ok()
+            && let Err(error) = self.welcome_back().await
+        {
+            tracing::warn!(session = %self.id, %error, "the worker is not told what was taken back");
+        }
         // A caller that no longer waits is no reason to stop halfway.
         match call {
             WorkerCall::Upload { lines, reply } => drop(reply.send(match allowed {

@@ -225,9 +225,15 @@ async fn a_prompt_stays_open_until_its_answer_or_its_end_is_stored() {
         assert_settles(&first, "p1", "x");
         assert!(withdrawn(&viewer.frame().await));
     }
+    // It is told which of its questions nobody will answer.
     let again = world.worker_called("one").await;
     again.upload(&[assistant("a1")]).await;
-    assert_eq!(viewer.frame().await, assistant("a1"));
+    let told = "nobody was asked";
+    while let frame = viewer.frame().await
+        && frame != assistant("a1")
+    {
+        assert!(frame.contains(told), "{frame}");
+    }
     let mut late = world.viewer().await;
     again.upload(&[assistant("a2")]).await;
     assert_eq!(late.frame().await, assistant("a2"), "nothing is open");

@@ -359,20 +359,29 @@ async fn compare(steps: Vec<Step>) {
 }
 
 /// Which requests are open at the end of a log, in which no request has two answers, and each answer
-/// is what its settlement says.
+/// is what its settlement says. An agent that was not heard of is told once that nobody answers.
 fn open_in(log: &[StoredFrame]) -> BTreeSet<u8> {
     let number = |id: &str| id.trim_start_matches('r').parse::<u8>().unwrap();
-    let mut open = BTreeSet::new();
+    let (mut open, mut lost) = (BTreeSet::new(), BTreeSet::new());
     let mut frames = log.iter().peekable();
     while let Some(stored) = frames.next() {
         let said = frame(&stored.text);
         match (stored.origin, said.kind()) {
             (Origin::Agent, FrameKind::ControlRequest { request_id, .. }) => {
                 open.insert(number(request_id.as_str()));
+                lost.remove(&number(request_id.as_str()));
             }
             (_, FrameKind::ControlCancelRequest { request_id }) => {
                 let was_open = open.remove(&number(request_id.as_str()));
                 assert!(was_open || stored.origin == Origin::Agent);
+                if stored.text.contains(r#""reason":"worker_lost""#) {
+                    lost.insert(number(request_id.as_str()));
+                }
+            }
+            (Origin::Viewer, FrameKind::ControlResponse { request_id })
+                if stored.text.contains(r#""subtype":"error""#) =>
+            {
+                assert!(lost.remove(&number(request_id.as_str())), "told twice");
             }
             (Origin::Viewer, FrameKind::ControlResponse { request_id }) => {
                 assert!(open.remove(&number(request_id.as_str())), "a second answer");
