@@ -2,13 +2,14 @@
 
 mod access;
 mod bridge;
+mod keep;
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use attache_protocol::{
     OrganizationId, SessionId,
     policy::{Delays, Profile},
-    viewer::{History, ViewerConfig},
+    viewer::{Cursor, History, InvalidCursor, Transport, ViewerConfig},
     worker::WorkerLiveness,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
@@ -21,6 +22,7 @@ use crate::{
 
 pub(crate) use access::{Share, ShareCommand, Shared, TokenCommand, TokenOptions};
 pub(crate) use bridge::{Bridge, RestartPolicy, Variable};
+pub(crate) use keep::Keep;
 
 /// Attach to a remote AI agent: see what it says, answer its questions, interrupt it, talk to it.
 #[derive(Parser, Debug)]
@@ -50,7 +52,7 @@ pub(crate) enum Command {
     Ls(Ls),
     /// Attach to a session
     Attach(Attach),
-    /// Send one message and wait until the server has it
+    /// Send one message and wait until the server has it, or the agent is done with it
     Send(Send),
     /// Say yes to a permission prompt
     Approve(Approve),
@@ -93,6 +95,8 @@ pub(crate) struct Relay {
     /// Keep everything in this folder, so that it outlives the relay; without it, in memory
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) keep: Keep,
     /// Start with a session of this title, played by the demo agent; with --data, go on with the one there is
     #[arg(long, value_name = "TITLE")]
     pub(crate) demo_session: Option<String>,
@@ -193,9 +197,28 @@ pub(crate) struct OneShot {
     #[arg(help = SESSION_HELP, value_parser = target)]
     pub(crate) session: Target,
     #[command(flatten)]
+    pub(crate) way: Way,
+    #[command(flatten)]
     pub(crate) patience: Patience,
     #[command(flatten)]
     pub(crate) connection: Connection,
+}
+
+/// What a session is followed over.
+#[derive(Args, Debug, Clone, Copy)]
+pub(crate) struct Way {
+    /// What to follow the session over
+    #[arg(long, value_enum, default_value_t, help_heading = "Connection")]
+    pub(crate) transport: TransportName,
+}
+
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TransportName {
+    /// A WebSocket
+    #[default]
+    Ws,
+    /// Server-sent events, which get through where WebSockets do not
+    Sse,
 }
 
 #[derive(Args, Debug, Clone, Copy)]
@@ -228,9 +251,12 @@ const JSON_HELP: &str = r#"With --json, stdout has one object a line:
   {"event":"message","source":"live|history|backfill","message":{the frame, unchanged}}
   {"event":"permission_requested","request_id":…,"tool_name":…,"input":{…},"request":{the frame}}
   {"event":"permission_withdrawn","request_id":…}
-  {"event":"permission_settled","request_id":…,"by":"us|another_viewer"}
-  {"event":"send","id":…,"state":"queued|in_flight|unknown|accepted|rejected"}
+  {"event":"permission_settled","request_id":…,"by":"us|another_viewer","name":…,"behavior":"allow|deny|error"}
+  {"event":"answer_refused","request_id":…,"reason":…}
+  {"event":"send","id":…,"state":"queued|in_flight|unknown|accepted|delivered|processing|processed|rejected"}
   {"event":"request","request_id":…,"outcome":"succeeded|failed|unanswered|expired|closed"}
+  {"event":"cursor","cursor":…}
+    (everything up to here was printed; --resume goes on behind it)
   {"event":"gap","after":…,"cause":…}
   {"event":"malformed","error":…,"text":…}
   {"event":"unresponsive","waited_ms":…}
@@ -263,6 +289,11 @@ pub(crate) struct Attach {
     /// How much of the past to load first: a number of messages, `all` or `none`
     #[arg(long, value_name = "N", default_value = "100", value_parser = history)]
     pub(crate) history: History,
+    /// Go on where an earlier `attach --json` got to, by the last `cursor` it printed
+    #[arg(long, value_name = "CURSOR", conflicts_with = "history", value_parser = cursor)]
+    pub(crate) resume: Option<Cursor>,
+    #[command(flatten)]
+    pub(crate) way: Way,
     #[command(flatten)]
     pub(crate) connection: Connection,
 }
@@ -274,6 +305,19 @@ pub(crate) struct Send {
     /// The message; `-` reads it from stdin
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub(crate) text: String,
+    /// What to wait for
+    #[arg(long, value_name = "STATE", value_enum, default_value_t)]
+    pub(crate) wait: Wait,
+}
+
+/// How far a message has to get.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Wait {
+    /// The server has it, for good
+    #[default]
+    Accepted,
+    /// The agent is done with it; not every server tells
+    Processed,
 }
 
 #[derive(Args, Debug)]
@@ -305,14 +349,18 @@ the session; --timeout is then for the first answer.";
 #[derive(Args, Debug)]
 #[command(after_help = LOG_HELP)]
 pub(crate) struct Log {
-    #[command(flatten)]
-    pub(crate) one_shot: OneShot,
+    #[arg(help = SESSION_HELP, value_parser = target)]
+    pub(crate) session: Target,
     /// Leave out the first N frames
     #[arg(long, value_name = "N")]
     pub(crate) since: Option<u64>,
     /// Go on with what is stored from now on, until Ctrl-C
     #[arg(long, short)]
     pub(crate) follow: bool,
+    #[command(flatten)]
+    pub(crate) patience: Patience,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
 }
 
 #[derive(Args, Debug)]
@@ -342,8 +390,12 @@ impl ProfileName {
 
 impl Connection {
     /// A viewer's settings for `session` under these options.
-    pub(crate) fn viewer_config(&self, session: SessionId) -> ViewerConfig {
+    pub(crate) fn viewer_config(&self, session: SessionId, way: Way) -> ViewerConfig {
         let mut config = ViewerConfig::new(session);
+        config.transport = match way.transport {
+            TransportName::Ws => Transport::WebSocket,
+            TransportName::Sse => Transport::Sse,
+        };
         config.organization.clone_from(&self.org);
         config.profile = self.profile();
         config
@@ -383,6 +435,11 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .ok()
         .filter(|duration| !duration.is_zero())
         .ok_or_else(|| WRONG.to_owned())
+}
+
+fn cursor(text: &str) -> Result<Cursor, String> {
+    text.parse()
+        .map_err(|error: InvalidCursor| error.to_string())
 }
 
 fn history(text: &str) -> Result<History, String> {
@@ -449,15 +506,16 @@ pub(crate) mod tests {
     #[test]
     fn options_become_the_viewers_settings() {
         let parsed = parse(
-            "attache attach cse_1 --base-url http://127.0.0.1 --profile reference --org o1 --history all",
+            "attache attach cse_1 --base-url http://127.0.0.1 --profile reference --org o1 --history all --transport sse",
         )
         .unwrap();
         let Command::Attach(attach) = parsed.command else {
             panic!("attach was typed");
         };
         let session = attach.session.id().unwrap().clone();
-        let config = attach.connection.viewer_config(session);
+        let config = attach.connection.viewer_config(session, attach.way);
         assert_eq!(config.profile, Profile::reference());
+        assert_eq!(config.transport, Transport::Sse);
         assert_eq!(config.organization.unwrap().as_str(), "o1");
         assert_eq!(attach.history, History::All);
     }

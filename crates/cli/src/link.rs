@@ -88,7 +88,7 @@ impl Command {
             Self::Approve(approve) => &mut approve.one_shot,
             Self::Deny(deny) => &mut deny.one_shot,
             Self::Interrupt(one_shot) => one_shot,
-            Self::Log(log) => &mut log.one_shot,
+            Self::Log(log) => return log.session.follow(&mut log.connection.server),
             Self::Demo(_)
             | Self::DemoAgent(_)
             | Self::Relay(_)

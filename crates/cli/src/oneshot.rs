@@ -18,7 +18,7 @@ use tokio::time::timeout_at;
 
 use crate::{
     api::Api,
-    arguments::{Approve, Deny, OneShot, Send},
+    arguments::{Approve, Deny, OneShot, Send, Wait},
     exit::{Exit, Failure},
     prompts::OpenPrompts,
     render::{json_line, one_line},
@@ -35,8 +35,11 @@ pub(crate) async fn send(options: Send) -> Result<(), Failure> {
         options.one_shot,
         tokens,
         History::None,
-        "the server to take the message",
-        async move |attached: &mut Attached| attached.send(&text).await,
+        match options.wait {
+            Wait::Accepted => "the server to take the message",
+            Wait::Processed => "the agent to be done with the message",
+        },
+        async move |attached: &mut Attached| attached.send(&text, options.wait).await,
     )
     .await
 }
@@ -112,7 +115,7 @@ async fn within(
     let id = options.session.id()?.clone();
     let path = format!("/v1/sessions/{}", id.v1());
     api.check(path, &format!("session {id}")).await?;
-    let mut config = options.connection.viewer_config(id.clone());
+    let mut config = options.connection.viewer_config(id.clone(), options.way);
     config.history = history;
     let (session, events, _driver) =
         attache_tokio::spawn(config, options.connection.server.options()?, tokens)?;
@@ -137,16 +140,16 @@ struct Attached {
 }
 
 impl Attached {
-    async fn send(&mut self, text: &str) -> Result<(), Failure> {
+    async fn send(&mut self, text: &str, wait: Wait) -> Result<(), Failure> {
         let id = self.session.send(Content::text(text)).await;
         let sent = id.map_err(|error| self.refused("the message", &error))?;
         let name = self.id.clone();
         self.until(|event| match event {
             Event::Send { id, state } if *id == sent => match state {
-                SendState::Accepted
-                | SendState::Delivered
-                | SendState::Processing
-                | SendState::Processed => Some(Ok(())),
+                SendState::Accepted | SendState::Delivered | SendState::Processing => {
+                    (wait == Wait::Accepted).then_some(Ok(()))
+                }
+                SendState::Processed => Some(Ok(())),
                 SendState::Rejected(why) => Some(Err(Failure::new(
                     match why {
                         SendRejection::Unauthorized => Exit::Unauthorized,

@@ -23,6 +23,7 @@ use crate::{
 pub(crate) async fn run(options: arguments::Relay) -> Result<(), Failure> {
     let signals = Signals::listen();
     let mut settings = RelayOptions::default();
+    settings.retention = options.keep.retention();
     settings.worker_token_ttl = Duration::from_secs(options.worker_token_ttl.into());
     let open = options.tokens.is_none();
     if let Some(file) = &options.tokens {

@@ -13,7 +13,12 @@ use crate::{
 };
 
 pub(crate) fn run(options: TokenOptions) -> Result<(), Failure> {
-    let file = TokenFile::at(options.tokens);
+    let Some(file) = options.tokens else {
+        return Err(Failure::usage(
+            "no token file: name it with --tokens or set ATTACHE_TOKENS",
+        ));
+    };
+    let file = TokenFile::at(file);
     let mut out = io::stdout().lock();
     match options.command {
         TokenCommand::Add { name, role, ttl } => {

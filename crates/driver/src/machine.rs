@@ -7,7 +7,7 @@ use attache_protocol::{
     io::{Effect, Input},
     policy::CloseCause,
     time::Timestamp,
-    viewer::{Event, Status, Viewer},
+    viewer::{Cursor, Event, Status, Viewer},
     worker::{Worker, WorkerCloseCause, WorkerEvent, WorkerStatus},
 };
 
@@ -17,6 +17,8 @@ use attache_protocol::{
 pub trait Machine: Sized + Send + Unpin + 'static {
     /// What the application is told.
     type Event: Send + Unpin + 'static;
+    /// How far an application is that has taken an event.
+    type Place: Clone + Send + Unpin + 'static;
     /// What everybody may see at any time.
     type View: Clone + PartialEq + Debug + Send + Sync + 'static;
     /// Why it is closed.
@@ -39,6 +41,9 @@ pub trait Machine: Sized + Send + Unpin + 'static {
 
     /// The next thing the application should know.
     fn poll_event(&mut self) -> Option<Self::Event>;
+
+    /// How far the application is with the events polled so far.
+    fn place(&self) -> Self::Place;
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     fn deadline(&self) -> Option<Timestamp>;
@@ -78,6 +83,7 @@ pub struct WorkerView {
 
 impl Machine for Viewer {
     type Event = Event;
+    type Place = Option<Cursor>;
     type View = Status;
     type Cause = CloseCause;
 
@@ -104,6 +110,10 @@ impl Machine for Viewer {
 
     fn poll_event(&mut self) -> Option<Event> {
         self.poll_event()
+    }
+
+    fn place(&self) -> Option<Cursor> {
+        self.cursor()
     }
 
     fn deadline(&self) -> Option<Timestamp> {
@@ -138,6 +148,7 @@ impl Machine for Viewer {
 
 impl Machine for Worker {
     type Event = WorkerEvent;
+    type Place = ();
     type View = WorkerView;
     type Cause = WorkerCloseCause;
 
@@ -165,6 +176,9 @@ impl Machine for Worker {
     fn poll_event(&mut self) -> Option<WorkerEvent> {
         self.poll_event()
     }
+
+    /// What viewers said is acknowledged, event by event.
+    fn place(&self) {}
 
     fn deadline(&self) -> Option<Timestamp> {
         self.poll_timeout().map(|(deadline, _)| deadline)

@@ -84,7 +84,7 @@
 //!                 facts.push_back(Input::SocketClosed { id, ending });
 //!             }
 //!             Effect::AbortSocket { .. } | Effect::CancelHttp { .. } => {}
-//!             Effect::OpenStream { .. } | Effect::CloseStream { .. } => {} // a worker's
+//!             Effect::OpenStream { .. } | Effect::CloseStream { .. } => {} // not over a WebSocket
 //!         }
 //!     }
 //!     // 2. Tell the application, and do what it says.

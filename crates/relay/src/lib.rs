@@ -59,7 +59,7 @@
 //! `catch_up_truncated` says at which number it goes on; a position that the log has not reached is
 //! answered with 410. A viewer that is too slow for its stream gets everything that is stored, from
 //! the log, and the last word on how far messages have got, but nothing else that was live only in the
-//! meantime. A stream ends with its session.
+//! meantime. A stream ends with its session, after the event `session_ended`.
 //!
 //! # Permission prompts
 //!
@@ -76,7 +76,8 @@
 //! when an [`Agent`] is dropped or replaced, when a worker's lease is lost, and when another worker
 //! registers. A worker may name itself in the header `x-attache-worker-instance` of `POST …/bridge`;
 //! under the same name it goes on asking, and as long as none of them says a name, they are taken for
-//! the same.
+//! the same. A worker that lost its lease and comes back gets, for each of its requests that was taken
+//! back meanwhile, an answer that says so: its agent may still wait.
 //!
 //! # How much is kept
 //!
@@ -117,8 +118,9 @@
 //!
 //! Every call renews the worker's lease. When there was none for
 //! [`worker_lease`](RelayOptions::worker_lease), the worker counts as disconnected, its stream ends
-//! and its calls get 410: it has to register again. After a restart of the relay a worker counts
-//! as disconnected until its next call, for which it has as long as a lease, and goes on in its epoch.
+//! and its calls get 410: it has to register again. After a restart of the relay, and
+//! when the session has left memory, a worker counts as disconnected until its next call, and goes on
+//! in its epoch; when there is none for as long as a lease, it is lost as well.
 //!
 //! # How far a message is
 //!
@@ -126,6 +128,22 @@
 //! [`DeliveryUpdate`](attache_protocol::frame::relay::DeliveryUpdate), and whoever subscribes is told
 //! the last 256. A message never goes back. For an [`Agent`] of this process, a message that it has
 //! taken is processed.
+//!
+//! # Limits
+//!
+//! | what | limit | beyond |
+//! |---|---|---|
+//! | requests with one credential | [`requests`](RelayOptions::requests) | 429 |
+//! | what is said with one credential | [`posts`](RelayOptions::posts) | 429; a socket is read no faster |
+//! | bad credentials from one address | [`bad_credentials`](RelayOptions::bad_credentials) | 429 in place of 401 |
+//! | connections, with sockets and streams | [`max_connections`](RelayOptions::max_connections) | 503, closed |
+//! | the head of a request | 75 s | closed |
+//! | a body's size | [`body_limit_bytes`](RelayOptions::body_limit_bytes) | 413 |
+//! | a body's time | [`body_timeout`](RelayOptions::body_timeout) | 408 |
+//! | events in one request | [`batch_limit`](RelayOptions::batch_limit) | 413 |
+//! | a message on a socket | [`viewer_message_limit_bytes`](RelayOptions::viewer_message_limit_bytes) | 1009 |
+//! | a socket that says nothing | [`viewer_silence`](RelayOptions::viewer_silence) | closed |
+//! | a peer that takes nothing | [`write_timeout`](RelayOptions::write_timeout) | closed |
 //!
 //! # When the agent is slow or away
 //!

@@ -27,7 +27,8 @@ pub struct RelayOptions {
     /// `Retry-After`, a socket is read no faster. Default: 500 a second, 5000 at once.
     pub posts: RateLimit,
     /// How often one address may come with a bad credential and be told so; beyond, it gets 429.
-    /// Good credentials from that address are not held up. Default: 10 a second, 100 at once.
+    /// Good credentials from that address are not held up; behind a proxy, all come from the proxy's.
+    /// Default: 10 a second, 100 at once.
     pub bad_credentials: RateLimit,
     /// The most connections at one time, sockets and streams included; one more gets 503 and is
     /// closed. Default: 16 384.
@@ -71,7 +72,8 @@ pub struct RelayOptions {
     /// How long a worker's token is good for; the worker asks for the next one before that.
     /// Default: 1 h.
     pub worker_token_ttl: Duration,
-    /// A worker that makes no call for so long has lost the session until it registers again.
+    /// A worker that makes no call for so long has lost the session until it registers again, and what
+    /// it asked is taken back.
     /// Default: 60 s.
     pub worker_lease: Duration,
     /// A worker's stream with nothing to say gets a comment this often. Default: 15 s.

@@ -1,5 +1,6 @@
 //! The relay as a whole.
 
+use core::time::Duration;
 use std::{
     sync::{Arc, Once},
     time::SystemTime,
@@ -23,6 +24,9 @@ use crate::{
     sweep::sweep,
     worker_token::WorkerTokens,
 };
+
+/// Logs are looked through no more often than this.
+const LEAST_PAUSE: Duration = Duration::from_millis(10);
 
 /// Orders, stores and hands on what agents and viewers say to each other.
 ///
@@ -255,7 +259,7 @@ impl Relay {
                 loop {
                     let relay = || weak.upgrade().map(|inner| Relay { inner });
                     sweep(store.clone(), options.clone(), relay).await;
-                    tokio::time::sleep(options.retention_sweep).await;
+                    tokio::time::sleep(options.retention_sweep.max(LEAST_PAUSE)).await;
                 }
             };
             tokio::spawn(async move { killed.run_until_cancelled(sweeping).await });

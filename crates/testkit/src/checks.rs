@@ -50,6 +50,15 @@ impl Checks {
         }
     }
 
+    /// Another process: what has been delivered stays so, everything else begins anew.
+    pub(crate) fn begin_anew(&mut self) {
+        *self = Self {
+            delivered: std::mem::take(&mut self.delivered),
+            statuses: Statuses::Merged,
+            ..Self::default()
+        };
+    }
+
     pub(crate) fn slow_reader(&mut self) {
         self.statuses = Statuses::Merged;
     }

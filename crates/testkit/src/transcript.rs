@@ -8,7 +8,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use attache_protocol::{
-    io::{Effect, Method, SocketId},
+    io::{Effect, Input, Method, SocketId},
     policy::CloseCause,
     time::Timestamp,
     viewer::{
@@ -99,6 +99,17 @@ impl World {
         self.effects()
             .filter_map(|effect| match effect {
                 Effect::OpenSocket { id, .. } => Some(*id),
+                _ => None,
+            })
+            .last()
+    }
+
+    /// That the socket or stream that was asked for last is open.
+    pub fn opened(&self) -> Option<Input> {
+        self.effects()
+            .filter_map(|effect| match effect {
+                Effect::OpenSocket { id, .. } => Some(Input::SocketOpened { id: *id }),
+                Effect::OpenStream { id, .. } => Some(Input::StreamOpened { id: *id }),
                 _ => None,
             })
             .last()

@@ -30,8 +30,8 @@ pub(crate) struct TokenOptions {
         env = "ATTACHE_TOKENS",
         hide_env_values = true
     )]
-    #[arg(global = true, required = false, default_value = "tokens")]
-    pub(crate) tokens: PathBuf,
+    #[arg(global = true)]
+    pub(crate) tokens: Option<PathBuf>,
 }
 
 #[derive(Subcommand, Debug)]
@@ -171,7 +171,7 @@ mod tests {
         let Command::Token(options) = parsed.command else {
             panic!("token was typed");
         };
-        assert_eq!(options.tokens, PathBuf::from("f"));
+        assert_eq!(options.tokens, Some(PathBuf::from("f")));
         let TokenCommand::Add { name, role, ttl } = options.command else {
             panic!("add was typed");
         };

@@ -8,7 +8,7 @@ use std::{
 
 use attache_protocol::{
     frame::Frame,
-    viewer::{Event, Status},
+    viewer::{Cursor, Event, Status},
 };
 
 use super::{
@@ -44,6 +44,10 @@ impl<O: Write, N: Write> Face for Counter<O, N> {
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    fn reached(&mut self, _cursor: &Cursor) -> io::Result<()> {
         Ok(())
     }
 

@@ -3,13 +3,14 @@
 use std::{
     collections::BTreeSet,
     fmt::Display,
+    io,
     time::{Duration, Instant},
 };
 
 use attache_protocol::{
     frame::RequestId,
     policy::CloseCause,
-    viewer::{Event, MessageId, PromptState, SendState},
+    viewer::{Cursor, Event, MessageId, PromptState, SendState},
 };
 use attache_tokio::{Events, Session};
 use futures_util::FutureExt;
@@ -39,6 +40,8 @@ pub(crate) struct Drive {
     pub(crate) events: Events,
     pub(crate) lines: Lines,
     pub(crate) signals: Signals,
+    /// How far everything was shown when that was last said.
+    pub(crate) reached: Option<Cursor>,
 }
 
 /// What was asked for and has no outcome yet.
@@ -82,6 +85,7 @@ impl Drive {
                 Turn::Event(event)
             } else {
                 in_a_row = 0;
+                self.mark(face)?;
                 face.flush()?;
                 tokio::select! {
                     event = self.events.next() => Turn::Event(event),
@@ -99,6 +103,7 @@ impl Drive {
                         activity.message(&message.frame);
                     }
                     if let Event::Closed(cause) = event {
+                        self.mark(face)?;
                         face.finish()?;
                         return closed(&self.name, cause, activity);
                     }
@@ -200,8 +205,21 @@ impl Drive {
             face.event(&event, self.now())?;
         }
         let _ = closing.await;
+        self.mark(face)?;
         face.finish()?;
         result
+    }
+
+    /// Says how far everything is shown, if that is further than before.
+    fn mark(&mut self, face: &mut dyn Face) -> io::Result<()> {
+        let reached = self.events.cursor();
+        if let Some(cursor) = &reached
+            && reached != self.reached
+        {
+            face.reached(cursor)?;
+            self.reached = reached;
+        }
+        Ok(())
     }
 
     fn now(&self) -> Moment {

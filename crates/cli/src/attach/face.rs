@@ -2,7 +2,10 @@
 
 use std::{io, time::Instant};
 
-use attache_protocol::{time::Timestamp, viewer::Event};
+use attache_protocol::{
+    time::Timestamp,
+    viewer::{Cursor, Event},
+};
 
 use super::command::Command;
 
@@ -19,6 +22,9 @@ pub(crate) struct Moment {
 pub(crate) trait Face {
     /// Shows `event`.
     fn event(&mut self, event: &Event, now: Moment) -> io::Result<()>;
+
+    /// Everything up to `cursor` was shown.
+    fn reached(&mut self, cursor: &Cursor) -> io::Result<()>;
 
     /// Understands a typed line.
     fn line(&mut self, line: &str, now: Moment) -> io::Result<Option<Command>>;

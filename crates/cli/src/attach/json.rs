@@ -4,13 +4,13 @@ mod line;
 
 use std::io::{self, BufWriter, Write};
 
-use attache_protocol::viewer::Event;
+use attache_protocol::viewer::{Cursor, Event};
 
 use super::{
     command::Command,
     face::{CtrlC, Face, Moment},
 };
-use line::write_event;
+use line::{write_cursor, write_event};
 
 /// A session for programs.
 #[derive(Debug)]
@@ -31,6 +31,10 @@ impl<O: Write, N: Write> Json<O, N> {
 impl<O: Write, N: Write> Face for Json<O, N> {
     fn event(&mut self, event: &Event, now: Moment) -> io::Result<()> {
         write_event(&mut self.out, event, now.timestamp)
+    }
+
+    fn reached(&mut self, cursor: &Cursor) -> io::Result<()> {
+        write_cursor(&mut self.out, cursor)
     }
 
     fn line(&mut self, line: &str, _now: Moment) -> io::Result<Option<Command>> {

@@ -20,8 +20,9 @@ pub(crate) async fn run(options: Attach) -> Result<(), Failure> {
     let signals = Signals::listen();
     let mut config = options
         .connection
-        .viewer_config(options.session.id()?.clone());
+        .viewer_config(options.session.id()?.clone(), options.way);
     config.history = options.history;
+    config.resume_from.clone_from(&options.resume);
     config.viewer_only = options.watch;
     let tokens = Tokens::choose(&options.connection.server)?;
     let (session, events, _driver) =
@@ -38,6 +39,7 @@ pub(crate) async fn run(options: Attach) -> Result<(), Failure> {
             Lines::of_stdin()
         },
         signals,
+        reached: None,
     };
     let mut face = face_for(&options);
     drive.run(&mut *face).await

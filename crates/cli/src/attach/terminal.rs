@@ -1,6 +1,7 @@
 //! A session for people: what is said goes to stdout, what happens to the connection to stderr.
 
 mod asking;
+mod progress;
 
 use std::{
     io::{self, Write},
@@ -9,10 +10,14 @@ use std::{
 
 use attache_protocol::{
     frame::{RequestId, relay::Behavior},
-    viewer::{Content, Event, GapCause, PromptState, RequestOutcome, SendState, SettledBy, Status},
+    viewer::{
+        Content, Cursor, Event, GapCause, MessageId, PromptState, RequestOutcome, SendState,
+        SettledBy, Status,
+    },
 };
 
 use asking::Answer;
+use progress::Progress;
 
 use super::{
     activity::{Activity, Doing},
@@ -44,6 +49,7 @@ pub(crate) struct Terminal<O, N> {
     link: Link,
     activity: Activity,
     interrupted_at: Option<Instant>,
+    progress: Progress,
 }
 
 /// Whether anything may be said back.
@@ -89,6 +95,7 @@ impl<O: Write, N: Write> Terminal<O, N> {
             link: Link::Down,
             activity: Activity::default(),
             interrupted_at: None,
+            progress: Progress::default(),
         }
     }
 
@@ -164,7 +171,10 @@ impl<O: Write, N: Write> Terminal<O, N> {
         self.notes.flush()
     }
 
-    fn send_state(&mut self, state: &SendState) -> io::Result<()> {
+    fn send_state(&mut self, id: &MessageId, state: &SendState) -> io::Result<()> {
+        if let Some(progress) = self.progress.changed(id.as_str(), state) {
+            self.note(&format!("your message: {progress}"))?;
+        }
         match state {
             SendState::Queued if self.link != Link::Up => {
                 self.note("kept; it will be sent when the connection is back")
@@ -205,6 +215,7 @@ impl<O: Write, N: Write> Face for Terminal<O, N> {
             Event::Status(status) => self.status(status, now)?,
             Event::Message(message) => {
                 self.activity.message(&message.frame);
+                self.progress.heard();
                 self.transcript.message(&message.frame)?;
             }
             Event::PermissionWithdrawn { request_id } => {
@@ -229,7 +240,7 @@ impl<O: Write, N: Write> Face for Terminal<O, N> {
                 request_id,
                 state: PromptState::Answered | PromptState::Sent,
             } => self.prompt_gone(request_id, now),
-            Event::Send { state, .. } => self.send_state(state)?,
+            Event::Send { id, state } => self.send_state(id, state)?,
             Event::Request { outcome, .. } => self.request_outcome(outcome)?,
             Event::Gap { cause, .. } => {
                 let why = gap(*cause);
@@ -249,6 +260,10 @@ impl<O: Write, N: Write> Face for Terminal<O, N> {
             _ => {}
         }
         self.show_prompt()
+    }
+
+    fn reached(&mut self, _cursor: &Cursor) -> io::Result<()> {
+        Ok(())
     }
 
     fn line(&mut self, line: &str, now: Moment) -> io::Result<Option<Command>> {
@@ -292,6 +307,12 @@ impl<O: Write, N: Write> Face for Terminal<O, N> {
     }
 
     fn tick(&mut self, now: Moment) -> io::Result<()> {
+        // While there is no connection, the countdown says it all.
+        if self.link == Link::Up
+            && let Some(progress) = self.progress.tick()
+        {
+            self.note(&format!("your message: {progress}"))?;
+        }
         match self.countdown {
             Countdown::Live => self.waiting(now),
             Countdown::Once => Ok(()),

@@ -64,6 +64,7 @@ async fn attend(stage: &Stage, bridged: &Bridged, mut signals: Signals) -> Resul
         events,
         lines: Lines::of_stdin(),
         signals,
+        reached: None,
     };
     drive.run(&mut attach::terminal(Watching::AndTalking)).await
 }

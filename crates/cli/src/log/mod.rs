@@ -24,16 +24,18 @@ const PAGE: usize = 500;
 
 pub(crate) async fn run(options: Log) -> Result<(), Failure> {
     let Log {
-        one_shot,
+        session,
         since,
         follow,
+        patience,
+        connection,
     } = options;
-    let tokens = Tokens::choose(&one_shot.connection.server)?;
-    let api = Api::new(&one_shot.connection, tokens, one_shot.patience)?;
-    let session = one_shot.session.id()?;
+    let tokens = Tokens::choose(&connection.server)?;
+    let api = Api::new(&connection, tokens, patience)?;
+    let session = session.id()?;
     let mut printer = Printer::new(io::stdout().lock(), anstream::stderr(), since.unwrap_or(0));
     if follow {
-        let profile = one_shot.connection.profile();
+        let profile = connection.profile();
         return Follower::new(api, profile, session, printer).run().await;
     }
     match since {

@@ -105,7 +105,13 @@ impl Process {
             status
         };
         let ended = timeout(LIMIT, ended).await;
-        ended.unwrap_or_else(|_| panic!("{} does not end", self.name))
+        ended.unwrap_or_else(|_| {
+            panic!(
+                "{} does not end; it said\n{}",
+                self.name,
+                self.said.lock().unwrap().join("\n")
+            )
+        })
     }
 
     /// What it wrote last, for people.

@@ -24,12 +24,14 @@ impl Record {
 
     /// What is wrong with `view`, if anything.
     pub(crate) fn against(&self, view: &View) -> Result<(), String> {
+        let shown: BTreeSet<_> = view.messages.iter().map(String::as_str).collect();
         let messages: Vec<_> = self
             .frames
             .iter()
             .filter(|frame| is_message(frame))
             .map(|frame| str_at(frame, "/uuid"))
-            .filter(|&uuid| !view.sends.contains_key(uuid))
+            .filter(|uuid| !view.sends.contains_key(*uuid))
+            .filter(|uuid| !view.said_before.contains(*uuid) || shown.contains(uuid))
             .collect();
         let seen = view.messages.iter().map(String::as_str);
         if seen.clone().eq(messages.iter().copied()) {
@@ -150,6 +152,72 @@ impl Record {
         Ok(())
     }
 
+    /// What `view` was told of prompts that are settled is what became of them.
+    pub(crate) fn settled_as(&self, view: &View) -> Result<(), String> {
+        let settled: BTreeMap<_, _> = self
+            .settlements()
+            .map(|frame| (str_at(frame, "/request_id"), str_at(frame, "/behavior")))
+            .collect();
+        for (prompt, behavior) in &view.settled {
+            let logged = settled.get(prompt.as_str()).copied();
+            // Whoever learns it from a refusal is not told what the other answer said.
+            if logged.is_none() || !behavior.is_empty() && logged != Some(behavior) {
+                return Err(format!(
+                    "prompt {prompt}: told {behavior}, logged {logged:?}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What one process of the agent was told: each message once, and to a prompt at most one answer,
+    /// the one that counts.
+    pub(crate) fn told_once(&self, stdin: &str) -> Result<(), String> {
+        let counting: BTreeMap<_, _> = self
+            .settlements()
+            .map(|frame| (str_at(frame, "/request_id"), str_at(frame, "/answer_id")))
+            .collect();
+        let mut seen = BTreeSet::new();
+        for line in stdin.lines() {
+            // The last line may be cut off.
+            let Ok(frame) = serde_json::from_str::<Value>(line) else {
+                continue;
+            };
+            let uuid = str_at(&frame, "/uuid");
+            let id = match str_at(&frame, "/type") {
+                "control_response" => {
+                    let prompt = str_at(&frame, "/response/request_id");
+                    if counting.get(prompt).is_some_and(|answer| *answer != uuid) {
+                        return Err(format!("this answer does not count: {line}"));
+                    }
+                    prompt
+                }
+                _ => uuid,
+            };
+            if !id.is_empty() && !seen.insert(id.to_owned()) {
+                return Err(format!("the agent was told twice: {line}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// How much there is of everything.
+    pub(crate) fn tally(&self) -> Tally {
+        let count = |is_one: fn(&Value) -> bool| self.frames.iter().filter(|f| is_one(f)).count();
+        Tally {
+            messages: self.said_by_viewers().count(),
+            asked: count(|frame| frame["request"]["subtype"] == "can_use_tool"),
+            answered: self.settlements().count(),
+            withdrawn: count(|frame| frame["type"] == "control_cancel_request"),
+            broken_off: count(|frame| frame["type"] == "result" && frame["is_error"] == true),
+        }
+    }
+
+    fn settlements(&self) -> impl Iterator<Item = &Value> {
+        let settled = |frame: &&Value| frame["subtype"] == "permission_settled";
+        self.frames.iter().filter(settled)
+    }
+
     fn said_by_viewers(&self) -> impl Iterator<Item = &Value> {
         self.frames
             .iter()
@@ -164,23 +232,36 @@ struct Prompt {
     withdrawn: usize,
 }
 
-/// What one process of the agent was told: at most one answer to each prompt, each message once.
-pub(crate) fn told_once(stdin: &str) -> Result<(), String> {
-    let mut seen = BTreeSet::new();
-    for line in stdin.lines() {
-        // The last line may be cut off.
-        let Ok(frame) = serde_json::from_str::<Value>(line) else {
-            continue;
-        };
-        let id = match str_at(&frame, "/type") {
-            "control_response" => str_at(&frame, "/response/request_id").to_owned(),
-            _ => str_at(&frame, "/uuid").to_owned(),
-        };
-        if !id.is_empty() && !seen.insert(id) {
-            return Err(format!("the agent was told twice: {line}"));
-        }
+/// What happened in a log.
+#[derive(Copy, Clone, Debug, Default)]
+pub(crate) struct Tally {
+    messages: usize,
+    asked: usize,
+    answered: usize,
+    withdrawn: usize,
+    broken_off: usize,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.asked += other.asked;
+        self.answered += other.answered;
+        self.withdrawn += other.withdrawn;
+        self.broken_off += other.broken_off;
     }
-    Ok(())
+
+    /// Whether everything happened that is to be tried.
+    pub(crate) fn is_all(&self) -> bool {
+        ![
+            self.messages,
+            self.asked,
+            self.answered,
+            self.withdrawn,
+            self.broken_off,
+        ]
+        .contains(&0)
+    }
 }
 
 /// Whether a text is said only once, unlike an order to the agent.

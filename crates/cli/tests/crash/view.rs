@@ -1,4 +1,4 @@
-//! What one viewer has been shown since its process started.
+//! What one viewer has been shown, over all processes that went on where the one before them was.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,11 +9,17 @@ pub(crate) struct View {
     pub(crate) is_live: bool,
     /// The stored messages, by `uuid`, in their order.
     pub(crate) messages: Vec<String>,
+    /// Where the next process may go on, and how many messages come before that.
+    cursor: Option<(String, usize)>,
+    /// What earlier processes have said, which only they are not shown.
+    pub(crate) said_before: BTreeSet<String>,
     /// What turns ended with.
     pub(crate) results: BTreeSet<String>,
     pub(crate) broken_off: usize,
     /// Prompts that are shown.
     pub(crate) open: BTreeSet<String>,
+    /// Prompts that are settled, and how.
+    pub(crate) settled: BTreeMap<String, String>,
     /// Messages that were typed.
     pub(crate) typed: usize,
     /// How far they are.
@@ -28,23 +34,52 @@ pub(crate) struct View {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Reaction {
     Answer(String),
+    /// Its answer to this prompt counts.
+    Won(String),
     /// This message is in the log, as far as the server says.
     Accepted(String),
 }
 
 impl View {
+    /// Another process goes on from the last cursor; with none, there is nothing to go on from.
+    pub(crate) fn resume(self) -> (Option<String>, Self) {
+        let Some((cursor, messages)) = self.cursor.clone() else {
+            return (None, Self::default());
+        };
+        let mut next = Self {
+            messages: self.messages,
+            cursor: self.cursor,
+            results: self.results,
+            broken_off: self.broken_off,
+            said_before: self.said_before,
+            ..Self::default()
+        };
+        // What came behind the cursor comes again.
+        next.messages.truncate(messages);
+        next.said_before.extend(self.sends.into_keys());
+        (Some(cursor), next)
+    }
+
     pub(crate) fn event(&mut self, event: &Value) -> Option<Reaction> {
         let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
         match event["event"].as_str().unwrap_or_default() {
             "status" => self.is_live = event["status"] == "live",
             "message" => self.message(&event["message"]),
+            "cursor" => self.cursor = Some((text("cursor"), self.messages.len())),
             "permission_requested" => {
                 let id = text("request_id");
                 self.open.insert(id.clone());
                 return Some(Reaction::Answer(id));
             }
-            "permission_withdrawn" | "permission_settled" => {
-                self.open.remove(&text("request_id"));
+            "permission_withdrawn" => drop(self.open.remove(&text("request_id"))),
+            "permission_settled" => {
+                let id = text("request_id");
+                self.open.remove(&id);
+                let again = self.settled.insert(id.clone(), text("behavior"));
+                assert_eq!(again, None, "{event}");
+                if event["by"] == "us" {
+                    return Some(Reaction::Won(id));
+                }
             }
             "send" => {
                 let (id, state) = (text("id"), text("state"));

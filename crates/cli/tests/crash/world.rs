@@ -22,7 +22,7 @@ use crate::{
     chance::Chance,
     process::{Heard, Party, Process, Said},
     program::{LIMIT, attache, output},
-    record::{Record, told_once},
+    record::{Record, Tally},
     view::{Reaction, View},
 };
 
@@ -49,6 +49,8 @@ pub(crate) struct World {
     said: BTreeSet<String>,
     /// The ids of messages that were printed as accepted.
     accepted: BTreeSet<String>,
+    /// Prompts that somebody's answer is said to count for.
+    won: BTreeSet<String>,
     talk: Vec<String>,
     /// Whether prompts are answered as soon as they are shown.
     answers_at_once: bool,
@@ -90,6 +92,7 @@ impl World {
             followed: Vec::new(),
             said: BTreeSet::new(),
             accepted: BTreeSet::new(),
+            won: BTreeSet::new(),
             talk: Vec::new(),
             answers_at_once: true,
         };
@@ -114,7 +117,7 @@ impl World {
     /// Does what is planned, each at its moment, and hears what is said meanwhile.
     pub(crate) async fn play(&mut self, mut plan: Vec<(Duration, Act)>) {
         plan.sort_by_key(|(moment, _)| *moment);
-        self.answers_at_once = self.chance.happens(60);
+        self.answers_at_once = self.chance.happens(50);
         let start = Instant::now();
         for (moment, act) in plan {
             self.hear_until(start + moment).await;
@@ -163,8 +166,8 @@ impl World {
         self.check().await;
     }
 
-    /// Everybody leaves in good order.
-    pub(crate) async fn end(mut self) {
+    /// Everybody leaves in good order. Tells what has happened.
+    pub(crate) async fn end(mut self) -> Tally {
         self.terminate(&self.bridge).await;
         self.bridge.leaves(0).await;
         self.follower.leaves(0).await;
@@ -176,6 +179,7 @@ impl World {
         assert_eq!(self.followed, record.lines);
         self.terminate(&self.relay).await;
         self.relay.leaves(0).await;
+        record.tally()
     }
 
     async fn check(&mut self) {
@@ -186,7 +190,7 @@ impl World {
             let sound = record
                 .holds(&self.accepted)
                 .and_then(|()| record.says_only(&self.said))
-                .and_then(|()| self.told_once());
+                .and_then(|()| self.told_once(&record));
             if let Err(wrong) = sound {
                 self.fail(&wrong);
             }
@@ -196,6 +200,7 @@ impl World {
                 .iter()
                 .try_for_each(|view| {
                     record.against(view)?;
+                    record.settled_as(view)?;
                     match view.open.first() {
                         Some(prompt) => Err(format!("prompt {prompt} is still shown")),
                         None => Ok(()),
@@ -227,10 +232,10 @@ impl World {
         ))
     }
 
-    fn told_once(&self) -> Result<(), String> {
+    fn told_once(&self, record: &Record) -> Result<(), String> {
         for entry in fs::read_dir(self.heard_folder()).unwrap() {
             let heard = fs::read(entry.unwrap().path()).unwrap();
-            told_once(&String::from_utf8_lossy(&heard))?;
+            record.told_once(&String::from_utf8_lossy(&heard))?;
         }
         Ok(())
     }
@@ -299,10 +304,21 @@ impl World {
         self.lives += 1;
         let life = self.lives;
         let mut command = self.command_of(party, life);
-        let process = Process::start(&mut command, party, life, &self.mouth);
         if let Party::Viewer(viewer) = party {
-            self.views[viewer] = View::default();
+            let before = std::mem::take(&mut self.views[viewer]);
+            let cursor = if self.chance.happens(70) {
+                let (cursor, view) = before.resume();
+                self.views[viewer] = view;
+                cursor
+            } else {
+                None
+            };
+            match cursor {
+                Some(cursor) => command.args(["--resume", &cursor]),
+                None => command.args(["--history", "all"]),
+            };
         }
+        let process = Process::start(&mut command, party, life, &self.mouth);
         *self.seat(party) = Seat {
             process: Some(process),
             life,
@@ -331,15 +347,15 @@ impl World {
                 self.command_line(&arguments)
             }
             Party::Viewer(viewer) => {
-                let _ = viewer;
+                let transport = ["ws", "sse"][viewer];
                 self.command_line(&[
                     "attach",
                     &self.session,
                     "--json",
-                    "--history",
-                    "all",
                     "--profile",
                     "local",
+                    "--transport",
+                    transport,
                 ])
             }
             Party::Follower => {
@@ -434,6 +450,11 @@ impl World {
                     Some(Reaction::Accepted(id)) => drop(self.accepted.insert(id)),
                     Some(Reaction::Answer(prompt)) if is_current && self.answers_at_once => {
                         self.answer(viewer, &prompt).await;
+                    }
+                    Some(Reaction::Won(prompt)) => {
+                        if !self.won.insert(prompt.clone()) {
+                            self.fail(&format!("two answers to {prompt} count"));
+                        }
                     }
                     Some(Reaction::Answer(_)) | None => {}
                 }

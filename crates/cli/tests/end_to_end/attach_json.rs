@@ -129,3 +129,31 @@ async fn every_message_of_a_long_history_arrives_once_and_in_order() {
     end.ends_with(0);
     assert!(!end.stdout.contains("\"message\""));
 }
+
+#[tokio::test]
+async fn a_program_goes_on_where_an_earlier_one_was() {
+    for transport in ["ws", "sse"] {
+        let server = Server::start().await;
+        for number in 1..=3 {
+            server
+                .say(&format!(r#"{{"type":"novel","uuid":"u{number}"}}"#))
+                .await;
+        }
+        let attach = ["attach", "SESSION", "--json", "--transport", transport];
+        let mut first = Running::start(&mut server.command(&attach));
+        first.line(|line| line.contains("\"u3\"")).await;
+        let reached = event(&mut first, "cursor").await;
+        first.kill().await;
+        server.say(r#"{"type":"novel","uuid":"u4"}"#).await;
+
+        let cursor = reached["cursor"].as_str().unwrap();
+        let resume = [&attach[..], &["--resume", cursor]].concat();
+        let mut second = Running::start(&mut server.command(&resume));
+        let message = event(&mut second, "message").await;
+        assert_eq!(message["message"]["uuid"], "u4", "{transport}");
+        second.end_input();
+        let end = second.end().await;
+        end.ends_with(0);
+        assert!(!end.stdout.contains("\"message\""), "{end:?}");
+    }
+}

@@ -60,6 +60,43 @@ async fn what_was_accepted_survives_that_the_relay_is_killed() {
 }
 
 #[tokio::test]
+async fn a_message_is_followed_until_the_agent_is_done_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_relay, url) = relay(folder.path(), "127.0.0.1:0").await;
+    let (_bridge, session) = bridge(&url, &[]).await;
+    let arguments = ["send", &session, "hello", "--wait", "processed"];
+    finish(&mut at(&url, &arguments)).await.ends_with(0);
+    let log = finish(&mut at(&url, &["log", &session])).await;
+    assert!(log.stdout.contains("You said: hello"), "{log:?}");
+
+    let mut viewer = Running::start(&mut at(&url, &["attach", &session, "--json"]));
+    let say = json!({"command": "send", "content": "hello again"});
+    viewer.type_line(&say.to_string()).await;
+    let mut states = Vec::new();
+    while states.last().is_none_or(|state| state != "processed") {
+        let line = viewer
+            .line(|line| line.starts_with("{\"event\":\"send\""))
+            .await;
+        let event: Value = serde_json::from_str(&line).unwrap();
+        states.push(event["state"].as_str().unwrap().to_owned());
+    }
+    let path = [
+        "queued",
+        "in_flight",
+        "accepted",
+        "delivered",
+        "processing",
+        "processed",
+    ];
+    let mut path = path.iter();
+    assert!(
+        states.iter().all(|state| path.any(|step| step == state)),
+        "{states:?}"
+    );
+    assert!(states.contains(&"accepted".to_owned()), "{states:?}");
+}
+
+#[tokio::test]
 async fn a_relay_that_is_told_to_stop_says_so_and_its_successor_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let (first, url) = relay(folder.path(), "127.0.0.1:0").await;
@@ -161,4 +198,27 @@ async fn a_bridge_that_comes_back_withdraws_what_its_dead_agent_has_asked() {
     viewer
         .line(|line| line.contains("permission_requested"))
         .await;
+}
+
+#[tokio::test]
+async fn a_relay_keeps_as_much_as_it_is_told_to() {
+    let mut relay = Running::start(&mut attache(&["relay", "--keep-frames", "20"]));
+    let line = relay.line(|line| line.starts_with("listening on ")).await;
+    let url = line.trim_start_matches("listening on ");
+    let (_bridge, session) = bridge(url, &[]).await;
+    let mut viewer = Running::start(&mut at(url, &["attach", &session, "--json"]));
+    let mut text = String::new();
+    // Three frames a message.
+    for number in 0..200 {
+        text = format!("message {number}");
+        let say = json!({"command": "send", "content": text});
+        viewer.type_line(&say.to_string()).await;
+    }
+    let last = format!("You said: {text}");
+    viewer
+        .line(|line| line.contains("\"result\"") && line.contains(&last))
+        .await;
+    let log = finish(&mut at(url, &["log", &session])).await;
+    assert!(log.stdout.lines().count() < 601, "{log:?}");
+    assert!(log.stderr.contains("are no longer kept"), "{log:?}");
 }

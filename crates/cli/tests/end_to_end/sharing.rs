@@ -106,6 +106,12 @@ async fn a_link_opens_one_session_until_it_is_revoked() {
 }
 
 #[tokio::test]
+async fn tokens_are_made_in_a_file_that_is_named() {
+    let run = finish(&mut attache(&["token", "add", "ann", "--role", "own"])).await;
+    run.fails_in_one_line(2, "--tokens");
+}
+
+#[tokio::test]
 async fn a_broken_link_is_not_shown() {
     for link in ["https://relay.example/s/a b#secret", "relay.example#secret"] {
         let run = finish(&mut attache(&["attach", link])).await;

@@ -33,7 +33,7 @@ pub struct Driver<M: Machine, N: Network> {
     machine: M,
     clock: Clock,
     inlet: Inlet<M>,
-    outlet: Outlet<M::Event>,
+    outlet: Outlet<M>,
     connections: Connections<N>,
     timer: Option<(Instant, N::Timer)>,
     stage: Stage,
@@ -59,7 +59,7 @@ impl<M: Machine, N: Network> Driver<M, N> {
         span: Span,
     ) -> (Handle<M>, Events<M>, Self) {
         let (inlet, handle) = handle::channel(machine.view());
-        let (outlet, events) = events::channel(&handle);
+        let (outlet, events) = events::channel(&handle, machine.place());
         let driver = Self {
             machine,
             clock,

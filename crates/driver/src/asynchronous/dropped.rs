@@ -40,6 +40,7 @@ impl Ledger {
 
 impl Machine for Ledger {
     type Event = usize;
+    type Place = ();
     type View = bool;
     type Cause = ();
 
@@ -60,6 +61,8 @@ impl Machine for Ledger {
     fn poll_event(&mut self) -> Option<usize> {
         self.events.pop_front()
     }
+
+    fn place(&self) {}
 
     fn deadline(&self) -> Option<Timestamp> {
         None
@@ -85,14 +88,14 @@ impl Machine for Ledger {
 struct World {
     ledger: Ledger,
     inlet: Inlet<Ledger>,
-    outlet: Outlet<usize>,
+    outlet: Outlet<Ledger>,
 }
 
 impl World {
     fn new() -> (Self, Handle<Ledger>, Events<Ledger>) {
         let ledger = Ledger::default();
         let (inlet, handle) = channel(ledger.view());
-        let (outlet, events) = events::channel(&handle);
+        let (outlet, events) = events::channel(&handle, ());
         let world = Self {
             ledger,
             inlet,

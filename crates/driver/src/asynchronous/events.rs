@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use attache_protocol::viewer::Viewer;
+use attache_protocol::viewer::{Cursor, Viewer};
 use futures_core::Stream;
 use futures_util::task::AtomicWaker;
 
@@ -21,20 +21,21 @@ const QUEUED_EVENTS: usize = 64;
 /// The events of a session, in order; ends after the one that says `Closed`, or when the driver is
 /// dropped. Without a parameter, a viewer's.
 pub struct Events<M: Machine = Viewer> {
-    shared: Arc<Shared<M::Event>>,
+    shared: Arc<Shared<M>>,
+    place: M::Place,
     /// Keeps the session open as long as somebody listens.
     _open: Hold<M>,
 }
 
 /// What lies between the driver and the one who listens.
-struct Shared<E> {
-    queue: Mutex<Queue<E>>,
+struct Shared<M: Machine> {
+    queue: Mutex<Queue<M>>,
     driver: AtomicWaker,
     listener: AtomicWaker,
 }
 
-struct Queue<E> {
-    events: VecDeque<E>,
+struct Queue<M: Machine> {
+    events: VecDeque<Told<M>>,
     stage: Stage,
 }
 
@@ -45,6 +46,29 @@ enum Stage {
     Over,
     /// Nobody listens any more.
     Unheard,
+}
+
+/// An event, and how far the application is once it has taken it.
+struct Told<M: Machine> {
+    event: M::Event,
+    place: M::Place,
+}
+
+impl<M: Machine> Told<M> {
+    fn next(machine: &mut M) -> Option<Self> {
+        let event = machine.poll_event()?;
+        let place = machine.place();
+        Some(Self { event, place })
+    }
+}
+
+impl Events {
+    /// How far the application is: with every message taken from here, and with no other. Kept, and handed
+    /// in as [`ViewerConfig::resume_from`](attache_protocol::viewer::ViewerConfig::resume_from), it goes
+    /// on from there in another process. `None` until there is something to go on from.
+    pub fn cursor(&self) -> Option<Cursor> {
+        self.place.clone()
+    }
 }
 
 impl<M: Machine> Events<M> {
@@ -63,10 +87,11 @@ impl<M: Machine> Events<M> {
         let stage = queue.stage;
         drop(queue);
         match event {
-            Some(event) => {
+            Some(Told { event, place }) => {
                 if was_full {
                     self.shared.driver.wake();
                 }
+                self.place = place;
                 Poll::Ready(Some(event))
             }
             None if stage == Stage::Open => Poll::Pending,
@@ -101,19 +126,19 @@ impl<M: Machine> fmt::Debug for Events<M> {
     }
 }
 
-impl<E> Shared<E> {
-    fn lock(&self) -> MutexGuard<'_, Queue<E>> {
+impl<M: Machine> Shared<M> {
+    fn lock(&self) -> MutexGuard<'_, Queue<M>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The driver's end.
-pub(crate) struct Outlet<E> {
-    shared: Arc<Shared<E>>,
+pub(crate) struct Outlet<M: Machine> {
+    shared: Arc<Shared<M>>,
 }
 
-/// Both ends. The application's keeps the machine of `handle` open.
-pub(crate) fn channel<M: Machine>(handle: &Handle<M>) -> (Outlet<M::Event>, Events<M>) {
+/// Both ends. The application's keeps the machine of `handle` open, and is at `place`.
+pub(crate) fn channel<M: Machine>(handle: &Handle<M>, place: M::Place) -> (Outlet<M>, Events<M>) {
     let shared = Arc::new(Shared {
         queue: Mutex::new(Queue {
             events: VecDeque::new(),
@@ -127,29 +152,26 @@ pub(crate) fn channel<M: Machine>(handle: &Handle<M>) -> (Outlet<M::Event>, Even
     };
     let events = Events {
         shared,
+        place,
         _open: handle.hold(),
     };
     (outlet, events)
 }
 
-impl<E> Outlet<E> {
+impl<M: Machine> Outlet<M> {
     /// Hands over what there is room for, and throws away what nobody will take. Whether anything
     /// moved.
-    pub(crate) fn deliver(
-        &mut self,
-        cx: &mut Context<'_>,
-        machine: &mut impl Machine<Event = E>,
-    ) -> bool {
+    pub(crate) fn deliver(&mut self, cx: &mut Context<'_>, machine: &mut M) -> bool {
         self.shared.driver.register(cx.waker());
         let mut queue = self.shared.lock();
         let mut moved = false;
         while queue.stage == Stage::Unheard || queue.events.len() < QUEUED_EVENTS {
-            let Some(event) = machine.poll_event() else {
+            let Some(told) = Told::next(machine) else {
                 break;
             };
             moved = true;
             if queue.stage == Stage::Open {
-                queue.events.push_back(event);
+                queue.events.push_back(told);
             }
         }
         drop(queue);
@@ -161,8 +183,8 @@ impl<E> Outlet<E> {
 
     /// Hands over everything that is left, room or not: the machine's queue is bounded, and the driver
     /// need not wait for a slow listener to be done.
-    pub(crate) fn finish(&mut self, machine: &mut impl Machine<Event = E>) {
-        let left: Vec<E> = std::iter::from_fn(|| machine.poll_event()).collect();
+    pub(crate) fn finish(&mut self, machine: &mut M) {
+        let left: Vec<_> = std::iter::from_fn(|| Told::next(machine)).collect();
         let mut queue = self.shared.lock();
         if queue.stage == Stage::Open {
             queue.events.extend(left);
@@ -181,7 +203,7 @@ impl<E> Outlet<E> {
     }
 }
 
-impl<E> Drop for Outlet<E> {
+impl<M: Machine> Drop for Outlet<M> {
     fn drop(&mut self) {
         self.close();
     }

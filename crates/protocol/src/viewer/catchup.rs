@@ -6,6 +6,7 @@ mod held;
 mod page;
 mod paging;
 mod position;
+mod run;
 mod sequence;
 mod tail;
 
@@ -16,6 +17,7 @@ use bytestring::ByteString;
 
 use held::HeldFrames;
 use position::{GoOn, Position};
+use run::{Filled, Goal, Page, Pass, Run};
 use sequence::Sequence;
 use tail::Tail;
 
@@ -49,71 +51,11 @@ enum Opened {
     Before,
 }
 
-/// One catch-up; it survives a drop of the link and goes on where it was.
-#[derive(Clone, Debug)]
-struct Run {
-    source: Source,
-    goal: Goal,
-    after: Option<ByteString>,
-    /// How many entries to ask for; fewer once a page was too large.
-    entries: usize,
-    pass: Pass,
-    page: Page,
-    tail: Option<Tail>,
-    failures: u32,
-    refused_with: Option<Token>,
-    filled: Filled,
-}
-
-#[derive(Clone, Debug)]
-enum Page {
-    Wanted,
-    InFlight {
-        id: HttpRequestId,
-        token: Token,
-    },
-    Pausing,
-    NeedsToken {
-        refused: Token,
-    },
-    /// Nothing is left to load.
-    Done,
-}
-
-/// What a run is over with.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-enum Goal {
-    /// The last page of the list.
-    LastPage,
-    /// The event of the stream that is the last one by now; which that is, is being asked.
-    LastEvent,
-    /// This number, or a later one.
-    Number(u64),
-    /// A moment in which the stream brings no event. Nobody says which the last one is.
-    Quiet,
-}
-
-/// Whether this run has told of a hole.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-enum Filled {
-    Completely,
-    WithGap,
-}
-
 /// Whether the server has ever answered the list.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum Listed {
     Never,
     Once,
-}
-
-/// What is done with the frames of the log.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-enum Pass {
-    /// They come next.
-    Delivering,
-    /// The log was begun anew: what stands before the first known frame was delivered long ago.
-    Looking,
 }
 
 /// What opening a link asks for.
@@ -393,29 +335,6 @@ impl CatchUp {
                 PageOutcome::Gap(edge, cause)
             }
             Some(_) | None => PageOutcome::Frames(Vec::new()),
-        }
-    }
-}
-
-impl Run {
-    fn new(
-        source: Source,
-        goal: Goal,
-        after: Option<ByteString>,
-        tail: Option<Tail>,
-        limits: &Limits,
-    ) -> Self {
-        Self {
-            source,
-            goal,
-            after,
-            entries: limits.page.max(1),
-            pass: Pass::Delivering,
-            page: Page::Wanted,
-            tail,
-            failures: 0,
-            refused_with: None,
-            filled: Filled::Completely,
         }
     }
 }

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::{
-    CredentialPlacement, Event, GapCause, Status, Timer, Transport, Viewer,
+    CredentialPlacement, Event, GapCause, Status, Timer, Viewer,
     catchup::Start,
     phase::{Line, Link, Phase, Subscription},
     requests::{Audience, Scope},
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     attention::Attention,
     frame::control::{self, Fields},
-    io::{Effect, Refusal, SocketEnding, SocketId, Token, TokenReason},
+    io::{Effect, Refusal, SocketEnding, SocketId, TokenReason},
     policy::{CloseCause, Next, Outcome, SessionEnd},
 };
 
@@ -239,18 +239,6 @@ impl Viewer {
         self.lose(Outcome::Forced);
     }
 
-    /// Orders the line, or the attempt to open one, to be dropped.
-    pub(super) fn abort_line(&mut self) {
-        if let Phase::Locating { call, .. } = &self.phase {
-            self.effects.push_back(Effect::CancelHttp { id: *call });
-        }
-        match self.line() {
-            Some(Line::Socket(id)) => self.effects.push_back(Effect::AbortSocket { id }),
-            Some(Line::Stream(id)) => self.effects.push_back(Effect::CloseStream { id }),
-            None => {}
-        }
-    }
-
     /// The attempt or the link is over; its line is gone already.
     pub(super) fn lose(&mut self, outcome: Outcome) {
         let (was_up, used) = match &self.phase {
@@ -289,10 +277,10 @@ impl Viewer {
             && was_up
             && cause != CloseCause::Unauthorized
             && self.catch_up.is_running()
-            && !self.catch_up.follows()
         {
             let token = token.clone();
             self.phase = Phase::Ending { cause, token };
+            self.stop_following(cause);
             return;
         }
         self.link_lost();
@@ -321,60 +309,6 @@ impl Viewer {
             self.status = status.clone();
             self.events.push(Event::Status(status));
         }
-    }
-
-    /// The line that is open or being opened or closed.
-    pub(super) fn line(&self) -> Option<Line> {
-        match &self.phase {
-            Phase::Opening { line, .. } => Some(*line),
-            Phase::Up(link) => Some(link.line),
-            Phase::Closing { line } => *line,
-            Phase::Idle
-            | Phase::FetchingToken { .. }
-            | Phase::Locating { .. }
-            | Phase::Waiting { .. }
-            | Phase::Ending { .. }
-            | Phase::Closed => None,
-        }
-    }
-
-    /// The socket that is open.
-    pub(super) fn socket_up(&self) -> Option<SocketId> {
-        match &self.phase {
-            Phase::Up(Link {
-                line: Line::Socket(id),
-                ..
-            }) => Some(*id),
-            Phase::Up(_)
-            | Phase::Idle
-            | Phase::FetchingToken { .. }
-            | Phase::Locating { .. }
-            | Phase::Opening { .. }
-            | Phase::Waiting { .. }
-            | Phase::Ending { .. }
-            | Phase::Closing { .. }
-            | Phase::Closed => None,
-        }
-    }
-
-    pub(super) fn open_line(&mut self, token: Token) {
-        match self.config.transport {
-            Transport::WebSocket => self.open_socket(token),
-            Transport::Sse => self.open_stream(token),
-        }
-    }
-
-    fn open_socket(&mut self, token: Token) {
-        let id = self.ids.socket();
-        let request = super::endpoint::subscribe(&self.config, &token);
-        let line = Line::Socket(id);
-        self.phase = Phase::Opening { line, token };
-        self.timers.arm(
-            Timer::Connect,
-            self.now,
-            self.config.liveness.connect_deadline,
-        );
-        self.effects.push_back(Effect::OpenSocket { id, request });
     }
 
     fn link_lost(&mut self) {

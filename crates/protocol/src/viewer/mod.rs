@@ -2,7 +2,7 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `connection` | attempts, links, liveness |
+//! | `connection`, `line` | attempts, links, liveness |
 //! | `credential` | tokens, and what happens when one is refused |
 //! | `closing` | the end |
 //! | `input`, `inbox` | what the driver saw, and what of it has not been looked at |
@@ -30,11 +30,13 @@ mod endpoint;
 mod event;
 mod inbox;
 mod input;
+mod line;
 mod loading;
 mod outbox;
 mod phase;
 mod posting;
 mod prompts;
+mod questions;
 mod queue;
 mod requests;
 mod routing;
@@ -339,44 +341,6 @@ impl Viewer {
     /// pending.
     pub fn poll_timeout(&self) -> Option<(Timestamp, Timer)> {
         self.timers.next()
-    }
-
-    /// Where the connection stands.
-    pub fn status(&self) -> &Status {
-        &self.status
-    }
-
-    /// How far the application has come: with every message taken so far, and with no other. Kept, and
-    /// handed in as [`ViewerConfig::resume_from`], it goes on from there in another process. `None` until
-    /// there is something to go on from.
-    pub fn cursor(&self) -> Option<Cursor> {
-        self.events.cursor().cloned()
-    }
-
-    /// Whether the driver should read from the socket or the stream. False while the application takes too few
-    /// events; the peer then feels it through TCP, and its silence is not held against it.
-    pub fn wants_read(&self) -> bool {
-        match self.phase {
-            Phase::Up(_) => self.has_room() && self.inbox.is_empty(),
-            Phase::Idle
-            | Phase::FetchingToken { .. }
-            | Phase::Locating { .. }
-            | Phase::Opening { .. }
-            | Phase::Waiting { .. }
-            | Phase::Ending { .. }
-            | Phase::Closing { .. }
-            | Phase::Closed => true,
-        }
-    }
-
-    /// Whether the end is decided: commands are refused, inputs change nothing.
-    pub fn is_closed(&self) -> bool {
-        matches!(self.phase, Phase::Closed)
-    }
-
-    /// Whether the end is decided and every effect and event has been taken.
-    pub fn is_drained(&self) -> bool {
-        self.is_closed() && self.effects.is_empty() && self.events.is_empty()
     }
 
     fn set_now(&mut self, now: Timestamp) {

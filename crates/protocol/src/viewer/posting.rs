@@ -288,3 +288,6 @@ fn read_error(body: &[u8]) -> Option<String> {
     let wire: Wire = serde_json::from_slice(body).ok()?;
     Some(wire.error.message)
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,7 +21,7 @@ use crate::{
     },
     io::{Effect, HttpResponse, NetworkFailure, Refusal, StreamId, Token},
     number::Number,
-    policy::Outcome,
+    policy::{CloseCause, Outcome, SessionEnd},
 };
 
 /// A stream that brings no stored event for this long has caught up, when nobody says where the log ends.
@@ -143,9 +143,19 @@ impl Viewer {
                     self.stream_hole(extent, GapCause::NotRetained);
                 }
             }
+            "session_ended" => self.session_ended(),
             // New kinds say nothing to this version.
             _ => {}
         }
+    }
+
+    /// The session is over, and everything that is stored came before this.
+    fn session_ended(&mut self) {
+        self.abort_line();
+        self.lose(Outcome::CloseFrame {
+            code: 1000,
+            session: SessionEnd::Ended,
+        });
     }
 
     fn stored_event(&mut self, event: SseEvent) {
@@ -265,6 +275,21 @@ impl Viewer {
             self.inbox.clear();
             self.cancel_page();
             self.open_stream(token);
+        }
+    }
+
+    /// The session is over, and so is the stream that brought what had been missed.
+    pub(super) fn stop_following(&mut self, cause: CloseCause) {
+        if !self.catch_up.follows() {
+            return;
+        }
+        if let Some(id) = self.catch_up.in_flight() {
+            self.effects.push_back(Effect::CancelHttp { id });
+        }
+        let outcome = self.catch_up.stop_following();
+        self.page(outcome);
+        if !self.is_closed() {
+            self.finish(cause);
         }
     }
 

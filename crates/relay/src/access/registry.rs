@@ -5,10 +5,10 @@ use std::{
     fs::{self, Metadata},
     path::PathBuf,
     sync::{Arc, PoisonError, RwLock},
-    time::SystemTime,
+    time::{Instant, SystemTime},
 };
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use super::{TokenEntry, TokenFile, TokenFileError};
 use crate::store::TokenHash;
@@ -28,6 +28,8 @@ struct Inner {
     known: RwLock<Known>,
     /// Counts the changes.
     changes: watch::Sender<u64>,
+    /// When the file was last looked at. Held while it is.
+    looked: Mutex<Option<Instant>>,
 }
 
 struct Known {
@@ -62,6 +64,7 @@ impl TokenRegistry {
                 file,
                 known,
                 changes,
+                looked: Mutex::default(),
             }),
         })
     }
@@ -78,8 +81,15 @@ impl TokenRegistry {
         self.inner.changes.subscribe()
     }
 
-    /// Looks whether the file has changed, and reads it if so.
+    /// Looks whether the file has changed, and reads it if so. Those who ask at the same time share
+    /// a look.
     pub(crate) async fn look_again(&self) {
+        let asked = Instant::now();
+        let mut looked = self.inner.looked.lock().await;
+        if looked.is_some_and(|looked| looked > asked) {
+            return;
+        }
+        *looked = Some(Instant::now());
         let this = self.clone();
         // When the runtime ends, nobody asks any more.
         let _ = tokio::task::spawn_blocking(move || this.reload()).await;

@@ -11,6 +11,8 @@ use crate::store::{Origin, StoredFrame};
 
 /// The first words of every stream, so that its head is sent at once.
 pub(crate) const OPENING: &[u8] = b":ok\n\n";
+/// The last words of a viewer's stream when the session is over.
+pub(crate) const SESSION_ENDED: &[u8] = b"event: session_ended\ndata: {}\n\n";
 /// What a stream with nothing to say says.
 pub(crate) const KEEP_ALIVE: &[u8] = b":keepalive\n\n";
 

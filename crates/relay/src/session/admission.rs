@@ -167,7 +167,7 @@ impl Session {
                     Ok(Admission::Repeat(winner.settlement.clone()))
                 }
                 Some(Settled::Answered(winner)) => refuse(Refusal::Answered(winner.by.clone())),
-                Some(Settled::Withdrawn) => refuse(Refusal::Withdrawn),
+                Some(Settled::Withdrawn | Settled::Lost(_)) => refuse(Refusal::Withdrawn),
                 None => refuse(Refusal::Unknown),
             };
         };

@@ -5,7 +5,10 @@ use attache_protocol::{
     frame::{Frame, FrameKind, RequestId, relay::Settlement},
 };
 
-use super::settled::{Settled, SettledRequests, Winner};
+use super::{
+    notices,
+    settled::{Deserter, Settled, SettledRequests, Winner},
+};
 use crate::{
     line::Line,
     store::{Origin, SessionStatus},
@@ -57,10 +60,25 @@ impl Conversation {
                 },
                 Origin::Agent,
             ) => self.ask(sequence, request_id, subtype, line),
-            (FrameKind::ControlCancelRequest { request_id }, Origin::Agent | Origin::Relay) => {
+            (FrameKind::ControlCancelRequest { request_id }, Origin::Agent) => {
                 if self.close(request_id) {
                     self.settled.add(request_id, Settled::Withdrawn);
                 }
+            }
+            (FrameKind::ControlCancelRequest { request_id }, Origin::Relay) => {
+                if self.close(request_id) {
+                    let settled = match notices::deserter(line.frame()) {
+                        Some(deserter) => Settled::Lost(deserter),
+                        None => Settled::Withdrawn,
+                    };
+                    self.settled.add(request_id, settled);
+                }
+            }
+            // The relay's own word to an agent that has come back.
+            (FrameKind::ControlResponse { request_id }, Origin::Viewer)
+                if matches!(self.settled.find(request_id), Some(Settled::Lost(_))) =>
+            {
+                self.settled.add(request_id, Settled::Withdrawn);
             }
             // Only what counted was stored, so this also holds for an answer whose request is no
             // longer kept.
@@ -112,6 +130,14 @@ impl Conversation {
     /// How `request_id` came to its end, if it did, and not too long ago.
     pub(super) fn settled(&self, request_id: &RequestId) -> Option<&Settled> {
         self.settled.find(request_id)
+    }
+
+    /// What was taken back from `returned` while it was away, and it has not been told.
+    pub(super) fn lost_by<'a>(
+        &'a self,
+        returned: &'a Deserter,
+    ) -> impl Iterator<Item = &'a RequestId> {
+        self.settled.lost_by(returned)
     }
 
     /// Whether the agent waits for an answer to `request_id`.

@@ -126,6 +126,7 @@ impl Session {
                 Published::Duplicate(uuid())
             }
             Admission::Refuse(refused) => {
+                self.metrics.refused("answer");
                 if let Some(viewer) = socket {
                     self.tell(Some(viewer), &refused.to_frame());
                 }

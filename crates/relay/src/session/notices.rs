@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use attache_protocol::{
     ByteString,
     frame::{
-        Frame, RequestId,
+        Frame, RequestId, control,
         relay::{AnswerRefused, AnsweredBy, Behavior, Hello, RefusedBecause, Settlement},
     },
 };
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
+use super::settled::Deserter;
 use crate::{Identity, RelayError, Role, id, line::Line};
 
 /// The first frame of a subscription.
@@ -35,12 +36,50 @@ pub(super) fn settlement(
     Ok(Line::known(&settlement.to_frame(&uuid))?)
 }
 
-/// Takes a request back in the name of an agent that is gone.
-pub(super) fn withdrawal(request_id: &RequestId) -> Result<Line, RelayError> {
-    let uuid = id::uuid().map_err(|_| RelayError::NoRandomness)?;
-    let (kind, request_id) = ("control_cancel_request", request_id.as_str());
-    let text = json!({"type": kind, "request_id": request_id, "uuid": uuid});
-    Ok(Line::known(&text.to_string())?)
+/// Why a request is taken back in the name of its agent.
+#[derive(Clone)]
+pub(super) enum Withdrawal {
+    /// Another agent has its place.
+    Replaced,
+    /// It was not heard of for too long.
+    Lost(Deserter),
+}
+
+const LOST: &str = "worker_lost";
+
+impl Withdrawal {
+    /// Takes `request_id` back.
+    pub(super) fn of(&self, request_id: &RequestId) -> Result<Line, RelayError> {
+        let uuid = id::uuid().map_err(|_| RelayError::NoRandomness)?;
+        let (kind, request_id) = ("control_cancel_request", request_id.as_str());
+        let text = match self {
+            Self::Replaced => json!({
+                "type": kind, "request_id": request_id, "reason": "worker_replaced", "uuid": uuid,
+            }),
+            Self::Lost(Deserter(instance)) => json!({
+                "type": kind, "request_id": request_id, "reason": LOST,
+                "worker_instance": instance.as_deref(), "uuid": uuid,
+            }),
+        };
+        Ok(Line::known(&text.to_string())?)
+    }
+}
+
+/// Who was not heard of, if that is why `frame` takes a request back.
+pub(super) fn deserter(frame: &Frame) -> Option<Deserter> {
+    #[derive(Deserialize)]
+    struct Cancel {
+        reason: String,
+        worker_instance: Option<String>,
+    }
+    let cancel: Cancel = serde_json::from_str(frame.as_str()).ok()?;
+    (cancel.reason == LOST).then(|| Deserter(cancel.worker_instance.map(ByteString::from)))
+}
+
+/// Tells an agent that has come back that nobody will answer `request_id`.
+pub(super) fn nobody_answers(request_id: &RequestId) -> Result<Line, RelayError> {
+    let why = "nobody was asked: the agent's computer could not be reached for too long";
+    Ok(Line::accept(&control::error(request_id, why))?)
 }
 
 /// Whether only the relay may say what `frame` says.

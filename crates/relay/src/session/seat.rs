@@ -62,6 +62,14 @@ impl Seat {
         }
     }
 
+    /// Whether its worker was not heard of since the session was loaded.
+    pub(super) fn is_awaited(&self) -> bool {
+        match self {
+            Self::Vacant | Self::Agent(_) => false,
+            Self::Worker(worker) => matches!(worker.lease, Lease::Awaited(_)),
+        }
+    }
+
     pub(super) fn mailbox(&self) -> Option<Arc<Mailbox>> {
         match self {
             Self::Vacant => None,

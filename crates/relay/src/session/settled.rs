@@ -15,8 +15,16 @@ const REMEMBERED: usize = 1024;
 /// How a request came to its end.
 pub(super) enum Settled {
     Answered(Box<Winner>),
+    /// Nobody asks it any more.
     Withdrawn,
+    /// Taken back because its agent was not heard of. It may be waiting all the same, and has not been
+    /// told.
+    Lost(Deserter),
 }
+
+/// The worker's process that was not heard of; in its own words, if it gave itself a name.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Deserter(pub(super) Option<ByteString>);
 
 /// The answer that counted.
 pub(super) struct Winner {
@@ -57,6 +65,15 @@ impl SettledRequests {
         if let Some((number, _)) = self.by_id.remove(request_id) {
             self.in_order.remove(&number);
         }
+    }
+
+    /// What `returned` asked and may still wait for, the oldest first.
+    pub(super) fn lost_by<'a>(
+        &'a self,
+        returned: &'a Deserter,
+    ) -> impl Iterator<Item = &'a RequestId> {
+        let lost = move |id: &&RequestId| matches!(self.find(id), Some(Settled::Lost(lost)) if lost == returned);
+        self.in_order.values().filter(lost)
     }
 
     pub(super) fn find(&self, request_id: &RequestId) -> Option<&Settled> {

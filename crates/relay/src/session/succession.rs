@@ -10,8 +10,9 @@ use tokio::time::Instant;
 use super::{
     Epoch, Mailbox,
     actor::Session,
-    notices,
+    notices::{self, Withdrawal},
     seat::{Lease, Seat, WorkerSeat},
+    settled::Deserter,
 };
 use crate::{
     RelayError, id,
@@ -52,7 +53,17 @@ impl Session {
         self.set_backlog(deliveries.unprocessed());
         self.seat = Seat::Worker(WorkerSeat::new(self.new_lease(), deliveries));
         self.presence.show(&self.seat);
+        self.welcome_back().await?;
         Ok(epoch)
+    }
+
+    /// Tells the worker what was taken back from it while it was away: its agent may still wait.
+    pub(super) async fn welcome_back(&mut self) -> Result<(), RelayError> {
+        let returned = Deserter(self.instance.clone());
+        let lost = self.conversation.lost_by(&returned);
+        let lines = lost.map(notices::nobody_answers);
+        let lines = lines.collect::<Result<Vec<_>, _>>()?;
+        self.say(Origin::Viewer, &lines).await
     }
 
     /// The worker was silent for too long, if it was.
@@ -77,7 +88,8 @@ impl Session {
         if archived || !self.seat.is_deserted() || self.conversation.open_ids().next().is_none() {
             return None;
         }
-        let error = self.withdraw().await.err()?;
+        let why = Withdrawal::Lost(Deserter(self.instance.clone()));
+        let error = self.withdraw(&why).await.err()?;
         tracing::warn!(session = %self.id, %error, "what a lost agent asked is still open");
         Some(Instant::now() + SOON)
     }
@@ -95,7 +107,7 @@ impl Session {
                 seat @ (Seat::Vacant | Seat::Agent(_)) => *seat = Seat::Vacant,
             }
             self.presence.show(&self.seat);
-            self.withdraw().await?;
+            self.withdraw(&Withdrawal::Replaced).await?;
         }
         self.fence(instance).await
     }
@@ -116,22 +128,33 @@ impl Session {
     }
 
     /// Takes back everything that is asked.
-    async fn withdraw(&mut self) -> Result<(), RelayError> {
-        let lines = self.conversation.open_ids().map(notices::withdrawal);
-        let lines = lines.collect::<Result<Vec<Line>, _>>()?;
+    async fn withdraw(&mut self, why: &Withdrawal) -> Result<(), RelayError> {
+        let lines = self.conversation.open_ids().map(|id| why.of(id));
+        let lines = lines.collect::<Result<Vec<_>, _>>()?;
+        self.say(Origin::Relay, &lines).await?;
+        // It said that it waits for a person; it does not any more.
+        self.forget_report().await;
+        self.save_status().await;
+        Ok(())
+    }
+
+    /// Stores what the relay says of its own accord, in the place of `origin`, and passes it on.
+    async fn say(&mut self, origin: Origin, lines: &[Line]) -> Result<(), RelayError> {
         let frames = lines.iter().map(|line| NewFrame {
             uuid: line.frame().uuid().cloned().unwrap_or_default(),
             text: line.frame().text().clone(),
-            origin: Origin::Relay,
+            origin,
         });
         let at = SystemTime::now();
         let outcome = self.append(frames.collect(), at).await?;
         for (line, outcome) in lines.iter().zip(outcome) {
             if let Appended::Stored(sequence) = outcome {
-                self.stored(Origin::Relay, line, sequence, at, None);
+                self.stored(origin, line, sequence, at, None);
             }
         }
-        self.save_status().await;
+        if let Some(mailbox) = self.seat.mailbox() {
+            mailbox.arrived.notify_one();
+        }
         Ok(())
     }
 }

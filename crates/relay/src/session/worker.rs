@@ -27,7 +27,14 @@ pub(super) const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30
 
 impl Session {
     pub(super) async fn handle_worker(&mut self, by: Epoch, call: WorkerCall) {
+        let was_away = self.seat.is_awaited();
         let allowed = self.check_worker(by);
+        if was_away
+            && allowed.is_ok()
+            && let Err(error) = self.welcome_back().await
+        {
+            tracing::warn!(session = %self.id, %error, "the worker is not told what was taken back");
+        }
         // A caller that no longer waits is no reason to stop halfway.
         match call {
             WorkerCall::Upload { lines, reply } => drop(reply.send(match allowed {
@@ -53,7 +60,8 @@ impl Session {
         }
     }
 
-    /// An agent of this process says nothing of itself, and what a worker said is not about it.
+    /// What a worker said it is at holds for nobody else: an agent of this process says nothing of
+    /// itself.
     pub(super) async fn forget_report(&mut self) {
         if self.report.status.is_none() {
             return;

@@ -39,7 +39,7 @@ impl Open {
     }
 
     async fn ends(mut self) {
-        let (code, reason) = self.viewer.closed().await;
+        let (code, reason) = soon(self.viewer.closed()).await;
         assert_eq!(code, 4003);
         assert_eq!(reason, "the token has expired or was revoked");
         let rest = async { while self.stream.frame().await.is_some() {} };
@@ -48,7 +48,8 @@ impl Open {
 
     async fn is_open(&mut self) {
         self.viewer.send(&request("r", "initialize")).await;
-        while !self.viewer.frame().await.contains("\"r\"") {}
+        let answered = async { while !self.viewer.frame().await.contains("\"r\"") {} };
+        soon(answered).await;
     }
 }
 
@@ -125,7 +126,7 @@ async fn nothing_is_taken_from_whoever_was_thrown_out() {
     let hello = viewer.next_of_any_kind().await.unwrap();
     assert!(hello.contains("keep_alive"));
     place.revoke_share(session, &share).await;
-    assert_eq!(viewer.closed().await.0, 4003);
+    assert_eq!(soon(viewer.closed()).await.0, 4003);
     let path = format!("/v1/sessions/{session}/events");
     let body = format!(r#"{{"events":[{}]}}"#, request("late", "interrupt"));
     let (status, _) = place.ask(&guest(&share), "POST", &path, &body).await;

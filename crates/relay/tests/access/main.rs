@@ -13,6 +13,7 @@ mod numbers;
 mod people;
 mod requests;
 mod shares;
+mod stopping;
 mod table;
 #[path = "../behaviour/workers.rs"]
 #[allow(dead_code, reason = "other tests need the rest of it")]

@@ -1,8 +1,12 @@
 //! Whether the relay works, and its numbers.
 
+use attache_relay::{Relay, SqliteStore, Store as _};
+use axum::{body::Body, http::Request};
+use tower::ServiceExt as _;
+
 use crate::{
     workers::{read, send},
-    world::{Viewer, World, assistant, options, soon, user},
+    world::{TOKEN, Viewer, World, assistant, options, soon, text, user},
 };
 
 /// The value of a number, once it is `wanted`.
@@ -94,4 +98,28 @@ async fn a_slow_viewer_is_counted_when_it_is_dropped() {
     }
     assert_eq!(viewer.closed().await.0, 1013);
     becomes(&world, "attache_dropped_total{reason=\"too_slow\"}", "1").await;
+}
+
+#[tokio::test]
+async fn what_the_store_counts_is_shown_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = std::sync::Arc::new(SqliteStore::open(folder.path()).unwrap());
+    let relay = Relay::new(store.clone(), options());
+    relay.create_session("a test").await.unwrap();
+    let request = Request::get("/metrics")
+        .header("authorization", format!("Bearer {TOKEN}"))
+        .body(Body::empty());
+    let answer = soon(relay.router().oneshot(request.unwrap()))
+        .await
+        .unwrap();
+    let (_, text) = text(answer).await;
+    let commits = store.commits().unwrap().commits;
+    assert!(commits > 0);
+    for line in [
+        format!("attache_commit_seconds_count {commits}"),
+        format!("attache_commit_seconds_bucket{{le=\"+Inf\"}} {commits}"),
+        "attache_commit_failures_total 0".to_owned(),
+    ] {
+        assert!(text.lines().any(|shown| shown == line), "{line} in {text}");
+    }
 }

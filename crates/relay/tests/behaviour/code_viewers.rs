@@ -197,9 +197,10 @@ async fn archiving_ends_a_stream_after_everything_was_sent() {
         assert_eq!(stream.stored().await, expected);
         assert_eq!(late.stored().await, expected);
     }
-    assert!(stream.next().await.is_none());
-    assert!(late.next().await.is_none());
-    assert!(world.watch().await.next().await.is_none());
+    for mut stream in [stream, late, world.watch().await] {
+        assert_eq!(stream.next().await.unwrap().name, "session_ended");
+        assert!(stream.next().await.is_none());
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod code_sessions;
 mod code_viewers;
 mod delivery;
 mod events;
+mod lost_front;
 mod one_log;
 mod prompts;
 mod restart;

@@ -18,7 +18,7 @@ use attache_relay::{
 };
 use serde_json::json;
 
-use crate::world::{World, assistant, options, user};
+use crate::world::{World, answer, assert_settles, assistant, options, prompt, user};
 
 /// Writes fail while `broken` is set.
 #[derive(Default)]
@@ -185,4 +185,56 @@ async fn what_a_worker_does_while_the_store_fails_is_not_done_and_can_be_done_ag
     assert_eq!(viewer.frame().await, assistant("a1"));
     let next = world.worker().await;
     assert_eq!(next.stream(None).await.payload().await, user("u2"));
+}
+
+#[tokio::test]
+async fn a_prompt_stays_open_until_its_answer_or_its_end_is_stored() {
+    let store = Arc::new(Fragile::default());
+    let mut options = options();
+    options.worker_lease = core::time::Duration::from_secs(1);
+    let relay = Relay::new(store.clone(), options);
+    let session = relay.create_session("a test").await.unwrap();
+    let world = World::over(Arc::new(MemoryStore::new()), relay, session).await;
+    let worker = world.worker_called("one").await;
+    worker.upload(&[prompt("p1"), prompt("p2")]).await;
+
+    store.broken.store(true, Ordering::SeqCst);
+    let mut viewer = world.viewer().await;
+    assert_eq!(viewer.frames(2).await, [prompt("p1"), prompt("p2")]);
+    viewer.send(&answer("p1", "x")).await;
+    assert_eq!(
+        viewer.closed().await.0,
+        1011,
+        "it must not take it for given"
+    );
+    let mut viewer = world.viewer().await;
+    assert_eq!(viewer.frames(2).await, [prompt("p1"), prompt("p2")]);
+    let mut stream = worker.stream(None).await;
+    assert!(stream.next().await.is_none(), "its lease ends");
+    assert_eq!(world.post_events(&[&answer("p1", "x")]).await.0, 503);
+
+    store.broken.store(false, Ordering::SeqCst);
+    viewer.send(&answer("p1", "x")).await;
+    // What is first, the answer or the next attempt to take both back, is for the relay to say.
+    let first = viewer.frame().await;
+    let withdrawn = |frame: &str| frame.contains("control_cancel_request");
+    if withdrawn(&first) {
+        assert!(withdrawn(&viewer.frame().await));
+        assert!(viewer.frame().await.contains("\"withdrawn\""));
+    } else {
+        assert_settles(&first, "p1", "x");
+        assert!(withdrawn(&viewer.frame().await));
+    }
+    // It is told which of its questions nobody will answer.
+    let again = world.worker_called("one").await;
+    again.upload(&[assistant("a1")]).await;
+    let told = "nobody was asked";
+    while let frame = viewer.frame().await
+        && frame != assistant("a1")
+    {
+        assert!(frame.contains(told), "{frame}");
+    }
+    let mut late = world.viewer().await;
+    again.upload(&[assistant("a2")]).await;
+    assert_eq!(late.frame().await, assistant("a2"), "nothing is open");
 }

@@ -23,19 +23,65 @@ async fn a_worker_that_is_not_heard_of_asks_nothing_any_more() {
     let worker = world.worker_called("one").await;
     let said = [prompt("p1"), request("e1", "elicitation")];
     worker.upload(&said).await;
+    let waits = serde_json::json!({"tool_name": "Bash"});
+    let report = serde_json::json!({
+        "worker_status": "requires_action", "requires_action_details": waits,
+    });
+    assert_eq!(worker.put(report).await.0, 200);
     assert_eq!(viewer.frames(2).await, said);
     let (first, second) = (viewer.frame().await, viewer.frame().await);
     assert_withdraws(&first, "p1");
     assert_withdraws(&second, "e1");
     assert_eq!(world.status().await, "idle");
+    let session = world.code_session().await;
+    assert_eq!(session["worker_status"], "idle");
+    assert_eq!(session["requires_action_details"], Value::Null);
     let (_, body) = world.post_events(&[&answer("p1", "x")]).await;
     assert!(body.contains("withdrawn"), "{body}");
     assert_eq!(world.log().await[2..], [first, second]);
 
-    // Nothing of it goes to the worker.
-    let worker = world.worker_called("one").await;
+    // Nothing of it goes to another worker.
+    let worker = world.worker_called("two").await;
     world.post_events(&[&user("u1")]).await;
     assert_eq!(worker.stream(Some(0)).await.payload().await, user("u1"));
+}
+
+/// Checks that `frame` tells the agent that nobody answers.
+fn assert_tells_the_agent(frame: &str, request_id: &str) {
+    let told: Value = serde_json::from_str(frame).unwrap();
+    assert_eq!(told["type"], "control_response", "{frame}");
+    assert_eq!(told["response"]["subtype"], "error");
+    assert_eq!(told["response"]["request_id"], request_id);
+}
+
+#[tokio::test]
+async fn a_worker_that_comes_back_is_told_what_was_taken_back_once() {
+    let mut options = options();
+    options.worker_lease = Duration::from_secs(1);
+    let world = World::with(options.clone()).await;
+    let mut viewer = world.viewer().await;
+    let worker = world.worker_called("one").await;
+    worker.upload(&[prompt("p1"), prompt("p2")]).await;
+    let (_, answered) = world.post_events(&[&answer("p2", "x")]).await;
+    assert!(answered.contains("stored"), "{answered}");
+    viewer.frames(4).await;
+    assert_withdraws(&viewer.frame().await, "p1");
+
+    // Its agent may still wait for the answer to p1.
+    let worker = world.worker_called("one").await;
+    let mut stream = worker.stream(Some(0)).await;
+    assert_eq!(stream.payload().await, answer("p2", "x"));
+    assert_tells_the_agent(&stream.payload().await, "p1");
+    let (_, late) = world.post_events(&[&answer("p1", "late")]).await;
+    assert!(late.contains("withdrawn"), "{late}");
+
+    let world = world.restarted_with(options).await;
+    let worker = world.worker_called("one").await;
+    world.post_events(&[&user("u1")]).await;
+    let mut stream = worker.stream(Some(0)).await;
+    assert_eq!(stream.payload().await, answer("p2", "x"));
+    assert_tells_the_agent(&stream.payload().await, "p1");
+    assert_eq!(stream.payload().await, user("u1"), "it is told once");
 }
 
 #[tokio::test]
@@ -61,6 +107,7 @@ async fn a_worker_that_a_restarted_relay_does_not_hear_of_asks_nothing_any_more(
     assert_eq!(worker.heartbeat().await.0, 410, "it has to register again");
     let mut late = world.viewer().await;
     let worker = world.worker_called("one").await;
+    assert_tells_the_agent(&late.frame().await, "p1");
     worker.upload(&[assistant("a1")]).await;
     assert_eq!(late.frame().await, assistant("a1"), "nothing is open");
 }

@@ -113,6 +113,30 @@ async fn what_is_processed_is_not_sent_to_the_next_worker() {
 }
 
 #[tokio::test]
+async fn an_answer_outlives_the_relay_and_reaches_the_worker_once() {
+    let world = World::new().await;
+    let mut worker = world.worker().await;
+    worker.upload(&[prompt("p1")]).await;
+    let (_, body) = world.post_events(&[&answer("p1", "x")]).await;
+    assert!(body.contains("stored"), "{body}");
+
+    let world = world.restarted().await;
+    worker.move_to(&world);
+    let (_, body) = world.post_events(&[&answer("p1", "y")]).await;
+    assert!(body.contains("\"answered\""), "{body}");
+    let mut stream = worker.stream(None).await;
+    assert_eq!(stream.payload().await, answer("p1", "x"));
+    worker.acknowledge("x", "processed").await;
+    let world = world.restarted().await;
+    worker.move_to(&world);
+    let (_, body) = world
+        .post_events(&[&answer("p1", "x"), &answer("p1", "z"), &user("u1")])
+        .await;
+    assert!(body.contains("duplicate"), "{body}");
+    assert_eq!(worker.stream(None).await.payload().await, user("u1"));
+}
+
+#[tokio::test]
 async fn a_graceful_stop_ends_the_stream_at_once() {
     let mut world = World::new().await;
     let worker = world.worker().await;

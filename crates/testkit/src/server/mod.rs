@@ -363,6 +363,12 @@ impl Server {
         self.lines.len()
     }
 
+    /// Whoever was connected is gone.
+    pub(crate) fn hang_up(&mut self) {
+        self.lines.clear();
+        self.outgoing.clear();
+    }
+
     pub(crate) fn take_outgoing(&mut self) -> Vec<(Outgoing, Duration)> {
         std::mem::take(&mut self.outgoing)
     }

@@ -207,6 +207,32 @@ impl World {
         self.settle();
     }
 
+    /// Takes one event, in a world whose application takes none by itself.
+    #[track_caller]
+    pub fn take_event(&mut self) -> bool {
+        let Some(event) = self.viewer.poll_event() else {
+            return false;
+        };
+        let check = self.checks.event(&event);
+        self.transcript.event(self.now, event);
+        self.expect(check);
+        self.settle();
+        true
+    }
+
+    /// The viewer's process is gone, with everything it knew. Another one begins, and connects.
+    #[track_caller]
+    pub fn begin_anew(&mut self, config: ViewerConfig, seed: [u8; 32]) {
+        self.viewer = Viewer::new(config, seed, self.now);
+        self.agenda = Agenda::default();
+        self.unread.clear();
+        self.lines.clear();
+        self.calls.clear();
+        self.checks.begin_anew();
+        self.server.hang_up();
+        self.connect();
+    }
+
     // What happens around it.
 
     /// The server.

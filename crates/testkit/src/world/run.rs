@@ -57,8 +57,8 @@ impl World {
             }
             Happening::Answer(input) => {
                 let wanted = match &input {
-                    Input::SocketOpened { id } => self.opened(LineId::Socket(*id)),
-                    Input::StreamOpened { id } => self.opened(LineId::Stream(*id)),
+                    Input::SocketOpened { id } => self.line_opened(LineId::Socket(*id)),
+                    Input::StreamOpened { id } => self.line_opened(LineId::Stream(*id)),
                     Input::SocketRefused { id, .. } => {
                         self.lines.remove(&LineId::Socket(*id)).is_some()
                     }
@@ -88,7 +88,7 @@ impl World {
         }
     }
 
-    fn opened(&mut self, line: LineId) -> bool {
+    fn line_opened(&mut self, line: LineId) -> bool {
         let attempt = self.lines.get_mut(&line);
         attempt.map(|life| *life = LineLife::Open).is_some()
     }

@@ -13,10 +13,14 @@ use attache_testkit::{HttpPlan, Reading, TokenPlan, Upgrade, World, millis, secs
 use super::config;
 
 /// A small generator: the same seed tells the same story.
-struct Dice(u64);
+pub(super) struct Dice(u64);
 
 impl Dice {
-    fn throw(&mut self, sides: u64) -> u64 {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub(super) fn throw(&mut self, sides: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -71,7 +75,7 @@ struct Story {
 
 impl Story {
     fn begin(mut config: ViewerConfig, seed: u64) -> Self {
-        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut dice = Dice::new(seed);
         // So much goes wrong here that the usual two minutes would pass.
         config.patience.catch_up = secs(3600);
         if dice.throw(2) == 0 {

@@ -12,16 +12,22 @@ mod closing;
 mod closing_handshake;
 #[path = "connecting.rs"]
 mod connecting;
+#[path = "contract.rs"]
+mod contract;
 #[path = "listed_past.rs"]
 mod listed_past;
 #[path = "liveness.rs"]
 mod liveness;
+#[path = "monkey.rs"]
+mod monkey;
 #[path = "prompts.rs"]
 mod prompts;
 #[path = "prompts_across_drops.rs"]
 mod prompts_across_drops;
 #[path = "requests.rs"]
 mod requests;
+#[path = "resuming.rs"]
+mod resuming;
 #[path = "sending.rs"]
 mod sending;
 

@@ -9,7 +9,7 @@ use attache_protocol::{
     frame::{Frame, RawJson, relay::Behavior},
     policy::CloseCause,
     time::Timestamp,
-    viewer::{Event, GapCause, RequestOutcome, SendState, SettledBy, Source, Status},
+    viewer::{Cursor, Event, GapCause, RequestOutcome, SendState, SettledBy, Source, Status},
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -32,6 +32,17 @@ pub(super) fn write_event(out: &mut impl Write, event: &Event, now: Timestamp) -
     }
     text.push('\n');
     out.write_all(text.as_bytes())
+}
+
+/// Writes how far everything is written.
+///
+/// # Errors
+/// Whatever writing says.
+pub(super) fn write_cursor(out: &mut impl Write, cursor: &Cursor) -> io::Result<()> {
+    let line = Line::Cursor {
+        cursor: cursor.to_string(),
+    };
+    writeln!(out, "{}", serde_json::to_string(&line)?)
 }
 
 #[derive(Serialize)]
@@ -78,6 +89,9 @@ enum Line<'a> {
         response: Option<&'a RawJson>,
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<&'a str>,
+    },
+    Cursor {
+        cursor: String,
     },
     Gap {
         after: Option<&'a str>,
@@ -368,5 +382,8 @@ mod tests {
             "{\"event\":\"closed\",\"cause\":\"session_not_found\",\"reason\":\"the server does not know this session\"}\n"
         );
         assert_eq!(line(&Event::CaughtUp), "");
+        let mut out = Vec::new();
+        write_cursor(&mut out, &Cursor::Sequence(42)).unwrap();
+        assert_eq!(out, b"{\"event\":\"cursor\",\"cursor\":\"seq:42\"}\n");
     }
 }

@@ -1,6 +1,6 @@
 //! A stream that brings the log itself: where it begins, and when it has caught up.
 
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
 
 use bytestring::ByteString;
 use serde::Deserialize;
@@ -317,19 +317,43 @@ impl CatchUp {
     }
 }
 
-/// The number of the last event, in a page that holds only that one; 0 when there is none.
+/// The number of the last event there is, or was, in a page that holds only that one.
 pub(in crate::viewer) fn read_last_event(body: &[u8]) -> Option<u64> {
     #[derive(Deserialize)]
     struct Wire {
         data: Vec<Entry>,
+        #[serde(default)]
+        first_sequence_num: Option<Number>,
     }
     #[derive(Deserialize)]
     struct Entry {
         sequence_num: Number,
     }
-    let text = String::from_utf8(body.to_vec()).ok()?;
-    let page: Wire = serde_json::from_str(&text).ok()?;
-    page.data
-        .iter()
-        .try_fold(0, |last, entry| Some(entry.sequence_num.get()?.max(last)))
+    let page: Wire = serde_json::from_slice(body).ok()?;
+    let first = page.first_sequence_num.as_ref().and_then(Number::get);
+    let before_first = first.unwrap_or_default().saturating_sub(1);
+    page.data.iter().try_fold(before_first, |last, entry| {
+        Some(entry.sequence_num.get()?.max(last))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_number_is_read_from_a_page_of_one_or_none() {
+        for (body, last) in [
+            (r#"{"data":[{"sequence_num":7,"more":1}]}"#, Some(7)),
+            (r#"{"data":[{"sequence_num":"7"}]}"#, Some(7)),
+            (r#"{"data":[]}"#, Some(0)),
+            (r#"{"data":[],"first_sequence_num":5}"#, Some(4)),
+            (r#"{"data":[{}]}"#, None),
+            (r#"{"data":[{"sequence_num":"x"}]}"#, None),
+            ("{}", None),
+            ("", None),
+        ] {
+            assert_eq!(read_last_event(body.as_bytes()), last, "{body}");
+        }
+    }
 }

@@ -40,7 +40,7 @@ pub(super) async fn listen(
     let heard = Heard {
         log: LogReader::of_viewers(worker.id, relay.store().clone(), after, skip),
         mailbox,
-        closing: relay.closing().clone(),
+        closing: relay.closing().child_token(),
         metrics: relay.metrics().clone(),
     };
     Ok(stream::response(

@@ -10,6 +10,7 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
     events::check_position,
@@ -24,7 +25,7 @@ use crate::{
         subscription::Subscription,
     },
     metrics::Reader,
-    outgoing::{Item, event},
+    outgoing::{Ending, Item, event},
     store::StoreError,
 };
 
@@ -46,6 +47,11 @@ pub(super) async fn watch(
         log: LogReader::of_all(id, relay.store().clone(), after),
         subscription,
         queue: VecDeque::new(),
+        has_ended: false,
+        // Their own: thousands of streams that wait for one would wait for its lock.
+        closing: relay.closing().child_token(),
+        killed: relay.killed().child_token(),
+        started: false,
         relay,
     };
     Ok(stream::response(seen, keep_alive))
@@ -57,6 +63,10 @@ struct Seen {
     log: LogReader,
     subscription: Subscription,
     queue: VecDeque<Item>,
+    has_ended: bool,
+    closing: CancellationToken,
+    killed: CancellationToken,
+    started: bool,
 }
 
 impl Events for Seen {
@@ -74,7 +84,7 @@ impl Events for Seen {
     }
 
     fn cut(&self) -> impl Future<Output = ()> + Send + 'static {
-        let (closing, killed) = (self.relay.closing().clone(), self.relay.killed().clone());
+        let (closing, killed) = (self.closing.clone(), self.killed.clone());
         async move {
             tokio::select! {
                 () = closing.cancelled() => {}
@@ -90,8 +100,10 @@ impl Seen {
         loop {
             let Some(item) = self.queue.front() else {
                 let mut batch = Vec::new();
-                if self.subscription.outgoing.next(&mut batch).await.is_some() {
-                    return Ok(None);
+                if let Some(ending) = self.subscription.outgoing.next(&mut batch).await {
+                    let is_news = ending == Ending::SessionEnded && !self.has_ended;
+                    self.has_ended = true;
+                    return Ok(is_news.then(|| Bytes::from_static(event::SESSION_ENDED)));
                 }
                 self.queue.extend(batch);
                 continue;
@@ -112,7 +124,14 @@ impl Seen {
             };
             let is_new = match item {
                 Item::Stored(sequence, _) => self.log.pass(sequence),
-                Item::Live(_) | Item::Delivery(_) | Item::LogUpTo(_) => true,
+                Item::LogUpTo(_) => {
+                    // The first one is how a subscription starts.
+                    if core::mem::replace(&mut self.started, true) {
+                        self.relay.metrics().lagged();
+                    }
+                    true
+                }
+                Item::Live(_) | Item::Delivery(_) => true,
             };
             if is_new && let Some(event) = item.event() {
                 return Ok(Some(event));

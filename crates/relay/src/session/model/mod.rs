@@ -1,6 +1,7 @@
 //! A session held against a simple model of what it promises its workers.
 
 mod promise;
+mod prompts;
 mod step;
 
 use core::time::Duration;

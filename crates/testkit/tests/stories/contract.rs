@@ -1,13 +1,5 @@
 //! The contract every machine keeps, whatever it is about.
 
-#![allow(
-    clippy::indexing_slicing,
-    clippy::unchecked_time_subtraction,
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    reason = "a story that does not go as told fails here, and that is what it is for"
-)]
-
 use std::time::Duration;
 
 use attache_protocol::{
@@ -15,7 +7,9 @@ use attache_protocol::{
     time::Timestamp,
     viewer::{Decision, Event, History, Status, Viewer, ViewerConfig},
 };
-use attache_testkit::{Call, Drain, HttpPlan, Replay, Upgrade, World, config, millis, secs};
+use attache_testkit::{Call, Drain, HttpPlan, Replay, Upgrade, World, millis, secs};
+
+use super::config;
 
 const SEED: [u8; 32] = [9; 32];
 
@@ -195,11 +189,11 @@ fn an_input_at_the_instant_of_a_deadline_counts_first() {
     world.server().next_upgrade(Upgrade::Never);
     world.connect();
     world.run_for(secs(1));
-    let id = world.socket().unwrap();
+    let opened = world.opened().unwrap();
     let (deadline, _) = world.viewer().poll_timeout().unwrap();
     let rest = deadline.since_origin() - world.elapsed();
     world.sleep(rest);
-    world.feed(Input::SocketOpened { id });
+    world.feed(opened);
     world.timeout();
     assert!(matches!(world.status(), Status::CatchingUp | Status::Live));
     assert_eq!(world.opens().len(), 1);

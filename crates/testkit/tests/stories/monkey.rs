@@ -1,37 +1,24 @@
 //! Inputs in any order, under any id, at any time: no panic, and the promises still hold.
 
-#![allow(
-    clippy::indexing_slicing,
-    clippy::unchecked_time_subtraction,
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    reason = "a story that does not go as told fails here, and that is what it is for"
-)]
-
 use std::time::Duration;
 
+use super::{chaos::Dice, config};
 use attache_protocol::{
     Bytes,
     frame::{RequestId, control::Fields},
     io::{
         Effect, HttpRequestId, HttpResponse, Input, NetworkFailure, Refusal, SocketEnding,
-        SocketId, Token, TokenRefusal, TokenRequestId,
+        SocketId, StreamId, Token, TokenRefusal, TokenRequestId,
     },
     time::Timestamp,
-    viewer::{Content, Decision, Event, History, Viewer},
+    viewer::{Content, Cursor, Decision, Event, History, Viewer},
 };
-use attache_testkit::config;
 
-struct Dice(u64);
+trait Pick {
+    fn pick<T: Clone>(&mut self, from: &[T]) -> Option<T>;
+}
 
-impl Dice {
-    fn throw(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
-    }
-
+impl Pick for Dice {
     fn pick<T: Clone>(&mut self, from: &[T]) -> Option<T> {
         let index = self.throw(from.len().max(1) as u64);
         from.get(usize::try_from(index).ok()?).cloned()
@@ -43,6 +30,7 @@ impl Dice {
 struct Ids {
     tokens: Vec<TokenRequestId>,
     sockets: Vec<SocketId>,
+    streams: Vec<StreamId>,
     calls: Vec<HttpRequestId>,
 }
 
@@ -68,12 +56,42 @@ const BODIES: &[&str] = &[
     "{}",
     "broken",
     r#"{"data":[],"has_more":false}"#,
+    r#"{"data":[{"sequence_num":3}]}"#,
+    r#"{"data":[{"sequence_num":"18446744073709551615"}]}"#,
+    r#"{"data":[{"id":"x","status":"stored"}]}"#,
+    r#"{"data":[{"id":"x","status":"refused","reason":"withdrawn"}]}"#,
+    r#"{"data":[{"id":"x","status":"refused","reason":"mood"}]}"#,
     r#"{"data":[{"type":"assistant","uuid":"u1"}],"has_more":true,"last_id":"u1"}"#,
     r#"{"data":[{"type":"assistant","uuid":"u3"},{"type":"control_cancel_request","request_id":"r1","uuid":"c"}],"has_more":false}"#,
 ];
 
+const PIECES: &[&str] = &[
+    ":ok\n\n",
+    "event: client_event\n",
+    "event: ephemeral_event\n",
+    "event: catch_up_truncated\ndata: {\"first_sequence_num\":5}\n\n",
+    "event: catch_up_truncated\ndata: {}\n\n",
+    "event: delivery_update\ndata: {\"event_id\":\"u1\",\"status\":\"DELIVERY_STATUS_PROCESSED\"}\n\n",
+    "event: session_ended\n",
+    "id: 1\n",
+    "id: 2\n",
+    "id: 9\n",
+    "id: 18446744073709551615\n",
+    "data: {\"sequence_num\":3,\"source\":\"client\",\"payload\":{\"type\":\"control_request\",\"request_id\":\"r9\",\"request\":{\"subtype\":\"x\"}}}\n",
+    "data: {\"event_id\":\"e\",\"payload\":{\"type\":\"assistant\"}}\n",
+    "data: {\"sequence_num\":\"4\",\"payload\":{\"type\":\"assistant\",\"uuid\":\"u1\"}}\n",
+    "data: {\"sequence_num\":6,\"payload\":{\"type\":\"result\",\"uuid\":\"u2\"}}\n",
+    "data: {\"payload\":{\"type\":\"control_request\",\"request_id\":\"r1\",\"request\":{\"subtype\":\"can_use_tool\",\"tool_name\":\"Bash\",\"input\":{}}}}\n",
+    "data: {\"payload\":{\"type\":\"control_request\",\"request_id\":\"r2\",\"request\":{\"subtype\":\"novelty\"}}}\n",
+    "data: broken",
+    "\n",
+    "\n\n",
+    "\r\n",
+];
+
 fn input(dice: &mut Dice, ids: &Ids) -> Option<Input> {
     let socket = dice.pick(&ids.sockets);
+    let stream = dice.pick(&ids.streams);
     let call = dice.pick(&ids.calls);
     let token = dice.pick(&ids.tokens);
     let status = dice.pick(&[200, 201, 400, 401, 403, 404, 410, 413, 429, 500, 503])?;
@@ -89,7 +107,7 @@ fn input(dice: &mut Dice, ids: &Ids) -> Option<Input> {
         NetworkFailure::Tls,
         NetworkFailure::TimedOut,
     ])?;
-    Some(match dice.throw(16) {
+    Some(match dice.throw(24) {
         0 => Input::TokenFetched {
             id: token?,
             token: Token::new(dice.pick(&["a", "b", ""])?),
@@ -143,7 +161,23 @@ fn input(dice: &mut Dice, ids: &Ids) -> Option<Input> {
             },
         },
         14 => Input::HttpFailed { id: call?, failure },
-        _ => Input::Woke,
+        15 => Input::Woke,
+        16 | 17 => Input::StreamOpened { id: stream? },
+        18 => Input::StreamClosed {
+            id: stream?,
+            ending: if dice.throw(2) == 0 {
+                Refusal::Network(failure)
+            } else {
+                Refusal::Http {
+                    status: dice.pick(&[500, 503, 404, 410])?,
+                    retry_after,
+                }
+            },
+        },
+        _ => Input::StreamBytes {
+            id: stream?,
+            bytes: Bytes::from_static(dice.pick(PIECES)?.as_bytes()),
+        },
     })
 }
 
@@ -172,10 +206,18 @@ fn command(dice: &mut Dice, viewer: &mut Viewer, now: Timestamp) {
 }
 
 fn rampage(seed: u64) {
-    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut dice = Dice::new(seed);
     let mut config = config();
     config.history = dice
         .pick(&[History::None, History::Latest(2), History::All])
+        .unwrap();
+    config.resume_from = dice
+        .pick(&[
+            None,
+            None,
+            Some(Cursor::Sequence(2)),
+            Some(Cursor::Event("u1".into())),
+        ])
         .unwrap();
     config.viewer_only = dice.throw(8) == 0;
     config.initialize = dice.throw(2) == 0;
@@ -186,7 +228,7 @@ fn rampage(seed: u64) {
     let mut viewer = Viewer::new(config, [3; 32], Timestamp::ORIGIN);
     let mut now = Timestamp::ORIGIN;
     let mut ids = Ids::default();
-    let mut alive: Vec<SocketId> = Vec::new();
+    let mut alive: Vec<u64> = Vec::new();
     let mut closed = false;
     viewer.connect(now).unwrap();
     for _ in 0..2000 {
@@ -204,9 +246,12 @@ fn rampage(seed: u64) {
             1 => command(&mut dice, &mut viewer, now),
             _ => {
                 if let Some(input) = input(&mut dice, &ids) {
-                    if let Input::SocketClosed { id, .. } | Input::SocketRefused { id, .. } = &input
-                    {
-                        alive.retain(|socket| socket != id);
+                    match &input {
+                        Input::SocketClosed { id, .. } | Input::SocketRefused { id, .. } => {
+                            alive.retain(|line| *line != id.get());
+                        }
+                        Input::StreamClosed { id, .. } => alive.retain(|line| *line != id.get()),
+                        _ => {}
                     }
                     viewer.handle_input(now, input);
                 }
@@ -220,16 +265,19 @@ fn rampage(seed: u64) {
         }
         while let Some(effect) = viewer.poll_effect() {
             match effect {
-                Effect::OpenStream { .. } | Effect::CloseStream { .. } => {
-                    panic!("{effect:?}, which is a worker's");
+                Effect::OpenStream { id, .. } => {
+                    assert!(alive.is_empty(), "{id:?} beside {alive:?}");
+                    alive.push(id.get());
+                    ids.streams.push(id);
                 }
+                Effect::CloseStream { id } => alive.retain(|line| *line != id.get()),
                 Effect::FetchToken { id, .. } => ids.tokens.push(id),
                 Effect::OpenSocket { id, .. } => {
                     assert!(alive.is_empty(), "{id:?} beside {alive:?}");
-                    alive.push(id);
+                    alive.push(id.get());
                     ids.sockets.push(id);
                 }
-                Effect::AbortSocket { id } => alive.retain(|socket| *socket != id),
+                Effect::AbortSocket { id } => alive.retain(|line| *line != id.get()),
                 Effect::SendHttp { id, .. } => ids.calls.push(id),
                 Effect::SendText { .. }
                 | Effect::SendPing { .. }
@@ -240,6 +288,7 @@ fn rampage(seed: u64) {
         // Mostly the newest ids, now and then a stale one.
         if dice.throw(3) > 0 {
             ids.sockets.drain(..ids.sockets.len().saturating_sub(2));
+            ids.streams.drain(..ids.streams.len().saturating_sub(2));
             ids.calls.drain(..ids.calls.len().saturating_sub(2));
             ids.tokens.drain(..ids.tokens.len().saturating_sub(2));
         }
