@@ -40,7 +40,9 @@ const TRAFFIC: Duration = Duration::from_millis(150);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_is_killed_nothing_is_lost_repeated_or_left_open() {
-    let rounds = variable("ATTACHE_CRASH_ROUNDS").unwrap_or(100);
+    let worlds = variable("ATTACHE_CRASH_ROUNDS").unwrap_or(100);
+    let worlds = usize::try_from(worlds).unwrap().div_ceil(ROUNDS_IN_A_WORLD);
+    let rounds = worlds * ROUNDS_IN_A_WORLD;
     let seed = variable("ATTACHE_CRASH_SEED").unwrap_or_else(now);
     println!("ATTACHE_CRASH_SEED={seed} ATTACHE_CRASH_ROUNDS={rounds}");
     // Built before anybody waits for it.
@@ -48,7 +50,6 @@ async fn whoever_is_killed_nothing_is_lost_repeated_or_left_open() {
     let start = Instant::now();
     let mut tally = Tally::default();
     let mut chance = Chance::from(seed);
-    let worlds = usize::try_from(rounds).unwrap().div_ceil(ROUNDS_IN_A_WORLD);
     let seeds: Vec<_> = (0..worlds).map(|_| chance.number()).collect();
     for seeds in seeds.chunks(WORLDS_AT_ONCE) {
         let mut running = tokio::task::JoinSet::new();
