@@ -1,6 +1,9 @@
 //! A relay, a bridge with the scripted agent, and three who watch: each a process, each killed and
 //! started again.
 
+mod check;
+mod commands;
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -18,11 +21,10 @@ use tokio::{
 };
 
 use crate::{
-    agent::scripted_agent,
     chance::Chance,
     process::{Heard, Party, Process, Said},
-    program::{LIMIT, attache, output},
-    record::{Record, Tally},
+    program::LIMIT,
+    record::Tally,
     view::{Reaction, View},
 };
 
@@ -182,71 +184,6 @@ impl World {
         record.tally()
     }
 
-    async fn check(&mut self) {
-        let deadline = Instant::now() + LIMIT;
-        loop {
-            self.hear_what_is_there().await;
-            let record = self.record().await;
-            let sound = record
-                .holds(&self.accepted)
-                .and_then(|()| record.says_only(&self.said))
-                .and_then(|()| self.told_once(&record));
-            if let Err(wrong) = sound {
-                self.fail(&wrong);
-            }
-            // What was said last may still be on its way.
-            let complete = self
-                .views
-                .iter()
-                .try_for_each(|view| {
-                    record.against(view)?;
-                    record.settled_as(view)?;
-                    match view.open.first() {
-                        Some(prompt) => Err(format!("prompt {prompt} is still shown")),
-                        None => Ok(()),
-                    }
-                })
-                .and_then(|()| self.followed_is(&record))
-                .and_then(|()| record.prompts())
-                .and_then(|()| record.is_heeded());
-            let Err(missing) = complete else { return };
-            self.hear(deadline, &missing).await;
-        }
-    }
-
-    fn followed_is(&self, record: &Record) -> Result<(), String> {
-        if self.followed == record.lines {
-            return Ok(());
-        }
-        let followed = self.followed.iter();
-        let at = followed
-            .zip(&record.lines)
-            .take_while(|(followed, logged)| followed == logged)
-            .count();
-        Err(format!(
-            "followed {} lines, logged {}; at {at} followed {:?}, logged {:?}",
-            self.followed.len(),
-            record.lines.len(),
-            self.followed.get(at),
-            record.lines.get(at),
-        ))
-    }
-
-    fn told_once(&self, record: &Record) -> Result<(), String> {
-        for entry in fs::read_dir(self.heard_folder()).unwrap() {
-            let heard = fs::read(entry.unwrap().path()).unwrap();
-            record.told_once(&String::from_utf8_lossy(&heard))?;
-        }
-        Ok(())
-    }
-
-    async fn record(&self) -> Record {
-        match output(&mut self.command_line(&["log", &self.session])).await {
-            Ok(log) => Record::new(&log),
-            Err(failure) => self.fail(&failure),
-        }
-    }
-
     async fn say(&mut self, viewer: usize, text: &str) {
         self.said.insert(text.to_owned());
         self.views[viewer].typed += 1;
@@ -324,65 +261,6 @@ impl World {
             life,
             is_up: party == Party::Follower,
         };
-    }
-
-    fn command_of(&self, party: Party, life: u32) -> Command {
-        match party {
-            Party::Relay => {
-                let data = self.folder.path().join("data").display().to_string();
-                let listen = self.address.to_string();
-                attache(&["relay", "--listen", &listen, "--data", &data])
-            }
-            Party::Bridge => {
-                let heard = self.heard_folder();
-                fs::create_dir_all(&heard).unwrap();
-                let heard = heard.join(life.to_string()).display().to_string();
-                let mut arguments = vec!["bridge", "--profile", "local"];
-                if !self.session.is_empty() {
-                    arguments.extend(["--session", &self.session]);
-                }
-                // What the agent is told is written down on the way.
-                let script = r#"/usr/bin/tee "$1" | "$0""#;
-                arguments.extend(["--", "/bin/sh", "-c", script, scripted_agent(), &heard]);
-                self.command_line(&arguments)
-            }
-            Party::Viewer(viewer) => {
-                let transport = ["ws", "sse"][viewer];
-                self.command_line(&[
-                    "attach",
-                    &self.session,
-                    "--json",
-                    "--profile",
-                    "local",
-                    "--transport",
-                    transport,
-                ])
-            }
-            Party::Follower => {
-                let since = self.followed.len().to_string();
-                self.command_line(&[
-                    "log",
-                    &self.session,
-                    "--profile",
-                    "local",
-                    "--follow",
-                    "--since",
-                    &since,
-                ])
-            }
-        }
-    }
-
-    fn command_line(&self, arguments: &[&str]) -> Command {
-        let mut command = attache(arguments);
-        command
-            .env("ATTACHE_BASE_URL", format!("http://{}", self.address))
-            .env("ATTACHE_TOKEN", "a-token");
-        command
-    }
-
-    fn heard_folder(&self) -> PathBuf {
-        self.folder.path().join("heard")
     }
 
     fn seat(&mut self, party: Party) -> &mut Seat {
