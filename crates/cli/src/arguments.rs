@@ -8,7 +8,7 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 use attache_protocol::{
     OrganizationId, SessionId,
     policy::{Delays, Profile},
-    viewer::{History, ViewerConfig},
+    viewer::{History, Transport, ViewerConfig},
     worker::WorkerLiveness,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
@@ -227,9 +227,13 @@ const JSON_HELP: &str = r#"With --json, stdout has one object a line:
   {"event":"status","status":"connecting|catching_up|live|waiting|closing|closed",…}
   {"event":"message","source":"live|history|backfill","message":{the frame, unchanged}}
   {"event":"permission_requested","request_id":…,"tool_name":…,"input":{…},"request":{the frame}}
+    (and "tool_use_id", if there is one)
   {"event":"permission_withdrawn","request_id":…}
   {"event":"permission_settled","request_id":…,"by":"us|another_viewer"}
-  {"event":"send","id":…,"state":"queued|in_flight|unknown|accepted|rejected"}
+    (and, if known, "name" of whoever answered and "behavior")
+  {"event":"answer_refused","request_id":…,"reason":…}
+  {"event":"send","id":…,"state":"queued|in_flight|unknown|accepted|delivered|processing|processed|rejected"}
+    (and, when rejected, "reason")
   {"event":"request","request_id":…,"outcome":"succeeded|failed|unanswered|expired|closed"}
   {"event":"gap","after":…,"cause":…}
   {"event":"malformed","error":…,"text":…}
@@ -263,8 +267,35 @@ pub(crate) struct Attach {
     /// How much of the past to load first: a number of messages, `all` or `none`
     #[arg(long, value_name = "N", default_value = "100", value_parser = history)]
     pub(crate) history: History,
+    /// What the session is followed over
+    #[arg(long, value_enum, default_value_t, help_heading = "Connection")]
+    pub(crate) transport: TransportName,
+    /// What the connection runs on; nothing else changes
+    #[arg(long, value_enum, default_value_t, help_heading = "Connection")]
+    pub(crate) runtime: Runtime,
     #[command(flatten)]
     pub(crate) connection: Connection,
+}
+
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TransportName {
+    /// A WebSocket
+    #[default]
+    Ws,
+    /// Server-sent events, which get through where WebSockets do not
+    Sse,
+}
+
+/// Which of the library's adapters is used.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Runtime {
+    /// Futures on tokio
+    #[default]
+    Tokio,
+    /// Futures on async-std, which is discontinued: for trying out what programs on it do
+    AsyncStd,
+    /// Plain threads
+    Blocking,
 }
 
 #[derive(Args, Debug)]
@@ -337,6 +368,15 @@ impl ProfileName {
             }
         }
         liveness
+    }
+}
+
+impl From<TransportName> for Transport {
+    fn from(name: TransportName) -> Self {
+        match name {
+            TransportName::Ws => Self::WebSocket,
+            TransportName::Sse => Self::Sse,
+        }
     }
 }
 
@@ -460,6 +500,8 @@ pub(crate) mod tests {
         assert_eq!(config.profile, Profile::reference());
         assert_eq!(config.organization.unwrap().as_str(), "o1");
         assert_eq!(attach.history, History::All);
+        assert_eq!(attach.runtime, Runtime::Tokio);
+        assert_eq!(Transport::from(attach.transport), Transport::WebSocket);
     }
 
     #[test]

@@ -11,7 +11,6 @@ use attache_protocol::{
     policy::CloseCause,
     viewer::{Event, MessageId, PromptState, SendState},
 };
-use attache_tokio::{Events, Session};
 use futures_util::FutureExt;
 use tokio::time::MissedTickBehavior;
 
@@ -19,6 +18,7 @@ use super::{
     activity::{Activity, LastTurn},
     command::Command,
     face::{CtrlC, Face, Moment},
+    runtime::{Events, Session},
 };
 use crate::{
     exit::{Exit, Failure},

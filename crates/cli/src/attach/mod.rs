@@ -6,6 +6,7 @@ mod count;
 mod drive;
 mod face;
 mod json;
+mod runtime;
 mod terminal;
 
 use std::io::{self, IsTerminal};
@@ -23,9 +24,10 @@ pub(crate) async fn run(options: Attach) -> Result<(), Failure> {
         .viewer_config(options.session.id()?.clone());
     config.history = options.history;
     config.viewer_only = options.watch;
+    config.transport = options.transport.into();
     let tokens = Tokens::choose(&options.connection.server)?;
-    let (session, events, _driver) =
-        attache_tokio::spawn(config, options.connection.server.options()?, tokens)?;
+    let adapter = options.connection.server.options()?;
+    let (session, events) = runtime::spawn(options.runtime, config, adapter, tokens)?;
     let silent = options.watch || options.count;
     let drive = Drive {
         name: options.session.id()?.to_string(),
