@@ -37,7 +37,7 @@ pub struct Driver<M: Machine = Viewer> {
     machine: M,
     clock: Clock,
     inlet: Inlet<M>,
-    outlet: Outlet<M::Event>,
+    outlet: Outlet<M>,
     connections: Connections,
     poll: Poll,
     happened: mio::Events,
@@ -67,7 +67,7 @@ impl<M: Machine> Driver<M> {
         let registry = poll.registry().try_clone()?;
         let connections = Connections::new(http, tokens, registry, alarm.clone());
         let (inlet, handle) = handle::channel(machine.view(), alarm);
-        let (outlet, events) = events::channel(&handle);
+        let (outlet, events) = events::channel(&handle, machine.place());
         let driver = Self {
             machine,
             clock,

@@ -7,8 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use attache_driver::Machine;
-use attache_protocol::viewer::Viewer;
+use attache_driver::{Machine, Told};
+use attache_protocol::viewer::{Cursor, Viewer};
 
 use crate::{
     alarm::Alarm,
@@ -23,10 +23,20 @@ const QUEUE_EVENTS: usize = 64;
 ///
 /// As an iterator it waits for the next event for as long as it takes.
 pub struct Events<M: Machine = Viewer> {
-    shared: Arc<Shared<M::Event>>,
+    shared: Arc<Shared<M>>,
     alarm: Alarm,
+    place: M::Place,
     /// Keeps the session open as long as somebody listens.
     _open: Hold<M>,
+}
+
+impl Events {
+    /// How far the application is: with every message taken from here, and with no other. Kept, and handed
+    /// in as [`ViewerConfig::resume_from`](attache_protocol::viewer::ViewerConfig::resume_from), it goes
+    /// on from there in another process. `None` until there is something to go on from.
+    pub fn cursor(&self) -> Option<Cursor> {
+        self.place.clone()
+    }
 }
 
 impl<M: Machine> Events<M> {
@@ -48,8 +58,9 @@ impl<M: Machine> Events<M> {
         let mut queue = self.shared.lock();
         loop {
             let was_full = queue.waiting.len() == QUEUE_EVENTS;
-            if let Some(event) = queue.waiting.pop_front() {
+            if let Some(Told { event, place }) = queue.waiting.pop_front() {
                 drop(queue);
+                self.place = place;
                 if was_full {
                     self.alarm.ring();
                 }
@@ -99,29 +110,29 @@ impl<M: Machine> fmt::Debug for Events<M> {
 }
 
 /// The driver's end. Dropping it ends the events.
-pub(crate) struct Outlet<E> {
-    shared: Arc<Shared<E>>,
+pub(crate) struct Outlet<M: Machine> {
+    shared: Arc<Shared<M>>,
 }
 
-struct Shared<E> {
-    queue: Mutex<Queue<E>>,
+struct Shared<M: Machine> {
+    queue: Mutex<Queue<M>>,
     arrived: Condvar,
 }
 
-struct Queue<E> {
-    waiting: VecDeque<E>,
+struct Queue<M: Machine> {
+    waiting: VecDeque<Told<M>>,
     is_over: bool,
     has_listener: bool,
 }
 
-impl<E> Shared<E> {
-    fn lock(&self) -> MutexGuard<'_, Queue<E>> {
+impl<M: Machine> Shared<M> {
+    fn lock(&self) -> MutexGuard<'_, Queue<M>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Both ends. The application's keeps the machine of `handle` open.
-pub(crate) fn channel<M: Machine>(handle: &Handle<M>) -> (Outlet<M::Event>, Events<M>) {
+pub(crate) fn channel<M: Machine>(handle: &Handle<M>, place: M::Place) -> (Outlet<M>, Events<M>) {
     let shared = Arc::new(Shared {
         queue: Mutex::new(Queue {
             waiting: VecDeque::new(),
@@ -136,34 +147,35 @@ pub(crate) fn channel<M: Machine>(handle: &Handle<M>) -> (Outlet<M::Event>, Even
     let events = Events {
         shared,
         alarm: handle.alarm().clone(),
+        place,
         _open: handle.hold(),
     };
     (outlet, events)
 }
 
-impl<E> Outlet<E> {
+impl<M: Machine> Outlet<M> {
     /// Hands over what there is room for, and throws away what nobody will take. Whether anything
     /// moved.
-    pub(crate) fn deliver(&mut self, machine: &mut impl Machine<Event = E>) -> bool {
+    pub(crate) fn deliver(&mut self, machine: &mut M) -> bool {
         self.hand_over(machine, QUEUE_EVENTS)
     }
 
     /// Hands over everything that is left, room or not: the machine's queue is bounded, and the driver
     /// need not wait for a slow listener to be done.
-    pub(crate) fn finish(&mut self, machine: &mut impl Machine<Event = E>) {
+    pub(crate) fn finish(&mut self, machine: &mut M) {
         self.hand_over(machine, usize::MAX);
     }
 
-    fn hand_over(&mut self, machine: &mut impl Machine<Event = E>, room: usize) -> bool {
+    fn hand_over(&mut self, machine: &mut M, room: usize) -> bool {
         let mut queue = self.shared.lock();
         let mut moved = false;
         while queue.waiting.len() < room {
-            let Some(event) = machine.poll_event() else {
+            let Some(told) = Told::next(machine) else {
                 break;
             };
             moved = true;
             if queue.has_listener {
-                queue.waiting.push_back(event);
+                queue.waiting.push_back(told);
             }
         }
         if moved {
@@ -173,7 +185,7 @@ impl<E> Outlet<E> {
     }
 }
 
-impl<E> Drop for Outlet<E> {
+impl<M: Machine> Drop for Outlet<M> {
     fn drop(&mut self) {
         self.shared.lock().is_over = true;
         self.shared.arrived.notify_all();

@@ -150,10 +150,13 @@ const JSON_HELP: &str = r#"With --json, stdout has one object a line:
   {"event":"status","status":"connecting|catching_up|live|waiting|closing|closed",…}
   {"event":"message","source":"live|history|backfill","message":{the frame, unchanged}}
   {"event":"permission_requested","request_id":…,"tool_name":…,"input":{…},"request":{the frame}}
+    (and "tool_use_id", if there is one)
   {"event":"permission_withdrawn","request_id":…}
-  {"event":"permission_settled","request_id":…,"by":"us|another_viewer","name":…,"behavior":"allow|deny|error"}
+  {"event":"permission_settled","request_id":…,"by":"us|another_viewer"}
+    (and, if known, "name" of whoever answered and "behavior": "allow", "deny" or "error")
   {"event":"answer_refused","request_id":…,"reason":…}
   {"event":"send","id":…,"state":"queued|in_flight|unknown|accepted|delivered|processing|processed|rejected"}
+    (and, when rejected, "reason")
   {"event":"request","request_id":…,"outcome":"succeeded|failed|unanswered|expired|closed"}
   {"event":"cursor","cursor":…}
     (everything up to here was printed; --resume goes on behind it)
@@ -194,8 +197,32 @@ pub(crate) struct Attach {
     pub(crate) resume: Option<Cursor>,
     #[command(flatten)]
     pub(crate) way: Way,
+    /// What the connection runs on; nothing else changes
+    #[arg(long, value_enum, default_value_t, help_heading = "Connection")]
+    pub(crate) runtime: Runtime,
     #[command(flatten)]
     pub(crate) connection: Connection,
+}
+
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TransportName {
+    /// A WebSocket
+    #[default]
+    Ws,
+    /// Server-sent events, which get through where WebSockets do not
+    Sse,
+}
+
+/// Which of the library's adapters is used.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Runtime {
+    /// Futures on tokio
+    #[default]
+    Tokio,
+    /// Futures on async-std, which is discontinued: for trying out what programs on it do
+    AsyncStd,
+    /// Plain threads
+    Blocking,
 }
 
 #[derive(Args, Debug)]

@@ -5,6 +5,7 @@ use std::{fs, io, path::PathBuf};
 use attache_driver::request::InvalidRequest;
 use attache_protocol::io::{Token, TokenReason, TokenRefusal};
 use attache_tokio::TokenSource;
+use tokio::runtime::Handle;
 
 use crate::{arguments::Server, exit::Failure};
 
@@ -67,6 +68,22 @@ impl Tokens {
             }
         }
     }
+
+    /// The token as it is now, read on a thread of `runtime`. May be awaited anywhere.
+    pub(crate) fn read_on(
+        &self,
+        runtime: &Handle,
+    ) -> impl Future<Output = Result<Token, TokenRefusal>> + Send + use<> {
+        let tokens = self.clone();
+        let reading = runtime.spawn_blocking(move || tokens.read().ok());
+        async {
+            reading
+                .await
+                .ok()
+                .flatten()
+                .ok_or(TokenRefusal::Unavailable)
+        }
+    }
 }
 
 /// Whether a header can carry `token`.
@@ -76,12 +93,13 @@ fn checked(token: &Token) -> Result<(), InvalidRequest> {
 
 impl TokenSource for Tokens {
     async fn fetch(&self, _reason: TokenReason) -> Result<Token, TokenRefusal> {
-        let tokens = self.clone();
-        tokio::task::spawn_blocking(move || tokens.read().ok())
-            .await
-            .ok()
-            .flatten()
-            .ok_or(TokenRefusal::Unavailable)
+        self.read_on(&Handle::current()).await
+    }
+}
+
+impl attache_blocking::TokenSource for Tokens {
+    fn fetch(&self, _reason: TokenReason) -> Result<Token, TokenRefusal> {
+        self.read().map_err(|_| TokenRefusal::Unavailable)
     }
 }
 

@@ -34,6 +34,7 @@ mod seed;
 pub mod servers;
 mod tls;
 mod token;
+mod told;
 mod way;
 mod websocket;
 
@@ -47,6 +48,7 @@ pub use retry_after::retry_after;
 pub use seed::{SeedError, seed};
 pub use tls::{ClientCertificate, TlsError, TlsOptions};
 pub use token::StaticToken;
+pub use told::Told;
 pub use way::Way;
 pub use websocket::{
     PONG_BYTES, WebSocketOptions, close_message, heard, parting_message, ping_message,

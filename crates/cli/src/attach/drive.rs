@@ -12,7 +12,6 @@ use attache_protocol::{
     policy::CloseCause,
     viewer::{Cursor, Event, MessageId, PromptState, SendState},
 };
-use attache_tokio::{Events, Session};
 use futures_util::FutureExt;
 use tokio::time::MissedTickBehavior;
 
@@ -20,6 +19,7 @@ use super::{
     activity::{Activity, LastTurn},
     command::Command,
     face::{CtrlC, Face, Moment},
+    runtime::{Events, Session},
 };
 use crate::{
     exit::{Exit, Failure},

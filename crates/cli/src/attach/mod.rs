@@ -6,6 +6,7 @@ mod count;
 mod drive;
 mod face;
 mod json;
+mod runtime;
 mod terminal;
 
 use std::io::{self, IsTerminal};
@@ -25,8 +26,8 @@ pub(crate) async fn run(options: Attach) -> Result<(), Failure> {
     config.resume_from.clone_from(&options.resume);
     config.viewer_only = options.watch;
     let tokens = Tokens::choose(&options.connection.server)?;
-    let (session, events, _driver) =
-        attache_tokio::spawn(config, options.connection.server.options()?, tokens)?;
+    let adapter = options.connection.server.options()?;
+    let (session, events) = runtime::spawn(options.runtime, config, adapter, tokens)?;
     let silent = options.watch || options.count;
     let drive = Drive {
         name: options.session.id()?.to_string(),

@@ -60,8 +60,8 @@ async fn attend(stage: &Stage, bridged: &Bridged, mut signals: Signals) -> Resul
     let (session, events, _driver) = attache_tokio::spawn(config, stage.options()?, stage.token())?;
     let drive = Drive {
         name: id.to_string(),
-        session,
-        events,
+        session: session.into(),
+        events: events.into(),
         lines: Lines::of_stdin(),
         signals,
         reached: None,

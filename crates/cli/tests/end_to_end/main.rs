@@ -19,6 +19,8 @@ mod one_shot;
 mod program;
 #[cfg(unix)]
 mod relay;
+#[cfg(unix)]
+mod runtimes;
 mod server;
 mod sharing;
 mod weather;

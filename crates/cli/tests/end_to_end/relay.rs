@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A relay over `folder` at `address`, and its URL.
-async fn relay(folder: &Path, address: &str) -> (Running, String) {
+pub(crate) async fn relay(folder: &Path, address: &str) -> (Running, String) {
     let folder = folder.to_str().unwrap();
     let arguments = ["relay", "--data", folder, "--listen", address];
     let mut relay = Running::start(&mut attache(&arguments));
@@ -24,7 +24,8 @@ async fn relay(folder: &Path, address: &str) -> (Running, String) {
     (relay, line.trim_start_matches("listening on ").to_owned())
 }
 
-fn at(url: &str, arguments: &[&str]) -> Command {
+/// The program, pointed at the relay at `url`.
+pub(crate) fn at(url: &str, arguments: &[&str]) -> Command {
     let mut command = attache(arguments);
     command
         .env("ATTACHE_BASE_URL", url)
@@ -33,7 +34,7 @@ fn at(url: &str, arguments: &[&str]) -> Command {
 }
 
 /// A bridge that is up, and its session.
-async fn bridge(url: &str, options: &[&str]) -> (Running, String) {
+pub(crate) async fn bridge(url: &str, options: &[&str]) -> (Running, String) {
     let arguments = [&["bridge"], options, &["--", scripted_agent()]].concat();
     let mut bridge = Running::start(&mut at(url, &arguments));
     let line = bridge.line(|line| line.starts_with("session ")).await;

@@ -13,7 +13,7 @@ use futures_core::Stream;
 use futures_util::task::AtomicWaker;
 
 use super::handle::{Handle, Hold};
-use crate::Machine;
+use crate::{Machine, Told};
 
 /// How many events wait outside the machine. Small: the machine has its own, configured bound.
 const QUEUED_EVENTS: usize = 64;
@@ -46,20 +46,6 @@ enum Stage {
     Over,
     /// Nobody listens any more.
     Unheard,
-}
-
-/// An event, and how far the application is once it has taken it.
-struct Told<M: Machine> {
-    event: M::Event,
-    place: M::Place,
-}
-
-impl<M: Machine> Told<M> {
-    fn next(machine: &mut M) -> Option<Self> {
-        let event = machine.poll_event()?;
-        let place = machine.place();
-        Some(Self { event, place })
-    }
 }
 
 impl Events {
