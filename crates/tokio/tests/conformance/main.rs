@@ -1,0 +1,58 @@
+//! The adapter keeps the machines' promises on real sockets, whatever happens to them.
+//!
+//! A program of its own: it prints a table, and counts what the process holds. Words after `--` pick
+//! the trials whose names contain all of them.
+
+mod adapter;
+
+use std::{env, process::ExitCode, time::Instant};
+
+use attache_testkit::conformance::{
+    Report, Side, Trial, connect_and_close, lone_trials, paired_trials, run, run_one_by_one,
+};
+
+use adapter::Tokio;
+
+/// Connects and closes so often.
+const CYCLES: usize = 1000;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
+    let picked = |trials: Vec<Trial>| -> Vec<Trial> {
+        let is_picked = |trial: &Trial| {
+            let name = trial.to_string();
+            words.iter().all(|word| name.contains(word.as_str()))
+        };
+        trials.into_iter().filter(is_picked).collect()
+    };
+    let adapter = Tokio::new();
+    let began = Instant::now();
+    let report = run_one_by_one(&adapter, &picked(lone_trials(&Side::ALL)));
+    println!("alone: {:.1?}", began.elapsed());
+
+    let began = Instant::now();
+    let report = report.with(run(&adapter, &picked(paired_trials(&Side::ALL))));
+    println!("in pairs: {:.1?}", began.elapsed());
+    let mut is_green = report.is_green();
+
+    if words.is_empty() {
+        for side in [Side::ViewerOverSocket, Side::ViewerOverStream] {
+            let began = Instant::now();
+            let cycled = connect_and_close(&adapter, side, CYCLES);
+            println!(
+                "{CYCLES} cycles, {side}, {:.1?}: {cycled:?}",
+                began.elapsed()
+            );
+            is_green &= cycled.is_ok();
+        }
+    }
+    println!("{}\n{report}", Report::table(&[&report]));
+    if is_green {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
