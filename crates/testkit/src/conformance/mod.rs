@@ -6,6 +6,7 @@
 //! - the end state is live, or closed for a cause that the faults explain;
 //! - nothing is delivered twice, nothing is lost, everything comes in order;
 //! - every message sent, every request and every prompt has exactly one end;
+//! - the machine hears of a fault what it is, and so do people;
 //! - closing takes no longer than [`CLOSE_LIMIT`];
 //! - when it is closed, no socket, no thread and no task is left.
 //!
@@ -29,6 +30,7 @@
 mod adapter;
 mod chance;
 mod config;
+mod expectation;
 mod fault;
 mod leaks;
 mod proxy;
@@ -47,4 +49,4 @@ pub use proxy::{ChaosProxy, Reach};
 pub use report::Report;
 pub use run::{connect_and_close, run, run_one_by_one};
 pub use server::SessionServer;
-pub use trial::{CLOSE_LIMIT, Failure, Side, Trial, lone_trials, paired_trials};
+pub use trial::{CLOSE_LIMIT, Closing, Failure, Side, Trial, lone_trials, paired_trials};

@@ -2,9 +2,10 @@
 
 use std::{fmt, time::Duration};
 
-use attache_protocol::viewer::Transport;
+use attache_protocol::{policy::Outcome, viewer::Transport};
 
 use super::{
+    expectation,
     fault::{Fault, LinkKind},
     proxy::Reach,
 };
@@ -55,6 +56,15 @@ impl fmt::Display for Side {
     }
 }
 
+/// When it is closed.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Closing {
+    /// When it is live again, and everything is delivered.
+    WhenLive,
+    /// As soon as the last fault has struck.
+    InTheStorm,
+}
+
 /// One story.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -65,6 +75,8 @@ pub struct Trial {
     pub faults: Vec<Fault>,
     /// What else is struck.
     pub reach: Reach,
+    /// When it is closed.
+    pub closing: Closing,
     /// Whether the server's name does not resolve: nothing else can go wrong then.
     pub is_nameless: bool,
     /// Where exactly faults strike.
@@ -78,6 +90,7 @@ impl Trial {
             side,
             faults: faults.to_vec(),
             reach,
+            closing: Closing::WhenLive,
             is_nameless: false,
             seed,
         }
@@ -87,6 +100,21 @@ impl Trial {
     pub(super) fn refuses_calls(&self) -> bool {
         let mut statuses = self.faults.iter().filter_map(|fault| fault.status());
         self.reach == Reach::LinkAndCall && statuses.any(|status| status < 429)
+    }
+
+    /// Whether bytes of an answer to a call are replaced.
+    pub(super) fn spoils_calls(&self) -> bool {
+        self.reach == Reach::LinkAndCall && self.faults.contains(&Fault::Garbage)
+    }
+
+    /// What should have been among the causes of waiting, and is not. Only a fault alone is unambiguous.
+    pub(super) fn unheard(&self, causes: &[Outcome]) -> Option<Outcome> {
+        let [fault] = self.faults[..] else {
+            return None;
+        };
+        let expected = expectation::of(fault, self.side)?;
+        let is_due = self.reach == Reach::Link && self.closing == Closing::WhenLive;
+        (is_due && !causes.contains(&expected)).then_some(expected)
     }
 
     fn nameless(side: Side) -> Self {
@@ -101,19 +129,20 @@ impl fmt::Display for Trial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.side)?;
         if self.is_nameless {
-            return f.write_str("name not resolved");
-        }
-        if self.faults.is_empty() {
+            f.write_str("name not resolved")?;
+        } else if self.faults.is_empty() {
             f.write_str("fine weather")?;
         }
         for (place, fault) in self.faults.iter().enumerate() {
             let then = if place > 0 { ", then " } else { "" };
             write!(f, "{then}{fault}")?;
         }
-        match self.reach {
-            Reach::Link => Ok(()),
-            Reach::LinkAndCall => f.write_str(" (calls as well)"),
-        }
+        f.write_str(match (self.reach, self.closing) {
+            (Reach::Link, Closing::WhenLive) => "",
+            (Reach::LinkAndCall, Closing::WhenLive) => " (calls as well)",
+            (Reach::Link, Closing::InTheStorm) => " (closed meanwhile)",
+            (Reach::LinkAndCall, Closing::InTheStorm) => " (calls as well, closed meanwhile)",
+        })
     }
 }
 
@@ -137,17 +166,22 @@ impl fmt::Display for Failure {
 }
 
 /// Fine weather, a name that does not resolve, and each fault alone: on the link only, and on a call as
-/// well.
+/// well; lived through, and closed in.
 pub fn lone_trials(sides: &[Side]) -> Vec<Trial> {
     let mut trials = Vec::new();
     for &side in sides {
-        trials.push(Trial::new(side, &[], Reach::Link, 0));
-        trials.push(Trial::nameless(side));
+        let mut alone = vec![Trial::new(side, &[], Reach::Link, 0), Trial::nameless(side)];
         for reach in [Reach::Link, Reach::LinkAndCall] {
-            for fault in faults_of(side) {
-                trials.push(Trial::new(side, &[fault], reach, trials.len() as u64));
+            for (fault, seed) in faults_of(side).zip(1..) {
+                alone.push(Trial::new(side, &[fault], reach, seed));
             }
         }
+        let meanwhile = alone.clone().into_iter().map(|trial| Trial {
+            closing: Closing::InTheStorm,
+            ..trial
+        });
+        alone.extend(meanwhile);
+        trials.append(&mut alone);
     }
     trials
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use attache_protocol::{
-    policy::{CloseCause, Limit},
+    policy::{CloseCause, Limit, Outcome},
     viewer::{
         Allow, Content, Decision, Event, GapCause, MessageId, SendState, Standing, Status,
         Transport, ViewerConfig,
@@ -18,7 +18,7 @@ use super::{
     config::viewer_config,
     proxy::{ChaosProxy, Reach},
     server::SessionServer,
-    trial::{CLOSE_LIMIT, Trial},
+    trial::{CLOSE_LIMIT, Closing, Trial},
 };
 
 /// Longer than any trial takes.
@@ -34,6 +34,9 @@ const PROMPT: &str = "r1";
 pub(super) const NAMELESS: &str =
     "http://nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn.invalid:9";
 
+/// What happens at least before a storm is closed in.
+const STORM_BEATS: usize = 2;
+
 /// Runs a viewer's trial.
 pub(super) fn run(
     adapter: &dyn Adapter,
@@ -47,6 +50,8 @@ pub(super) fn run(
     let mut url = format!("http://{}", proxy.address());
     if trial.is_nameless {
         NAMELESS.clone_into(&mut url);
+    }
+    if trial.is_nameless && trial.closing == Closing::WhenLive {
         config.profile.drops.limit = Limit::Retries(2);
     }
     let story = Story::begin(adapter, config, Place::new(url), &server, &proxy)?;
@@ -74,6 +79,8 @@ struct Record {
     requests_over: usize,
     prompts_over: usize,
     decided: usize,
+    /// Why it waited.
+    causes: Vec<Outcome>,
     closed: Vec<CloseCause>,
     after_closed: usize,
     malformed: usize,
@@ -104,13 +111,13 @@ impl<'a> Story<'a> {
 
     fn tell(mut self, trial: &Trial) -> Result<(), String> {
         let until = Instant::now() + LIMIT;
-        while self.record.closed.is_empty() && !self.is_told() {
+        while self.record.closed.is_empty() && !self.is_time_to_close(trial) {
             if Instant::now() >= until {
                 return Err(format!("never came to an end: {}", self.state()));
             }
             self.beat();
         }
-        let was_live = self.record.closed.is_empty();
+        let was_asked = self.record.closed.is_empty();
         let closing = Instant::now();
         let cause = self.viewer.close();
         let took = closing.elapsed();
@@ -121,7 +128,7 @@ impl<'a> Story<'a> {
         if cause.is_none() {
             return Err("closed without a cause".to_owned());
         }
-        self.judge(trial, was_live)
+        self.judge(trial, was_asked)
     }
 
     /// Something happens, and what comes of it is taken in.
@@ -168,6 +175,13 @@ impl<'a> Story<'a> {
             self.record.decided += usize::from(self.viewer.decide(request, decision));
         }
         self.record.take(event);
+    }
+
+    fn is_time_to_close(&self, trial: &Trial) -> bool {
+        match trial.closing {
+            Closing::WhenLive => self.is_told(),
+            Closing::InTheStorm => self.proxy.is_fine() && self.beats > STORM_BEATS,
+        }
     }
 
     /// Everything has happened, and everything is known.
@@ -217,7 +231,7 @@ impl<'a> Story<'a> {
         }
     }
 
-    fn judge(&self, trial: &Trial, was_live: bool) -> Result<(), String> {
+    fn judge(&self, trial: &Trial, was_asked: bool) -> Result<(), String> {
         let record = &self.record;
         let fail = |what: String| Err(format!("{what} ({})", self.state()));
         let [cause] = record.closed[..] else {
@@ -226,11 +240,11 @@ impl<'a> Story<'a> {
         if record.after_closed > 0 {
             return fail(format!("{} events after the end", record.after_closed));
         }
-        if !was_live && !explains(trial, cause) {
+        if !was_asked && !explains(trial, cause) {
             return fail(format!("closed without need: {cause:?}"));
         }
-        if was_live && trial.is_nameless {
-            return fail("live without a server".to_owned());
+        if let Some(unheard) = trial.unheard(&record.causes) {
+            return fail(format!("{unheard} was not told, but {:?}", record.causes));
         }
         self.judge_messages(trial)?;
         self.judge_sends()?;
@@ -241,6 +255,7 @@ impl<'a> Story<'a> {
             return fail(format!("a prompt has {} ends", record.prompts_over));
         }
         let answers = self.server.answers(PROMPT);
+        let was_live = was_asked && trial.closing == Closing::WhenLive;
         if was_live && answers != 1 {
             return fail(format!("{answers} answers arrived to one prompt"));
         }
@@ -250,7 +265,12 @@ impl<'a> Story<'a> {
     fn judge_messages(&self, trial: &Trial) -> Result<(), String> {
         let record = &self.record;
         let expected = self.expected();
-        if !record.gaps.is_empty() && !trial.refuses_calls() {
+        let is_explained = |gap: &GapCause| match gap {
+            GapCause::Unreadable => trial.spoils_calls(),
+            GapCause::NoHistory | GapCause::Refused { .. } => trial.refuses_calls(),
+            GapCause::NotRetained | GapCause::Unreachable | GapCause::NoPosition => false,
+        };
+        if !record.gaps.iter().all(is_explained) {
             return Err(format!("gaps: {:?}", record.gaps));
         }
         if record.malformed > 0 {
@@ -302,7 +322,12 @@ impl Record {
             self.after_closed += 1;
         }
         match event {
-            Event::Status(status) => self.status = Some(status),
+            Event::Status(status) => {
+                if let Status::Waiting { cause, .. } = status {
+                    self.causes.push(cause);
+                }
+                self.status = Some(status);
+            }
             Event::Message(message) => {
                 let uuid = message.frame.uuid().map(ToString::to_string);
                 self.messages.push(uuid.unwrap_or_default());

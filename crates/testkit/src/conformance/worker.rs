@@ -2,15 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use attache_protocol::worker::{Delivery, WorkerCloseCause, WorkerEvent, WorkerStatus};
+use attache_protocol::{
+    policy::Outcome,
+    worker::{Delivery, WorkerCloseCause, WorkerEvent, WorkerStatus},
+};
 
 use super::{
     adapter::{Adapter, Next, OpenWorker, Place},
     config::worker_config,
-    fault::Fault,
-    proxy::{ChaosProxy, Reach},
+    proxy::ChaosProxy,
     server::SessionServer,
-    trial::{CLOSE_LIMIT, Trial},
+    trial::{CLOSE_LIMIT, Closing, Trial},
     viewer::NAMELESS,
 };
 
@@ -19,6 +21,9 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// How often something happens.
 const BEAT: Duration = Duration::from_millis(5);
+
+/// What happens at least before a storm is closed in.
+const STORM_BEATS: usize = 2;
 
 /// Runs a worker's trial.
 pub(super) fn run(adapter: &dyn Adapter, trial: &Trial) -> Result<(), String> {
@@ -62,6 +67,8 @@ struct Record {
     inbound: Vec<String>,
     /// The uuids of the frames that the server did not take.
     rejected: Vec<String>,
+    /// Why its stream was down.
+    causes: Vec<Outcome>,
     closed: Vec<WorkerCloseCause>,
     after_closed: usize,
     malformed: usize,
@@ -70,13 +77,13 @@ struct Record {
 impl Story<'_> {
     fn tell(mut self, trial: &Trial) -> Result<(), String> {
         let until = Instant::now() + LIMIT;
-        while self.record.closed.is_empty() && !self.is_told() {
+        while self.record.closed.is_empty() && !self.is_time_to_close(trial) {
             if Instant::now() >= until {
                 return Err(format!("never came to an end: {}", self.state()));
             }
             self.beat();
         }
-        let was_live = self.record.closed.is_empty();
+        let was_asked = self.record.closed.is_empty();
         let closing = Instant::now();
         let cause = self.worker.close();
         let took = closing.elapsed();
@@ -87,7 +94,7 @@ impl Story<'_> {
         if cause.is_none() {
             return Err("closed without a cause".to_owned());
         }
-        self.judge(trial, was_live)
+        self.judge(trial, was_asked)
     }
 
     /// Something happens, and what comes of it is taken in.
@@ -124,6 +131,13 @@ impl Story<'_> {
             self.worker.acknowledge(event, Delivery::Processed);
         }
         self.record.take(event);
+    }
+
+    fn is_time_to_close(&self, trial: &Trial) -> bool {
+        match trial.closing {
+            Closing::WhenLive => self.is_told(),
+            Closing::InTheStorm => self.proxy.is_fine() && self.beats > STORM_BEATS,
+        }
     }
 
     /// Everything has happened, and everything is known.
@@ -163,7 +177,7 @@ impl Story<'_> {
         }
     }
 
-    fn judge(&self, trial: &Trial, was_live: bool) -> Result<(), String> {
+    fn judge(&self, trial: &Trial, was_asked: bool) -> Result<(), String> {
         let record = &self.record;
         let fail = |what: String| Err(format!("{what} ({})", self.state()));
         let [cause] = record.closed[..] else {
@@ -172,11 +186,11 @@ impl Story<'_> {
         if record.after_closed > 0 {
             return fail(format!("{} events after the end", record.after_closed));
         }
-        if !was_live && !explains(trial, cause) {
+        if !was_asked && !explains(trial, cause) {
             return fail(format!("closed without need: {cause:?}"));
         }
-        if was_live && trial.is_nameless {
-            return fail("live without a server".to_owned());
+        if let Some(unheard) = trial.unheard(&record.causes) {
+            return fail(format!("{unheard} was not told, but {:?}", record.causes));
         }
         if record.malformed > 0 {
             return fail(format!("{} events were spoilt", record.malformed));
@@ -193,6 +207,7 @@ impl Story<'_> {
         if !expected.starts_with(&uploads) {
             return fail(format!("uploaded {uploads:?} of {expected:?}"));
         }
+        let was_live = was_asked && trial.closing == Closing::WhenLive;
         if was_live && !self.server.is_archived() {
             return fail("the session was not archived".to_owned());
         }
@@ -210,7 +225,12 @@ impl Record {
             self.after_closed += 1;
         }
         match event {
-            WorkerEvent::Status(status) => self.status = Some(status),
+            WorkerEvent::Status(status) => {
+                if let WorkerStatus::Deaf { cause } = status {
+                    self.causes.push(cause);
+                }
+                self.status = Some(status);
+            }
             WorkerEvent::Inbound(inbound) => {
                 let uuid = inbound.frame.uuid().map(ToString::to_string);
                 self.inbound.push(uuid.unwrap_or_default());
@@ -239,9 +259,7 @@ fn explains(trial: &Trial, cause: WorkerCloseCause) -> bool {
         WorkerCloseCause::Rejected { status } => struck(&[status]),
         WorkerCloseCause::Unauthorized => trial.refuses_calls() && struck(&[401, 403]),
         // A session that exists must not be created once more.
-        WorkerCloseCause::Unreadable => {
-            trial.reach == Reach::LinkAndCall && trial.faults.contains(&Fault::Garbage)
-        }
+        WorkerCloseCause::Unreadable => trial.spoils_calls(),
         _ => false,
     }
 }
