@@ -22,7 +22,7 @@ use super::{
 };
 
 /// Longer than any trial takes.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// How often something happens.
 const BEAT: Duration = Duration::from_millis(5);
