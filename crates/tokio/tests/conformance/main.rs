@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     let mut is_green = report.is_green();
 
     if words.is_empty() {
-        for side in [Side::ViewerOverSocket, Side::ViewerOverStream] {
+        for side in Side::ALL {
             let began = Instant::now();
             let cycled = connect_and_close(&adapter, side, CYCLES);
             println!(
