@@ -9,12 +9,16 @@ use std::{env, process::ExitCode, time::Instant};
 
 use attache_testkit::conformance::{
     Reach, Report, Side, Trial, connect_and_close, lone_trials, paired_trials, run, run_one_by_one,
+    stormy_trials,
 };
 
 use adapter::Tokio;
 
 /// Connects and closes so often.
 const CYCLES: usize = 1000;
+
+/// Long rows of faults for each side.
+const STORMS: u64 = 50;
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args()
@@ -42,7 +46,9 @@ fn main() -> ExitCode {
     println!("one by one: {:.1?}", began.elapsed());
 
     let began = Instant::now();
-    let rest = [calls, picked(paired_trials(&Side::ALL))].concat();
+    let pairs = picked(paired_trials(&Side::ALL));
+    let storms = picked(stormy_trials(&Side::ALL, STORMS));
+    let rest = [calls, pairs, storms].concat();
     let report = report.with(run(&adapter, &rest));
     println!("many at a time: {:.1?}", began.elapsed());
     let mut is_green = report.is_green();
