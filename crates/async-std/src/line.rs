@@ -290,10 +290,9 @@ fn prepare(
     }
 }
 
-/// An error of the HTTP library in the machine's words. Its messages may quote headers.
-#[expect(clippy::needless_pass_by_value, reason = "it is passed to map_err")]
-fn broken(error: ureq_proto::Error) -> NetworkFailure {
-    let _ = error;
+/// An error of the HTTP library in the machine's words. Its messages may quote headers, so they are not
+/// logged.
+fn broken(_error: ureq_proto::Error) -> NetworkFailure {
     NetworkFailure::Protocol
 }
 

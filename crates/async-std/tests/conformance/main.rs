@@ -9,13 +9,17 @@ mod adapter;
 use std::{env, process::ExitCode, time::Instant};
 
 use attache_testkit::conformance::{
-    Report, Side, Trial, connect_and_close, lone_trials, paired_trials, run, run_one_by_one,
+    Reach, Report, Side, Trial, connect_and_close, lone_trials, paired_trials, run, run_one_by_one,
+    stormy_trials,
 };
 
 use adapter::{Host, Runtime};
 
 /// Connects and closes so often.
 const CYCLES: usize = 1000;
+
+/// Long rows of faults for each side.
+const STORMS: u64 = 50;
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args()
@@ -28,11 +32,16 @@ fn main() -> ExitCode {
     let mut is_green = true;
     for host in &hosts {
         let began = Instant::now();
-        let report = run_one_by_one(host, &picked(lone_trials(&Side::ALL), &words));
-        println!("alone: {:.1?}", began.elapsed());
+        let (links, calls): (Vec<_>, Vec<_>) = picked(lone_trials(&Side::ALL), &words)
+            .into_iter()
+            .partition(|trial| trial.reach == Reach::Link);
+        let report = run_one_by_one(host, &links);
+        println!("one by one: {:.1?}", began.elapsed());
         let began = Instant::now();
-        let report = report.with(run(host, &picked(paired_trials(&Side::ALL), &words)));
-        println!("in pairs: {:.1?}", began.elapsed());
+        let pairs = picked(paired_trials(&Side::ALL), &words);
+        let storms = picked(stormy_trials(&Side::ALL, STORMS), &words);
+        let report = report.with(run(host, &[calls, pairs, storms].concat()));
+        println!("many at a time: {:.1?}", began.elapsed());
         is_green &= report.is_green();
         reports.push(report);
         if words.is_empty() {
@@ -60,7 +69,7 @@ fn picked(trials: Vec<Trial>, words: &[String]) -> Vec<Trial> {
 
 fn cycles(host: &Host) -> bool {
     let mut is_green = true;
-    for side in [Side::ViewerOverSocket, Side::ViewerOverStream] {
+    for side in Side::ALL {
         let began = Instant::now();
         let cycled = connect_and_close(host, side, CYCLES);
         let took = began.elapsed();

@@ -19,6 +19,7 @@ under_both!(
     a_session_that_nobody_holds_is_closed,
     an_application_that_takes_no_events_loses_none,
     a_wrong_token_closes_the_session,
+    another_process_goes_on_from_the_cursor,
 );
 
 /// A session under test.
@@ -190,4 +191,23 @@ async fn a_wrong_token_closes_the_session(runtime: Runtime) {
 
     assert_eq!(cause, CloseCause::Unauthorized);
     while within(events.next()).await.is_some() {}
+}
+
+async fn another_process_goes_on_from_the_cursor(runtime: Runtime) {
+    let stage = Stage::open();
+    let (id, agent) = stage.session();
+    stage.says(&agent, "taken");
+    let mut first = attach(runtime, &stage, ViewerConfig::new(id.clone()));
+    assert_eq!(first.sees_message().await, "taken");
+    first.sees_status(Status::Live).await;
+    let cursor = first.events.cursor();
+    assert!(cursor.is_some());
+    first.driver.abort().await;
+    stage.says(&agent, "missed");
+
+    let mut config = ViewerConfig::new(id);
+    config.resume_from = cursor;
+    let mut second = attach(runtime, &stage, config);
+
+    assert_eq!(second.sees_message().await, "missed");
 }

@@ -41,7 +41,7 @@ impl Adapter for ByHand {
     }
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let sides = [Side::ViewerOverSocket];
     let (links, mut rest): (Vec<_>, Vec<_>) = lone_trials(&sides)
         .into_iter()

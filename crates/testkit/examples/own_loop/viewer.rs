@@ -27,7 +27,7 @@ use tungstenite::{
     protocol::{CloseFrame, frame::Utf8Bytes},
 };
 
-use crate::call::{Call, connect};
+use super::call::{Call, connect};
 
 /// How often the sockets are looked at. A loop that means it waits in `poll(2)` instead.
 const LOOK_EVERY: Duration = Duration::from_millis(1);

@@ -11,7 +11,7 @@
 //! - when it is closed, no socket, no thread and no task is left.
 //!
 //! A [`Trial`] is one story: who connects, and which faults strike one connection after the other.
-//! [`lone_trials`] and [`paired_trials`] list them, [`run_one_by_one`] and [`run`] run them, and a
+//! [`lone_trials`], [`paired_trials`] and [`stormy_trials`] list them, [`run_one_by_one`] and [`run`] run them, and a
 //! [`Report`] tells how they went:
 //!
 //! ```no_run
@@ -49,4 +49,6 @@ pub use proxy::{ChaosProxy, Reach};
 pub use report::Report;
 pub use run::{connect_and_close, run, run_one_by_one};
 pub use server::SessionServer;
-pub use trial::{CLOSE_LIMIT, Closing, Failure, Side, Trial, lone_trials, paired_trials};
+pub use trial::{
+    CLOSE_LIMIT, Closing, Failure, Side, Trial, lone_trials, paired_trials, stormy_trials,
+};

@@ -176,7 +176,7 @@ impl Outcome {
                 };
                 (side_place + 2 * place, alone.to_string())
             }
-            _ => {
+            2 => {
                 let first = Trial::new(
                     *side,
                     faults.get(..1).unwrap_or_default(),
@@ -185,6 +185,7 @@ impl Outcome {
                 );
                 (side_place + 1000 + place, format!("{first}, then any"))
             }
+            count => (side_place + 2000, format!("{side}: any {count} in a row")),
         }
     }
 }

@@ -10,16 +10,20 @@ use std::{
     time::{Duration, Instant},
 };
 
+use attache_protocol::{
+    viewer::{Event, Status},
+    worker::{WorkerEvent, WorkerStatus},
+};
+
 use super::{
     adapter::{Adapter, Next, Place},
-    config::viewer_config,
+    config::{viewer_config, worker_config},
     leaks::Census,
     report::{Outcome, Report},
     server::SessionServer,
     trial::{Side, Trial},
     viewer, worker,
 };
-use attache_protocol::viewer::{Event, Status, Transport};
 
 /// Trials at a time: they mostly wait.
 const AT_ONCE: usize = 24;
@@ -70,27 +74,42 @@ pub fn run_one_by_one(adapter: &dyn Adapter, trials: &[Trial]) -> Report {
 pub fn connect_and_close(adapter: &dyn Adapter, side: Side, times: usize) -> Result<(), String> {
     let server = SessionServer::start().map_err(|error| error.to_string())?;
     let before = Census::take(adapter.tasks());
-    let transport = side.transport().unwrap_or(Transport::WebSocket);
     for cycle in 0..times {
-        let config = viewer_config(server.session(), transport);
         let place = Place::new(format!("http://{}", server.address()));
-        let mut viewer = adapter.open_viewer(config, place)?;
-        let until = Instant::now() + PATIENCE;
-        loop {
-            match viewer.next_event(PATIENCE) {
-                Next::Event(Event::Status(Status::Live)) => break,
-                Next::Event(_) | Next::Nothing if Instant::now() < until => {}
-                Next::Event(_) | Next::Nothing | Next::Over => {
-                    return Err(format!("cycle {cycle} never was live"));
-                }
-            }
+        let connected = if let Some(transport) = side.transport() {
+            let config = viewer_config(server.session(), transport);
+            let mut viewer = adapter.open_viewer(config, place)?;
+            let is_live = wait_for(
+                |left| viewer.next_event(left),
+                |event| matches!(event, Event::Status(Status::Live)),
+            );
+            is_live && viewer.close().is_some()
+        } else {
+            let mut worker = adapter.open_worker(worker_config(), place)?;
+            let is_running = wait_for(
+                |left| worker.next_event(left),
+                |event| matches!(event, WorkerEvent::Status(WorkerStatus::Running)),
+            );
+            is_running && worker.close().is_some()
+        };
+        if !connected {
+            return Err(format!("cycle {cycle} did not connect, or did not close"));
         }
-        viewer
-            .close()
-            .ok_or_else(|| format!("cycle {cycle} did not close"))?;
     }
     // The server's own threads of old connections end a little later.
     before.settles(|| adapter.tasks())
+}
+
+/// Whether such an event comes.
+fn wait_for<E>(mut next: impl FnMut(Duration) -> Next<E>, is_wanted: impl Fn(&E) -> bool) -> bool {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match next(until.saturating_duration_since(Instant::now())) {
+            Next::Event(event) if is_wanted(&event) => return true,
+            Next::Event(_) | Next::Nothing if Instant::now() < until => {}
+            Next::Event(_) | Next::Nothing | Next::Over => return false,
+        }
+    }
 }
 
 fn run_one(adapter: &dyn Adapter, trial: &Trial) -> Outcome {

@@ -5,6 +5,7 @@ use std::{fmt, time::Duration};
 use attache_protocol::{policy::Outcome, viewer::Transport};
 
 use super::{
+    chance::Chance,
     expectation,
     fault::{Fault, LinkKind},
     proxy::Reach,
@@ -12,6 +13,9 @@ use super::{
 
 /// Closing takes no longer than this.
 pub const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
+/// How many faults a long row has.
+const STORM: usize = 6;
 
 /// Who connects.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
@@ -200,6 +204,21 @@ pub fn paired_trials(sides: &[Side]) -> Vec<Trial> {
                 };
                 trials.push(Trial::new(side, &[first, second], reach, seed));
             }
+        }
+    }
+    trials
+}
+
+/// So many long rows of faults for each side, drawn by chance.
+pub fn stormy_trials(sides: &[Side], count: u64) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for &side in sides {
+        let faults: Vec<Fault> = faults_of(side).collect();
+        for seed in 0..count {
+            let mut chance = Chance::new(seed);
+            let drawn = (0..STORM).filter_map(|_| faults.get(chance.throw(faults.len())));
+            let drawn: Vec<Fault> = drawn.copied().collect();
+            trials.push(Trial::new(side, &drawn, Reach::LinkAndCall, seed));
         }
     }
     trials

@@ -16,6 +16,7 @@ use attache_protocol::{
 use super::{
     adapter::{Adapter, Next, OpenViewer, Place},
     config::viewer_config,
+    fault::Fault,
     proxy::{ChaosProxy, Reach},
     server::SessionServer,
     trial::{CLOSE_LIMIT, Closing, Trial},
@@ -26,6 +27,9 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// How often something happens.
 const BEAT: Duration = Duration::from_millis(5);
+
+/// How often something more is said behind a gap.
+const GAP_BEATS: usize = 20;
 
 /// The one prompt.
 const PROMPT: &str = "r1";
@@ -144,6 +148,9 @@ impl<'a> Story<'a> {
                 self.epilogue = Some(self.beats);
             }
         }
+        if self.has_only_a_gap() {
+            self.server.say();
+        }
         match self.beats {
             1 | 8 | 9 => self.send(),
             4 => self.server.ask(PROMPT),
@@ -158,6 +165,14 @@ impl<'a> Story<'a> {
                 Next::Nothing | Next::Over => return,
             }
         }
+    }
+
+    /// What was said last is in a gap, so that nothing shows that it is live.
+    fn has_only_a_gap(&self) -> bool {
+        let waits = self.epilogue.map(|epilogue| self.beats - epilogue);
+        waits.is_some_and(|waits| waits > 0 && waits.is_multiple_of(GAP_BEATS))
+            && self.record.status == Some(Status::Live)
+            && !self.record.gaps.is_empty()
     }
 
     fn send(&mut self) {
@@ -267,8 +282,10 @@ impl<'a> Story<'a> {
         let expected = self.expected();
         let is_explained = |gap: &GapCause| match gap {
             GapCause::Unreadable => trial.spoils_calls(),
-            GapCause::NoHistory | GapCause::Refused { .. } => trial.refuses_calls(),
-            GapCause::NotRetained | GapCause::Unreachable | GapCause::NoPosition => false,
+            GapCause::NoHistory | GapCause::NotRetained | GapCause::Refused { .. } => {
+                trial.refuses_calls()
+            }
+            GapCause::Unreachable | GapCause::NoPosition => false,
         };
         if !record.gaps.iter().all(is_explained) {
             return Err(format!("gaps: {:?}", record.gaps));
@@ -363,7 +380,15 @@ impl Record {
 fn explains(trial: &Trial, cause: CloseCause) -> bool {
     let struck = |statuses: &[u16]| {
         let faults = trial.faults.iter().filter_map(|fault| fault.status());
-        faults.filter(|status| statuses.contains(status)).count()
+        let links = faults.filter(|status| statuses.contains(status)).count();
+        match trial.reach {
+            Reach::Link => links,
+            Reach::LinkAndCall => 2 * links,
+        }
+    };
+    let closed = || {
+        let is_closed = |fault: &&Fault| **fault == Fault::OpenThenClose;
+        trial.faults.iter().filter(is_closed).count()
     };
     #[expect(
         clippy::wildcard_enum_match_arm,
@@ -371,13 +396,9 @@ fn explains(trial: &Trial, cause: CloseCause) -> bool {
     )]
     match cause {
         // One refused credential is worth another one, and that is all.
-        CloseCause::Unauthorized => {
-            let share = match trial.reach {
-                Reach::Link => 1,
-                Reach::LinkAndCall => 2,
-            };
-            share * struck(&[401, 403]) > 1
-        }
+        CloseCause::Unauthorized => struck(&[401, 403]) > 1,
+        // Three times it may be about to come back; a close code may say the same.
+        CloseCause::SessionNotFound => struck(&[404]) + closed() > 3,
         CloseCause::Exhausted { .. } => trial.is_nameless,
         _ => false,
     }

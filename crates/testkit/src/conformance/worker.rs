@@ -135,18 +135,21 @@ impl Story<'_> {
 
     fn is_time_to_close(&self, trial: &Trial) -> bool {
         match trial.closing {
-            Closing::WhenLive => self.is_told(),
+            Closing::WhenLive => self.is_told(trial),
             Closing::InTheStorm => self.proxy.is_fine() && self.beats > STORM_BEATS,
         }
     }
 
     /// Everything has happened, and everything is known.
-    fn is_told(&self) -> bool {
+    fn is_told(&self, trial: &Trial) -> bool {
+        // What the server refuses is not reported once more.
+        let is_reported =
+            trial.refuses_calls() || self.server.processed() >= self.server.told().len();
         self.is_epilogue
             && self.record.status == Some(WorkerStatus::Running)
             && self.record.inbound.len() >= self.server.told().len()
             && self.server.uploads().len() + self.record.rejected.len() >= self.uploads.len()
-            && self.server.processed() >= self.server.told().len()
+            && is_reported
     }
 
     fn state(&self) -> String {

@@ -1,7 +1,7 @@
 //! The adapter keeps the machines' promises on real sockets, whatever happens to them.
 //!
 //! A program of its own: it prints a table, and counts what the process holds. Words after `--` pick
-//! the trials whose names contain all of them.
+//! the trials whose names contain all of them; `--seed=7` makes faults strike at other places.
 
 mod adapter;
 
@@ -9,6 +9,7 @@ use std::{env, process::ExitCode, time::Instant};
 
 use attache_testkit::conformance::{
     Reach, Report, Side, Trial, connect_and_close, lone_trials, paired_trials, run, run_one_by_one,
+    stormy_trials,
 };
 
 use adapter::Tokio;
@@ -16,12 +17,20 @@ use adapter::Tokio;
 /// Connects and closes so often.
 const CYCLES: usize = 1000;
 
+/// Long rows of faults for each side.
+const STORMS: u64 = 50;
+
 fn main() -> ExitCode {
     let words: Vec<String> = env::args()
         .skip(1)
         .filter(|argument| !argument.starts_with('-'))
         .collect();
-    let picked = |trials: Vec<Trial>| -> Vec<Trial> {
+    let seed = env::args().find_map(|argument| argument.strip_prefix("--seed=")?.parse().ok());
+    let seed: u64 = seed.unwrap_or_default();
+    let picked = |mut trials: Vec<Trial>| -> Vec<Trial> {
+        for trial in &mut trials {
+            trial.seed ^= seed << 32;
+        }
         let is_picked = |trial: &Trial| {
             let name = trial.to_string();
             words.iter().all(|word| name.contains(word.as_str()))
@@ -37,13 +46,15 @@ fn main() -> ExitCode {
     println!("one by one: {:.1?}", began.elapsed());
 
     let began = Instant::now();
-    let rest = [calls, picked(paired_trials(&Side::ALL))].concat();
+    let pairs = picked(paired_trials(&Side::ALL));
+    let storms = picked(stormy_trials(&Side::ALL, STORMS));
+    let rest = [calls, pairs, storms].concat();
     let report = report.with(run(&adapter, &rest));
     println!("many at a time: {:.1?}", began.elapsed());
     let mut is_green = report.is_green();
 
     if words.is_empty() {
-        for side in [Side::ViewerOverSocket, Side::ViewerOverStream] {
+        for side in Side::ALL {
             let began = Instant::now();
             let cycled = connect_and_close(&adapter, side, CYCLES);
             println!(

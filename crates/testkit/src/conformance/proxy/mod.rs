@@ -1,6 +1,7 @@
 //! The chaos proxy: between a client and its server, with a fault for each connection in turn.
 
 mod connection;
+mod downward;
 mod framing;
 mod weather;
 

@@ -9,7 +9,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
 };
@@ -34,6 +34,7 @@ struct Shared {
     /// What a worker is told to call.
     public_url: Mutex<String>,
     stopping: AtomicBool,
+    open: AtomicUsize,
 }
 
 impl SessionServer {
@@ -48,6 +49,7 @@ impl SessionServer {
             desk: Mutex::default(),
             public_url: Mutex::new(format!("http://{address}")),
             stopping: AtomicBool::new(false),
+            open: AtomicUsize::new(0),
         });
         let accepting = Arc::clone(&shared);
         let acceptor = thread::Builder::new()
@@ -77,6 +79,11 @@ impl SessionServer {
     pub fn name_for_workers(&self, url: &str) {
         let mut public = lock(&self.shared.public_url);
         url.clone_into(&mut public);
+    }
+
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        self.shared.open.load(Ordering::Acquire)
     }
 
     /// The agent says something to viewers.
@@ -161,9 +168,11 @@ fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
             break;
         }
         let serving = Arc::clone(shared);
-        let served = thread::Builder::new()
-            .name("served".into())
-            .spawn(move || connection::serve(&serving, stream));
+        shared.open.fetch_add(1, Ordering::AcqRel);
+        let served = thread::Builder::new().name("served".into()).spawn(move || {
+            connection::serve(&serving, stream);
+            serving.open.fetch_sub(1, Ordering::AcqRel);
+        });
         connections.retain(|connection| !connection.is_finished());
         connections.extend(served.ok());
     }
