@@ -9,10 +9,7 @@ mod viewer;
 use std::process::ExitCode;
 
 use attache_protocol::{viewer::ViewerConfig, worker::WorkerConfig};
-use attache_testkit::conformance::{
-    Adapter, OpenViewer, OpenWorker, Place, Reach, Report, Side, lone_trials, paired_trials, run,
-    run_one_by_one,
-};
+use attache_testkit::conformance::{Adapter, OpenViewer, OpenWorker, Place, Side, program};
 
 use viewer::OwnLoop;
 
@@ -42,16 +39,5 @@ impl Adapter for ByHand {
 }
 
 pub(crate) fn main() -> ExitCode {
-    let sides = [Side::ViewerOverSocket];
-    let (links, mut rest): (Vec<_>, Vec<_>) = lone_trials(&sides)
-        .into_iter()
-        .partition(|trial| trial.reach == Reach::Link);
-    rest.extend(paired_trials(&sides));
-    let report = run_one_by_one(&ByHand, &links).with(run(&ByHand, &rest));
-    println!("{}\n{report}", Report::table(&[&report]));
-    if report.is_green() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    program(&ByHand, &[Side::ViewerOverSocket])
 }

@@ -11,21 +11,21 @@
 //! - when it is closed, no socket, no thread and no task is left.
 //!
 //! A [`Trial`] is one story: who connects, and which faults strike one connection after the other.
-//! [`lone_trials`], [`paired_trials`] and [`stormy_trials`] list them, [`run_one_by_one`] and [`run`] run them, and a
-//! [`Report`] tells how they went:
+//! [`lone_trials`], [`paired_trials`] and [`stormy_trials`] list them, [`run_one_by_one`] and [`run`] run
+//! them, and a [`Report`] tells how they went. [`program`] is all of it, as a test without a harness (in
+//! `Cargo.toml`: `[[test]]`, `name = "conformance"`, `harness = false`):
 //!
 //! ```no_run
-//! use attache_testkit::conformance::{Adapter, Report, Side, lone_trials, paired_trials, run, run_one_by_one};
+//! use std::process::ExitCode;
 //!
-//! fn check(adapter: &impl Adapter) {
-//!     let sides = [Side::ViewerOverSocket];
-//!     // What is left behind is counted after each of these, and after all of those.
-//!     let alone = run_one_by_one(adapter, &lone_trials(&sides));
-//!     let report = alone.with(run(adapter, &paired_trials(&sides)));
-//!     println!("{report}\n{}", Report::table(&[&report]));
-//!     assert!(report.is_green());
+//! use attache_testkit::conformance::{Adapter, Side, program};
+//!
+//! fn check(adapter: &impl Adapter) -> ExitCode {
+//!     program(adapter, &[Side::ViewerOverSocket])
 //! }
 //! ```
+//!
+//! `examples/own_loop` is an adapter written by hand that passes.
 
 mod adapter;
 mod chance;
@@ -33,6 +33,7 @@ mod config;
 mod expectation;
 mod fault;
 mod leaks;
+mod program;
 mod proxy;
 mod report;
 mod run;
@@ -45,6 +46,7 @@ pub use adapter::{Adapter, Next, OpenViewer, OpenWorker, Place, Tokens};
 pub use config::{viewer_config, worker_config};
 pub use fault::{Fault, LinkKind};
 pub use leaks::Census;
+pub use program::program;
 pub use proxy::{ChaosProxy, Reach};
 pub use report::Report;
 pub use run::{connect_and_close, run, run_one_by_one};
