@@ -224,12 +224,12 @@ mod tests {
     fn a_job_that_never_ends_is_not_waited_for() {
         let mut pool = Pool::new("test", 1);
         let (release, gate) = mpsc::channel::<()>();
-        let (begin, started) = mpsc::channel();
+        let (report, begun) = mpsc::channel();
         assert!(pool.run(Box::new(move || {
-            begin.send(()).unwrap();
+            report.send(()).unwrap();
             let _ = gate.recv();
         })));
-        started.recv_timeout(LIMIT).unwrap();
+        begun.recv_timeout(LIMIT).unwrap();
 
         let left = pool.join(Instant::now() + Duration::from_millis(20));
 
