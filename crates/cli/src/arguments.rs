@@ -149,14 +149,11 @@ pub(crate) struct Ls {
 const JSON_HELP: &str = r#"With --json, stdout has one object a line:
   {"event":"status","status":"connecting|catching_up|live|waiting|closing|closed",…}
   {"event":"message","source":"live|history|backfill","message":{the frame, unchanged}}
-  {"event":"permission_requested","request_id":…,"tool_name":…,"input":{…},"request":{the frame}}
-    (and "tool_use_id", if there is one)
+  {"event":"permission_requested","request_id":…,"tool_name":…,"tool_use_id":…,"input":{…},"request":{the frame}}
   {"event":"permission_withdrawn","request_id":…}
-  {"event":"permission_settled","request_id":…,"by":"us|another_viewer"}
-    (and, if known, "name" of whoever answered and "behavior": "allow", "deny" or "error")
+  {"event":"permission_settled","request_id":…,"by":"us|another_viewer","name":…,"behavior":"allow|deny|error"}
   {"event":"answer_refused","request_id":…,"reason":…}
   {"event":"send","id":…,"state":"queued|in_flight|unknown|accepted|delivered|processing|processed|rejected"}
-    (and, when rejected, "reason")
   {"event":"request","request_id":…,"outcome":"succeeded|failed|unanswered|expired|closed"}
   {"event":"cursor","cursor":…}
     (everything up to here was printed; --resume goes on behind it)
@@ -202,15 +199,6 @@ pub(crate) struct Attach {
     pub(crate) runtime: Runtime,
     #[command(flatten)]
     pub(crate) connection: Connection,
-}
-
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum TransportName {
-    /// A WebSocket
-    #[default]
-    Ws,
-    /// Server-sent events, which get through where WebSockets do not
-    Sse,
 }
 
 /// Which of the library's adapters is used.

@@ -182,9 +182,8 @@ impl Viewer {
                 self.told.push(serde_json::from_str(&line).unwrap());
             }
         };
-        if timeout(LIMIT, listening).await.is_err() {
-            panic!("no {what} after {:#?}", self.told);
-        }
+        let heard = timeout(LIMIT, listening).await;
+        assert!(heard.is_ok(), "no {what} after {:#?}", self.told);
     }
 
     /// Until the latest status is `status`.
