@@ -11,10 +11,15 @@
 //! | an error of a socket or a library | `NetworkFailure`, `Refusal`, `SocketEnding` | [`failure`] |
 //! | a `Retry-After` header | a delay | [`retry_after`] |
 //! | what a person chose | a WebSocket, TLS and proxy set-up | [`Options`] |
+//! | a name's addresses | the order to try them in | [`addresses`] |
+//! | `SendText`, `SendPing`, `CloseSocket` | a WebSocket message | [`text_message`], [`ping_message`], [`close_message`] |
+//! | a WebSocket message that came | an `Input` | [`heard`] |
 //! | nothing | 32 random bytes | [`seed`] |
 
+pub mod addresses;
 mod base_url;
 mod clock;
+mod command;
 pub mod failure;
 mod machine;
 mod options;
@@ -23,14 +28,20 @@ pub mod request;
 mod retry_after;
 mod seed;
 mod tls;
+mod token;
 mod websocket;
 
 pub use base_url::{BaseUrl, BaseUrlError, Plaintext};
 pub use clock::Clock;
+pub use command::{CommandError, Ended};
 pub use machine::{Machine, Room, WorkerView};
 pub use options::{Options, OptionsError};
 pub use proxy::ProxyOptions;
 pub use retry_after::retry_after;
 pub use seed::{SeedError, seed};
 pub use tls::{ClientCertificate, TlsError, TlsOptions};
-pub use websocket::{PONG_BYTES, WebSocketOptions, ping_payload, pong_payload};
+pub use token::StaticToken;
+pub use websocket::{
+    PONG_BYTES, WebSocketOptions, close_message, heard, parting_message, ping_message,
+    ping_payload, pong_payload, text_message,
+};

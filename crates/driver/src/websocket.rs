@@ -1,6 +1,15 @@
 //! How a WebSocket is set up.
 
-use tungstenite::protocol::WebSocketConfig;
+use attache_protocol::{
+    ByteString, Bytes,
+    io::{Input, SocketId},
+};
+use tungstenite::{
+    Error, Message,
+    protocol::{CloseFrame, WebSocketConfig, frame::Utf8Bytes},
+};
+
+use crate::failure;
 
 /// The length of the payload that a viewer's pings carry, in bytes.
 pub const PONG_BYTES: usize = 8;
@@ -51,6 +60,53 @@ pub fn ping_payload(payload: u64) -> [u8; PONG_BYTES] {
 /// The payload of a pong, unless it is none of ours.
 pub fn pong_payload(bytes: &[u8]) -> Option<u64> {
     bytes.try_into().ok().map(u64::from_be_bytes)
+}
+
+/// A text to send, which shares the memory of `text`.
+pub fn text_message(text: &ByteString) -> Option<Message> {
+    // It is UTF-8 already, so the check can't fail.
+    let text = Utf8Bytes::try_from(text.as_bytes().clone()).ok()?;
+    Some(Message::Text(text))
+}
+
+/// A ping to send.
+pub fn ping_message(payload: u64) -> Message {
+    Message::Ping(Bytes::copy_from_slice(&ping_payload(payload)))
+}
+
+/// A close frame to send.
+pub fn close_message(code: u16) -> Message {
+    Message::Close(Some(CloseFrame {
+        code: code.into(),
+        reason: Utf8Bytes::from_static(""),
+    }))
+}
+
+/// What to tell a peer whose socket failed with `error`; `None` when there is nobody to tell.
+pub fn parting_message(error: &Error) -> Option<Message> {
+    failure::parting_code(error).map(|code| close_message(code.into()))
+}
+
+/// What a message that came on a socket means to a machine. After a ping the library has a pong to flush,
+/// after a close frame its reply.
+pub fn heard(id: SocketId, message: Message) -> Input {
+    match message {
+        Message::Text(text) => match ByteString::try_from(Bytes::from(text)) {
+            Ok(text) => Input::SocketText { id, text },
+            Err(_) => Input::SocketBytes { id },
+        },
+        Message::Binary(bytes) => Input::SocketBinary { id, bytes },
+        Message::Ping(_) => Input::SocketPing { id },
+        Message::Pong(payload) => Input::SocketPong {
+            id,
+            payload: pong_payload(&payload),
+        },
+        Message::Close(frame) => Input::SocketClosed {
+            id,
+            ending: failure::closed(frame.as_ref()),
+        },
+        Message::Frame(_) => Input::SocketBytes { id },
+    }
 }
 
 #[cfg(test)]

@@ -2,10 +2,12 @@
 //!
 //! Everything here is one future without a task of its own: dropping it leaves nothing behind.
 
-use std::{collections::VecDeque, io, net::SocketAddr, time::Duration};
+use std::io;
 
 use attache_driver::{
-    BaseUrl, Options, OptionsError, failure,
+    BaseUrl, Options, OptionsError,
+    addresses::{HEAD_START, take_turns},
+    failure,
     proxy::{self, Answer, Proxy, Route},
 };
 use attache_protocol::io::NetworkFailure;
@@ -16,9 +18,6 @@ use tokio::{
     time::sleep,
 };
 use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
-
-/// The head start that each address has before the next one is tried as well (RFC 8305).
-const HEAD_START: Duration = Duration::from_millis(250);
 
 /// A connection to the server, whatever it is made of.
 pub(crate) type Connection = Box<dyn ByteStream>;
@@ -106,7 +105,7 @@ async fn tcp(host: &str, port: u16) -> Result<TcpStream, NetworkFailure> {
     let found = lookup_host((host, port))
         .await
         .map_err(|_| NetworkFailure::Dns)?;
-    let mut untried = interleave(found);
+    let mut untried = take_turns(found);
     let mut attempts = FuturesUnordered::new();
     let mut last = NetworkFailure::Dns;
     loop {
@@ -130,37 +129,7 @@ async fn tcp(host: &str, port: u16) -> Result<TcpStream, NetworkFailure> {
     }
 }
 
-fn interleave(found: impl Iterator<Item = SocketAddr>) -> VecDeque<SocketAddr> {
-    let (v6, v4): (VecDeque<_>, VecDeque<_>) = found.partition(SocketAddr::is_ipv6);
-    let (mut v6, mut v4) = (v6.into_iter(), v4.into_iter());
-    let mut turns = VecDeque::new();
-    loop {
-        let pair = [v6.next(), v4.next()];
-        if pair == [None, None] {
-            return turns;
-        }
-        turns.extend(pair.into_iter().flatten());
-    }
-}
-
 #[expect(clippy::needless_pass_by_value, reason = "it is passed to map_err")]
 fn broken(error: io::Error) -> NetworkFailure {
     failure::io(&error)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn address_families_take_turns() {
-        let address = |text: &str| text.parse::<SocketAddr>().unwrap();
-        let [old, older] = ["1.1.1.1:1", "2.2.2.2:1"].map(address);
-        let [new, newer, newest] = ["[::1]:1", "[::2]:1", "[::3]:1"].map(address);
-
-        let found = [old, new, older, newer, newest];
-        let turns = [new, old, newer, older, newest];
-        assert_eq!(interleave(found.into_iter()), turns);
-        assert!(interleave([].into_iter()).is_empty());
-    }
 }

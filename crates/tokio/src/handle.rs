@@ -8,7 +8,7 @@ use std::{
     task::Context,
 };
 
-use attache_driver::Machine;
+use attache_driver::{CommandError, Ended, Machine};
 use attache_protocol::time::Timestamp;
 use futures_util::task::AtomicWaker;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -24,22 +24,6 @@ pub(crate) type Command<M> = Box<dyn FnOnce(&mut M, Timestamp) + Send>;
 
 /// A place for one write.
 pub(crate) type Place<'a, M> = mpsc::Permit<'a, Command<M>>;
-
-/// Why a command did nothing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CommandError<E> {
-    /// The session refused it.
-    #[error(transparent)]
-    Refused(#[from] E),
-    /// There is no session any more: its driver is done, or was dropped.
-    #[error("the session has ended")]
-    Ended,
-}
-
-/// The driver is gone, and nobody is left to answer.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the session's driver is done, or was dropped before the session was closed")]
-pub struct Ended;
 
 /// The application's end.
 pub(crate) struct Handle<M: Machine> {

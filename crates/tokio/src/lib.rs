@@ -112,17 +112,16 @@ use attache_protocol::{
 use tokio::task::JoinHandle;
 
 pub use attache_driver::{
-    BaseUrl, BaseUrlError, ClientCertificate, Machine, Options, OptionsError, Plaintext,
-    ProxyOptions, TlsOptions, WebSocketOptions, proxy::ProxyRules,
+    BaseUrl, BaseUrlError, ClientCertificate, CommandError, Ended, Machine, Options, OptionsError,
+    Plaintext, ProxyOptions, StaticToken, TlsOptions, WebSocketOptions, proxy::ProxyRules,
 };
 use connections::Connections;
 pub use driver::Driver;
 pub use events::Events;
-pub use handle::{CommandError, Ended};
 pub use http::Http;
 pub use session::Session;
 pub use stream::OpenStream;
-pub use token::{StaticToken, TokenSource};
+pub use token::TokenSource;
 pub use worker::WorkerSession;
 
 /// A worker's events.

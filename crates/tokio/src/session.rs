@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use attache_driver::Clock;
+use attache_driver::{Clock, CommandError, Ended};
 use attache_protocol::{
     frame::{RequestId, control::Fields},
     policy::CloseCause,
@@ -13,7 +13,7 @@ use attache_protocol::{
     },
 };
 
-use crate::handle::{CommandError, Ended, Handle};
+use crate::handle::Handle;
 
 /// A session to command. Clones command the same session.
 ///

@@ -7,19 +7,18 @@ use std::{
     time::SystemTime,
 };
 
-use attache_driver::{failure, ping_payload, pong_payload, request};
+use attache_driver::{
+    close_message, failure, heard, parting_message, ping_message, request, text_message,
+};
 use attache_protocol::{
-    ByteString, Bytes,
+    ByteString,
     io::{Input, NetworkFailure, Refusal, SocketEnding, SocketId, SocketRequest},
 };
 use futures_util::{SinkExt as _, StreamExt as _, future::BoxFuture};
 use tokio::io::AsyncWrite as _;
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
-    tungstenite::{
-        Error, Message,
-        protocol::{CloseFrame, frame::Utf8Bytes},
-    },
+    tungstenite::{Error, Message},
 };
 use tracing::Instrument as _;
 
@@ -103,24 +102,19 @@ impl Socket {
 
     /// Queues a text message.
     pub(crate) fn send_text(&mut self, text: &ByteString) {
-        // Shares the text's memory; the check for UTF-8 can't fail.
-        if let Ok(text) = Utf8Bytes::try_from(text.as_bytes().clone()) {
-            self.queue(Message::Text(text));
+        if let Some(message) = text_message(text) {
+            self.queue(message);
         }
     }
 
     /// Queues a ping.
     pub(crate) fn send_ping(&mut self, payload: u64) {
-        let payload = Bytes::copy_from_slice(&ping_payload(payload));
-        self.queue(Message::Ping(payload));
+        self.queue(ping_message(payload));
     }
 
     /// Queues a close frame.
     pub(crate) fn send_close(&mut self, code: u16) {
-        self.queue(Message::Close(Some(CloseFrame {
-            code: code.into(),
-            reason: Utf8Bytes::from_static(""),
-        })));
+        self.queue(close_message(code));
     }
 
     fn queue(&mut self, message: Message) {
@@ -148,28 +142,13 @@ impl Socket {
             Poll::Pending => return self.poll_nothing_read(id),
         };
         self.reported = self.stream.get_ref().received();
-        Poll::Ready(match message {
-            Message::Text(text) => match ByteString::try_from(Bytes::from(text)) {
-                Ok(text) => Input::SocketText { id, text },
-                Err(_) => Input::SocketBytes { id },
-            },
-            Message::Binary(bytes) => Input::SocketBinary { id, bytes },
-            Message::Ping(_) => {
-                // The library has queued the pong and waits for somebody to flush it.
-                self.flush = Flush::Needed;
-                Input::SocketPing { id }
-            }
-            Message::Pong(payload) => Input::SocketPong {
-                id,
-                payload: pong_payload(&payload),
-            },
-            Message::Close(frame) => {
-                self.hang_up(cx);
-                let ending = failure::closed(frame.as_ref());
-                Input::SocketClosed { id, ending }
-            }
-            Message::Frame(_) => Input::SocketBytes { id },
-        })
+        match &message {
+            // The library has queued the pong and waits for somebody to flush it.
+            Message::Ping(_) => self.flush = Flush::Needed,
+            Message::Close(_) => self.hang_up(cx),
+            Message::Text(_) | Message::Binary(_) | Message::Pong(_) | Message::Frame(_) => {}
+        }
+        Poll::Ready(heard(id, message))
     }
 
     /// Hands the stream as much as it takes, then flushes once.
@@ -239,12 +218,8 @@ impl Socket {
 
     /// Tells a peer that broke the rules which one, if it still listens.
     fn part_from_offender(&mut self, error: &Error, cx: &mut Context<'_>) {
-        if let Some(code) = failure::parting_code(error) {
-            let frame = CloseFrame {
-                code,
-                reason: Utf8Bytes::from_static(""),
-            };
-            let _ = self.stream.start_send_unpin(Message::Close(Some(frame)));
+        if let Some(message) = parting_message(error) {
+            let _ = self.stream.start_send_unpin(message);
             self.hang_up(cx);
         }
     }

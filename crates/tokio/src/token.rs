@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use attache_protocol::{
-    ByteString,
-    io::{Token, TokenReason, TokenRefusal},
-};
+use attache_driver::StaticToken;
+use attache_protocol::io::{Token, TokenReason, TokenRefusal};
 use futures_util::future::BoxFuture;
 
 /// Gives a credential for every attempt to connect. Implemented for [`StaticToken`] and for closures
@@ -48,26 +46,9 @@ where
     }
 }
 
-/// The same token, always. When the server refuses it, the session is closed as unauthorized.
-#[derive(Clone, Debug)]
-pub struct StaticToken(Token);
-
-impl StaticToken {
-    /// A source of this one token.
-    pub fn new(secret: impl Into<ByteString>) -> Self {
-        Self(Token::new(secret))
-    }
-}
-
-impl From<Token> for StaticToken {
-    fn from(token: Token) -> Self {
-        Self(token)
-    }
-}
-
 impl TokenSource for StaticToken {
     async fn fetch(&self, _reason: TokenReason) -> Result<Token, TokenRefusal> {
-        Ok(self.0.clone())
+        Ok(self.token().clone())
     }
 }
 

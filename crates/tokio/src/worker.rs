@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use attache_driver::Ended;
 use attache_protocol::{
     ByteString, SessionId,
     frame::Frame,
@@ -11,7 +12,7 @@ use attache_protocol::{
     },
 };
 
-use crate::handle::{Ended, Handle};
+use crate::handle::Handle;
 
 /// A worker to command. Clones command the same worker.
 ///

@@ -1,0 +1,279 @@
+//! HTTP calls.
+
+use std::{
+    fmt,
+    io::{Read as _, Write as _},
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use attache_driver::{Options, OptionsError, WebSocketOptions, failure, request};
+use attache_protocol::io::{HttpRequest, HttpResponse, Method, NetworkFailure};
+use http::Response;
+use ureq::{
+    Agent, Body,
+    config::{AutoHeaderValue, Config},
+    unversioned::{
+        resolver::{ResolvedSocketAddrs, Resolver},
+        transport::{
+            Buffers, ConnectionDetails, Connector as UreqConnector, LazyBuffers, NextTimeout,
+            Transport,
+        },
+    },
+};
+
+use crate::{abort::Abort, dial::Connector, line::Line};
+
+/// What is read or written at once, in bytes.
+pub(crate) const CHUNK: usize = 64 * 1024;
+
+/// Makes HTTP calls to one server, and to another that this one names, over the same TLS and proxy
+/// set-up as a session. Cheap to clone.
+///
+/// Every call has a connection of its own, so that it can be broken off without hurting another one.
+/// Redirects are not followed.
+#[derive(Clone)]
+pub struct Http {
+    servers: Arc<Servers>,
+    websocket: WebSocketOptions,
+}
+
+/// The configured server, and the one that it named last.
+struct Servers {
+    options: Options,
+    configured: Arc<Connector>,
+    named: Mutex<Option<Arc<Connector>>>,
+}
+
+impl Http {
+    /// A client for the server of `options`.
+    ///
+    /// # Errors
+    /// [`OptionsError`] when the TLS files or the proxy can't be used.
+    pub fn new(options: &Options) -> Result<Self, OptionsError> {
+        Ok(Self {
+            servers: Arc::new(Servers {
+                options: options.clone(),
+                configured: Arc::new(Connector::new(options)?),
+                named: Mutex::default(),
+            }),
+            websocket: options.websocket.clone(),
+        })
+    }
+
+    /// Makes one call and reads the whole answer, whatever its status. There is no time limit.
+    ///
+    /// # Errors
+    /// [`NetworkFailure`] when no complete answer came. A request that can't be made at all (the token
+    /// does not go into a header, or the server it names may not be spoken to unencrypted, say) counts as
+    /// [`NetworkFailure::Other`] and is logged.
+    pub fn call(&self, request: HttpRequest) -> Result<HttpResponse, NetworkFailure> {
+        self.exchange(request, &Abort::default())
+    }
+
+    /// [`call`](Self::call), until `abort` breaks it off.
+    pub(crate) fn exchange(
+        &self,
+        request: HttpRequest,
+        abort: &Abort,
+    ) -> Result<HttpResponse, NetworkFailure> {
+        let limit = request.response_limit;
+        let response = self.ask(request, abort)?;
+        let status = response.status().as_u16();
+        let retry_after = failure::announced_delay(response.headers(), SystemTime::now());
+        let mut body = Vec::new();
+        response
+            .into_body()
+            .into_reader()
+            .take((limit as u64).saturating_add(1))
+            .read_to_end(&mut body)
+            .map_err(|error| broken(&ureq::Error::from(error)))?;
+        if body.len() > limit {
+            return Err(NetworkFailure::TooLarge);
+        }
+        Ok(HttpResponse {
+            status,
+            retry_after,
+            body: body.into(),
+        })
+    }
+
+    /// Sends a request and reads the head of the answer, whatever its status.
+    pub(crate) fn ask(
+        &self,
+        request: HttpRequest,
+        abort: &Abort,
+    ) -> Result<Response<Body>, NetworkFailure> {
+        let connector = self.servers.find(&request.server)?;
+        let url = connector.base().http_url(&request.path);
+        let has_body = match request.method {
+            Method::Get | Method::Delete => request.body.is_some(),
+            Method::Post | Method::Put | Method::Patch => true,
+        };
+        let mut call = request::http(connector.base(), request).map_err(|error| {
+            tracing::warn!(%error, "request not possible");
+            NetworkFailure::Other
+        })?;
+        *call.uri_mut() = url.parse().map_err(|_| NetworkFailure::Other)?;
+
+        let line = connector.open(abort)?;
+        let agent = Agent::with_parts(config(), Hand(Mutex::new(Some(line))), Nowhere);
+        let answer = if has_body {
+            let (head, body) = call.into_parts();
+            agent.run(http::Request::from_parts(head, &*body))
+        } else {
+            agent.run(call.map(|_| ()))
+        };
+        answer.map_err(|error| broken(&error))
+    }
+
+    /// The server of the options.
+    pub(crate) fn configured(&self) -> &Connector {
+        &self.servers.configured
+    }
+
+    pub(crate) fn websocket(&self) -> &WebSocketOptions {
+        &self.websocket
+    }
+}
+
+impl Servers {
+    /// The server that a request names, if its URL keeps the rules.
+    fn find(
+        &self,
+        server: &attache_protocol::io::Server,
+    ) -> Result<Arc<Connector>, NetworkFailure> {
+        let base = self.options.base_url.resolve(server).map_err(|error| {
+            tracing::warn!(%error, "the server names another one that can't be used");
+            NetworkFailure::Other
+        })?;
+        if *base == self.options.base_url {
+            return Ok(Arc::clone(&self.configured));
+        }
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(connector) = &*named
+            && *connector.base() == *base
+        {
+            return Ok(Arc::clone(connector));
+        }
+        let mut options = self.options.clone();
+        options.base_url = base.into_owned();
+        let connector = Arc::new(Connector::new(&options).map_err(|error| {
+            tracing::warn!(%error, "the server names another one that can't be reached");
+            NetworkFailure::Other
+        })?);
+        *named = Some(Arc::clone(&connector));
+        Ok(connector)
+    }
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http")
+            .field("base_url", self.configured().base())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The library carries HTTP only: no redirects, no proxy, no time limits, no status that is an error, no
+/// header of its own.
+fn config() -> Config {
+    Config::builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(None)
+        .accept_encoding(AutoHeaderValue::None)
+        .max_idle_connections(0)
+        .build()
+}
+
+/// Hands the library the line that was opened for its only call.
+#[derive(Debug)]
+struct Hand(Mutex<Option<Line>>);
+
+impl UreqConnector for Hand {
+    type Out = Pipe;
+
+    fn connect(
+        &self,
+        _: &ConnectionDetails<'_>,
+        _: Option<()>,
+    ) -> Result<Option<Pipe>, ureq::Error> {
+        let line = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(line.map(|line| Pipe {
+            line,
+            buffers: LazyBuffers::new(CHUNK, CHUNK),
+        }))
+    }
+}
+
+/// A line as the library wants it.
+#[derive(Debug)]
+struct Pipe {
+    line: Line,
+    buffers: LazyBuffers,
+}
+
+impl Transport for Pipe {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
+        let output = self.buffers.output().get(..amount).unwrap_or_default();
+        self.line.write_all(output)?;
+        self.line.flush()?;
+        Ok(())
+    }
+
+    fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
+        let count = self.line.read(self.buffers.input_append_buf())?;
+        self.buffers.input_appended(count);
+        Ok(count > 0)
+    }
+
+    /// Whether it may be used again.
+    fn is_open(&mut self) -> bool {
+        false
+    }
+
+    fn is_tls(&self) -> bool {
+        self.line.is_encrypted()
+    }
+}
+
+/// Names are resolved where lines are opened.
+#[derive(Debug)]
+struct Nowhere;
+
+impl Resolver for Nowhere {
+    fn resolve(
+        &self,
+        _: &http::Uri,
+        _: &Config,
+        _: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        Ok(self.empty())
+    }
+}
+
+/// An error of the HTTP library in the machine's words.
+pub(crate) fn broken(error: &ureq::Error) -> NetworkFailure {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the library's errors are an open set"
+    )]
+    match error {
+        ureq::Error::Io(error) => failure::io(error),
+        ureq::Error::Protocol(_)
+        | ureq::Error::Http(_)
+        | ureq::Error::LargeResponseHeader(..)
+        | ureq::Error::BodyStalled => NetworkFailure::Protocol,
+        ureq::Error::Timeout(_) => NetworkFailure::TimedOut,
+        ureq::Error::HostNotFound => NetworkFailure::Dns,
+        ureq::Error::Tls(_) | ureq::Error::TlsRequired => NetworkFailure::Tls,
+        ureq::Error::BodyExceedsLimit(_) => NetworkFailure::TooLarge,
+        _ => NetworkFailure::Other,
+    }
+}

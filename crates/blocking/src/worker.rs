@@ -1,0 +1,130 @@
+//! The handle with which an agent's process commands its worker.
+
+use std::fmt;
+
+use attache_driver::Ended;
+use attache_protocol::{
+    ByteString, SessionId,
+    frame::Frame,
+    worker::{
+        AgentState, Delivery, EventId, UploadError, UploadRefusal, Worker, WorkerCloseCause,
+        WorkerStatus,
+    },
+};
+
+use crate::handle::Handle;
+
+/// A worker to command, from any thread. Clones command the same worker.
+///
+/// What is told to a worker is carried out by its driver at once, without waiting for the network; only
+/// [`upload`](Self::upload) waits, for room.
+#[derive(Clone)]
+pub struct WorkerSession {
+    handle: Handle<Worker>,
+    /// The status that this handle told last.
+    told: WorkerStatus,
+}
+
+impl WorkerSession {
+    pub(crate) fn new(handle: Handle<Worker>) -> Self {
+        let told = handle.view.look().status;
+        Self { handle, told }
+    }
+
+    /// Puts one frame of the agent's in line: everything put in line is uploaded in order, each frame
+    /// once. While too much is waiting for the server, this waits for room: stop reading the agent
+    /// meanwhile, and it feels that through its pipe.
+    ///
+    /// Frames that are in line when the worker closes are sent as long as
+    /// [`WorkerPatience::flush`](attache_protocol::worker::WorkerPatience::flush) lasts; the last one is lost at
+    /// once if there was no room for it in the queue.
+    ///
+    /// # Errors
+    /// [`UploadError`], which hands the text back, when it is no frame or the worker is closing or gone.
+    pub fn upload(&self, text: ByteString) -> Result<(), UploadError> {
+        if let Err(malformed) = Frame::classify(text.clone()) {
+            return Err(UploadError {
+                reason: UploadRefusal::Malformed(malformed.error),
+                text,
+            });
+        }
+        let frame = text.clone();
+        let in_line = self.handle.write(move |worker, now| {
+            if let Err(error) = worker.upload(now, frame) {
+                tracing::warn!(%error, "a frame was not uploaded");
+            }
+        });
+        in_line.map_err(|Ended| UploadError {
+            reason: UploadRefusal::Closed,
+            text,
+        })
+    }
+
+    /// Says what the agent is at. The last word counts, and is repeated to the server until it is known
+    /// there.
+    ///
+    /// # Errors
+    /// [`Ended`] when there is no worker any more.
+    pub fn report(&self, state: AgentState) -> Result<(), Ended> {
+        self.handle
+            .tell(move |worker, now| worker.report(now, state))
+    }
+
+    /// Says how far the agent is with an inbound event. That it was received is said without asking.
+    ///
+    /// # Errors
+    /// [`Ended`] when there is no worker any more.
+    pub fn acknowledge(&self, event: EventId, delivery: Delivery) -> Result<(), Ended> {
+        self.handle
+            .tell(move |worker, now| worker.acknowledge(now, &event, delivery))
+    }
+
+    /// Closes the worker and waits until it is closed: reports idle, sends what is left and archives the
+    /// session, within the budgets of
+    /// [`WorkerPatience`](attache_protocol::worker::WorkerPatience). Tells why it is closed, which may be an
+    /// earlier cause.
+    ///
+    /// # Errors
+    /// [`Ended`] when the driver was dropped before it ran, or panicked.
+    pub fn close(&self) -> Result<WorkerCloseCause, Ended> {
+        self.handle.close()
+    }
+
+    /// Where the worker stands.
+    pub fn status(&self) -> WorkerStatus {
+        self.handle.view.look().status
+    }
+
+    /// Waits until the status differs from the one last told through this handle by this method (at
+    /// first, from the one when the handle was made). Intermediate statuses may be skipped; the events
+    /// tell all of them.
+    ///
+    /// # Errors
+    /// [`Ended`] when there will be no other status.
+    pub fn status_changed(&mut self) -> Result<WorkerStatus, Ended> {
+        let told = self.told;
+        self.told = self
+            .handle
+            .view
+            .wait_for(|view, _| (view.status != told).then_some(view.status))?;
+        Ok(self.told)
+    }
+
+    /// The session, once it is registered; from the start, if it is one that was joined.
+    pub fn session(&self) -> Option<SessionId> {
+        self.handle.view.look().session
+    }
+
+    /// Says that this machine woke up, or that its network changed: the connection is probed at once.
+    pub fn woke(&self) {
+        self.handle.woke();
+    }
+}
+
+impl fmt::Debug for WorkerSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkerSession")
+            .field("view", &self.handle.view.look())
+            .finish_non_exhaustive()
+    }
+}
