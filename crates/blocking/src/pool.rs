@@ -206,9 +206,12 @@ mod tests {
     fn a_job_that_panics_takes_its_thread_with_it_and_nothing_else() {
         let mut pool = Pool::new("test", 1);
         assert!(pool.run(Box::new(|| panic!("a panic that this test wants"))));
-        while pool.shared.lock().running > 0 {
-            thread::yield_now();
-        }
+        let state = pool.shared.lock();
+        let ended = pool
+            .shared
+            .ended
+            .wait_timeout_while(state, LIMIT, |state| state.running > 0);
+        assert!(!ended.unwrap().1.timed_out());
 
         let (report, done) = mpsc::channel();
         assert!(pool.run(Box::new(move || report.send(()).unwrap())));
@@ -221,9 +224,12 @@ mod tests {
     fn a_job_that_never_ends_is_not_waited_for() {
         let mut pool = Pool::new("test", 1);
         let (release, gate) = mpsc::channel::<()>();
+        let (begin, begun) = mpsc::channel();
         assert!(pool.run(Box::new(move || {
+            begin.send(()).unwrap();
             let _ = gate.recv();
         })));
+        begun.recv_timeout(LIMIT).unwrap();
 
         let left = pool.join(Instant::now() + Duration::from_millis(20));
 
