@@ -2,12 +2,14 @@
 //!
 //! Plain and encrypted connections alike go through a tunnel, because a WebSocket needs one.
 
-use std::{fmt, str::FromStr as _};
+mod rules;
+
+use std::fmt;
 
 use http::{HeaderValue, Uri};
-use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 
 use crate::BaseUrl;
+use rules::{Entry, Rules};
 
 /// The longest answer to `CONNECT` that is read, in bytes.
 pub const ANSWER_LIMIT: usize = 16 * 1024;
@@ -67,9 +69,6 @@ pub enum ProxyError {
     /// It names no host.
     #[error("the proxy setting names no host; write it like http://host:port")]
     NoHost,
-    /// The server's address can't be matched against the rules.
-    #[error("the server's address can't be matched against the proxy rules")]
-    Target,
 }
 
 /// What came back for `CONNECT`.
@@ -94,31 +93,26 @@ impl ProxyOptions {
     /// # Errors
     /// [`ProxyError`] when the proxy that the rules name can't be used.
     pub fn route(&self, base: &BaseUrl) -> Result<Route, ProxyError> {
-        let matcher = match self {
-            Self::FromEnvironment => Matcher::from_env(),
+        let rules = match self {
+            Self::FromEnvironment => Rules::from_environment(),
             Self::Direct => return Ok(Route::Direct),
-            Self::Explicit(rules) => rules.matcher()?,
+            Self::Explicit(rules) => rules.read()?,
         };
-        let target = Uri::from_str(&base.http_url("/")).map_err(|_| ProxyError::Target)?;
-        match matcher.intercept(&target) {
-            Some(intercept) => Ok(Route::Proxy(Proxy::new(&intercept)?)),
+        match rules.find(base.is_tls(), base.host()) {
+            Some(entry) => Ok(Route::Proxy(Proxy::new(entry)?)),
             None => Ok(Route::Direct),
         }
     }
 }
 
 impl ProxyRules {
-    fn matcher(&self) -> Result<Matcher, ProxyError> {
+    fn read(&self) -> Result<Rules, ProxyError> {
         for proxy in [&self.http, &self.https] {
-            if !proxy.is_empty() && Uri::from_str(proxy).map_or(true, |uri| uri.host().is_none()) {
+            if !proxy.is_empty() && Entry::parse(proxy).is_none() {
                 return Err(ProxyError::NoHost);
             }
         }
-        Ok(Matcher::builder()
-            .http(self.http.clone())
-            .https(self.https.clone())
-            .no(self.no_proxy.clone())
-            .build())
+        Ok(Rules::new(&self.http, &self.https, &self.no_proxy))
     }
 }
 
@@ -133,8 +127,8 @@ impl fmt::Debug for ProxyRules {
 }
 
 impl Proxy {
-    fn new(intercept: &Intercept) -> Result<Self, ProxyError> {
-        let uri = intercept.uri().clone();
+    fn new(entry: Entry) -> Result<Self, ProxyError> {
+        let Entry { uri, authorization } = entry;
         let default_port = match uri.scheme_str() {
             Some("http") => 80,
             Some("https") => 443,
@@ -148,7 +142,7 @@ impl Proxy {
         Ok(Self {
             host: host.trim_matches(['[', ']']).into(),
             port: uri.port_u16().unwrap_or(default_port),
-            authorization: intercept.basic_auth().cloned(),
+            authorization,
             uri,
         })
     }
