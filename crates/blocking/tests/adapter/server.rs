@@ -270,8 +270,8 @@ impl Call {
     }
 
     /// Waits until whoever called is gone.
-    pub(crate) fn is_left(mut self) {
-        self.line.is_left();
+    pub(crate) fn sees_end(mut self) {
+        self.line.meet_end();
     }
 
     fn path_only(&self) -> &str {
@@ -306,8 +306,8 @@ impl Flow {
     }
 
     /// Waits until the worker is gone.
-    pub(crate) fn is_left(mut self) {
-        self.line.is_left();
+    pub(crate) fn sees_end(mut self) {
+        self.line.meet_end();
     }
 }
 
@@ -353,7 +353,7 @@ impl Line {
         self.write_all(answer.as_bytes())
     }
 
-    fn is_left(&mut self) {
+    fn meet_end(&mut self) {
         match self.read(&mut [0; 64]) {
             Err(error) if is_timeout(&error) => panic!("nobody has left"),
             Ok(0) | Err(_) => {}

@@ -92,7 +92,7 @@ fn bytes_that_make_no_event_are_a_sign_of_life_and_silence_is_none() {
     }
     assert_eq!(bridge.session.status(), WorkerStatus::Running);
 
-    flow.is_left();
+    flow.sees_end();
     let silent = WorkerStatus::Deaf {
         cause: Outcome::Network(NetworkFailure::TimedOut),
     };
@@ -115,7 +115,7 @@ fn an_attempt_that_gets_no_answer_is_broken_off() {
     bridge.sees_deaf();
 
     for _ in 0..5 {
-        server.asked("GET", "/worker/events/stream").is_left();
+        server.asked("GET", "/worker/events/stream").sees_end();
     }
 
     let _flow = server.asked("GET", "/worker/events/stream").flows();

@@ -55,7 +55,7 @@ fn a_worker_registers_connects_works_and_leaves_nothing_behind() {
     assert_eq!(report.json()["worker_status"], "idle");
     report.answer(200, "{}");
     let archive = server.asked("POST", "/v1/sessions/session_1/archive");
-    flow.is_left();
+    flow.sees_end();
     archive.answer(200, "{}");
     let cause = WorkerCloseCause::Requested;
     assert_eq!(closing.recv_timeout(LIMIT).unwrap(), Ok(cause));
@@ -107,7 +107,7 @@ fn what_was_uploaded_before_closing_is_sent() {
 
     assert_eq!(uploaded, ["a1", "a2", "a3"]);
     closing.recv_timeout(LIMIT).unwrap().unwrap();
-    flow.is_left();
+    flow.sees_end();
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn a_worker_that_nobody_holds_leaves_in_an_orderly_way() {
 
     server.asked("POST", "/archive").answer(200, "{}");
 
-    flow.is_left();
+    flow.sees_end();
     let driver = bridge.driver;
     let cause = within(|| driver.join().unwrap());
     assert_eq!(cause, WorkerCloseCause::Requested);
@@ -162,5 +162,5 @@ fn calls_that_hang_and_an_open_stream_keep_nobody_else_from_their_turn() {
     }
     server.asked("POST", "/archive").answer(200, "{}");
     closing.recv_timeout(LIMIT).unwrap().unwrap();
-    flow.is_left();
+    flow.sees_end();
 }
