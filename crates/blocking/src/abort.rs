@@ -14,6 +14,15 @@ use mio::Waker;
 #[derive(Clone, Default)]
 pub(crate) struct Abort(Arc<Mutex<Stage>>);
 
+/// Breaks off when it is dropped, which is harmless when the thread is done.
+pub(crate) struct AbortOnDrop(pub(crate) Abort);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 #[derive(Default)]
 enum Stage {
     /// Nothing that could be broken off.

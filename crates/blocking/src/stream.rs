@@ -15,7 +15,7 @@ use attache_protocol::{
 use ureq::Body;
 
 use crate::{
-    abort::Abort,
+    abort::{Abort, AbortOnDrop},
     alarm::Alarm,
     http::{self, CHUNK, Http},
 };
@@ -29,15 +29,15 @@ pub(crate) type Chunk = Result<Bytes, NetworkFailure>;
 
 /// The driver's end of a stream. Dropping it sets the thread free.
 pub(crate) struct EventStream {
-    abort: Abort,
+    _abort: AbortOnDrop,
     chunks: Receiver<Chunk>,
     pub(crate) is_open: bool,
 }
 
 impl EventStream {
-    pub(crate) fn new(abort: Abort, chunks: Receiver<Chunk>) -> Self {
+    pub(crate) fn new(abort: AbortOnDrop, chunks: Receiver<Chunk>) -> Self {
         Self {
-            abort,
+            _abort: abort,
             chunks,
             is_open: false,
         }
@@ -56,12 +56,6 @@ impl EventStream {
                 ending: Refusal::Network(failure),
             },
         })
-    }
-}
-
-impl Drop for EventStream {
-    fn drop(&mut self) {
-        self.abort.abort();
     }
 }
 
