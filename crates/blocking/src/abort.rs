@@ -14,6 +14,15 @@ use mio::Waker;
 #[derive(Clone, Default)]
 pub(crate) struct Abort(Arc<Mutex<Stage>>);
 
+/// Breaks off when it is dropped, which is harmless when the thread is done.
+pub(crate) struct AbortOnDrop(pub(crate) Abort);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 #[derive(Default)]
 enum Stage {
     /// Nothing that could be broken off.
@@ -23,31 +32,34 @@ enum Stage {
     Connecting(Waker),
     /// Reading and writing.
     Connected(TcpStream),
-    Aborted,
+    /// Holds what wakes the poll: dropped before the poll has noticed, it would wake nobody.
+    Aborted(Option<Waker>),
 }
 
 impl Abort {
     /// Breaks off, now and for good.
     pub(crate) fn abort(&self) {
         let mut stage = self.lock();
-        match &*stage {
-            Stage::Idle | Stage::Aborted => {}
+        *stage = Stage::Aborted(match std::mem::take(&mut *stage) {
+            Stage::Idle => None,
             Stage::Connecting(waker) => {
                 if let Err(error) = waker.wake() {
                     tracing::error!(%error, "a connection attempt can't be broken off");
                 }
+                Some(waker)
             }
-            // An error means that it is broken already.
             Stage::Connected(stream) => {
+                // An error means that it is broken already.
                 let _ = stream.shutdown(Shutdown::Both);
+                None
             }
-        }
-        *stage = Stage::Aborted;
+            Stage::Aborted(waker) => waker,
+        });
     }
 
     pub(crate) fn check(&self) -> Result<(), NetworkFailure> {
         match &*self.lock() {
-            Stage::Aborted => Err(NetworkFailure::Ended),
+            Stage::Aborted(_) => Err(NetworkFailure::Ended),
             Stage::Idle | Stage::Connecting(_) | Stage::Connected(_) => Ok(()),
         }
     }
@@ -74,7 +86,7 @@ impl Abort {
 
     fn enter(&self, next: Stage) -> Result<(), NetworkFailure> {
         let mut stage = self.lock();
-        if matches!(*stage, Stage::Aborted) {
+        if matches!(*stage, Stage::Aborted(_)) {
             return Err(NetworkFailure::Ended);
         }
         *stage = next;

@@ -99,6 +99,7 @@
 mod abort;
 mod alarm;
 mod connections;
+mod crew;
 mod dial;
 mod driver;
 mod events;

@@ -224,9 +224,9 @@ mod tests {
     fn a_job_that_never_ends_is_not_waited_for() {
         let mut pool = Pool::new("test", 1);
         let (release, gate) = mpsc::channel::<()>();
-        let (begin, begun) = mpsc::channel();
+        let (report, begun) = mpsc::channel();
         assert!(pool.run(Box::new(move || {
-            begin.send(()).unwrap();
+            report.send(()).unwrap();
             let _ = gate.recv();
         })));
         begun.recv_timeout(LIMIT).unwrap();

@@ -12,7 +12,11 @@ use attache_protocol::{
 use mio::net::TcpStream;
 use tungstenite::{Error, HandshakeError, Message, WebSocket, client::client_with_config};
 
-use crate::{abort::Abort, http::Http, line::Line};
+use crate::{
+    abort::{Abort, AbortOnDrop},
+    http::Http,
+    line::Line,
+};
 
 /// While this many messages wait to be written, nothing is read: a peer that asks and never listens
 /// can't fill the memory.
@@ -20,7 +24,8 @@ const OUTGOING_LIMIT: usize = 256;
 
 /// An attempt to open a socket, or the socket that came of it.
 pub(crate) enum Link {
-    Opening(Abort),
+    /// Dropping it breaks the attempt off.
+    Opening(#[expect(dead_code, reason = "held for its end")] AbortOnDrop),
     Open(Box<Socket>),
 }
 
