@@ -3,7 +3,7 @@
 use std::{
     fmt,
     io::{Read as _, Write as _},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::SystemTime,
 };
 
@@ -78,7 +78,7 @@ impl Http {
         abort: &Abort,
     ) -> Result<HttpResponse, NetworkFailure> {
         let limit = request.response_limit;
-        let response = self.ask(request, abort)?;
+        let (response, fate) = self.ask(request, abort)?;
         let status = response.status().as_u16();
         let retry_after = failure::announced_delay(response.headers(), SystemTime::now());
         let mut body = Vec::new();
@@ -87,7 +87,7 @@ impl Http {
             .into_reader()
             .take((limit as u64).saturating_add(1))
             .read_to_end(&mut body)
-            .map_err(|error| broken(&ureq::Error::from(error)))?;
+            .map_err(|error| fate.of(&error.into()))?;
         if body.len() > limit {
             return Err(NetworkFailure::TooLarge);
         }
@@ -103,7 +103,7 @@ impl Http {
         &self,
         request: HttpRequest,
         abort: &Abort,
-    ) -> Result<Response<Body>, NetworkFailure> {
+    ) -> Result<(Response<Body>, Fate), NetworkFailure> {
         let connector = self.servers.find(&request.server)?;
         let url = connector.base().http_url(&request.path);
         let has_body = match request.method {
@@ -117,14 +117,23 @@ impl Http {
         *call.uri_mut() = url.parse().map_err(|_| NetworkFailure::Other)?;
 
         let line = connector.open(abort)?;
-        let agent = Agent::with_parts(config(), Hand(Mutex::new(Some(line))), Nowhere);
+        let fate = Fate::default();
+        let pipe = Pipe {
+            line,
+            fate: fate.clone(),
+            buffers: LazyBuffers::new(CHUNK, CHUNK),
+        };
+        let agent = Agent::with_parts(config(), Hand(Mutex::new(Some(pipe))), Nowhere);
         let answer = if has_body {
             let (head, body) = call.into_parts();
             agent.run(http::Request::from_parts(head, &*body))
         } else {
             agent.run(call.map(|_| ()))
         };
-        answer.map_err(|error| broken(&error))
+        match answer {
+            Ok(response) => Ok((response, fate)),
+            Err(error) => Err(fate.of(&error)),
+        }
     }
 
     /// The server of the options.
@@ -188,9 +197,9 @@ fn config() -> Config {
         .build()
 }
 
-/// Hands the library the line that was opened for its only call.
+/// Hands the library the pipe that was opened for its only call.
 #[derive(Debug)]
-struct Hand(Mutex<Option<Line>>);
+struct Hand(Mutex<Option<Pipe>>);
 
 impl UreqConnector for Hand {
     type Out = Pipe;
@@ -200,11 +209,7 @@ impl UreqConnector for Hand {
         _: &ConnectionDetails<'_>,
         _: Option<()>,
     ) -> Result<Option<Pipe>, ureq::Error> {
-        let line = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Ok(line.map(|line| Pipe {
-            line,
-            buffers: LazyBuffers::new(CHUNK, CHUNK),
-        }))
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).take())
     }
 }
 
@@ -212,7 +217,25 @@ impl UreqConnector for Hand {
 #[derive(Debug)]
 struct Pipe {
     line: Line,
+    fate: Fate,
     buffers: LazyBuffers,
+}
+
+/// What became of a line. The library does not tell a line that ended from one that was reset, nor from
+/// a peer that breaks the rules.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fate(Arc<OnceLock<NetworkFailure>>);
+
+impl Fate {
+    /// What went wrong when the library reports this: what became of the line, if anything did.
+    pub(crate) fn of(&self, error: &ureq::Error) -> NetworkFailure {
+        self.0.get().copied().unwrap_or_else(|| broken(error))
+    }
+
+    /// Only the first thing counts.
+    fn is(&self, failure: NetworkFailure) {
+        let _ = self.0.set(failure);
+    }
 }
 
 impl Transport for Pipe {
@@ -222,13 +245,19 @@ impl Transport for Pipe {
 
     fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
         let output = self.buffers.output().get(..amount).unwrap_or_default();
-        self.line.write_all(output)?;
-        self.line.flush()?;
+        let written = self.line.write_all(output).and_then(|()| self.line.flush());
+        written.inspect_err(|error| self.fate.is(failure::io(error)))?;
         Ok(())
     }
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
-        let count = self.line.read(self.buffers.input_append_buf())?;
+        let count = self
+            .line
+            .read(self.buffers.input_append_buf())
+            .inspect_err(|error| self.fate.is(failure::io(error)))?;
+        if count == 0 {
+            self.fate.is(NetworkFailure::Ended);
+        }
         self.buffers.input_appended(count);
         Ok(count > 0)
     }
@@ -259,7 +288,7 @@ impl Resolver for Nowhere {
 }
 
 /// An error of the HTTP library in the machine's words.
-pub(crate) fn broken(error: &ureq::Error) -> NetworkFailure {
+fn broken(error: &ureq::Error) -> NetworkFailure {
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "the library's errors are an open set"

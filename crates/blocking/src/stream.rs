@@ -17,7 +17,7 @@ use ureq::Body;
 use crate::{
     abort::{Abort, AbortOnDrop},
     alarm::Alarm,
-    http::{self, CHUNK, Http},
+    http::{CHUNK, Fate, Http},
 };
 
 /// Chunks that were read and that the machine has not taken. The thread that reads waits when there are
@@ -60,19 +60,23 @@ impl EventStream {
 }
 
 /// Opens a stream. The thread waits, unless `abort` sets it free.
-pub(crate) fn open(http: &Http, request: HttpRequest, abort: &Abort) -> Result<Body, Refusal> {
-    let response = http.ask(request, abort).map_err(Refusal::Network)?;
+pub(crate) fn open(
+    http: &Http,
+    request: HttpRequest,
+    abort: &Abort,
+) -> Result<(Body, Fate), Refusal> {
+    let (response, fate) = http.ask(request, abort).map_err(Refusal::Network)?;
     if response.status() != StatusCode::OK {
         return Err(Refusal::Http {
             status: response.status().as_u16(),
             retry_after: failure::announced_delay(response.headers(), SystemTime::now()),
         });
     }
-    Ok(response.into_body())
+    Ok((response.into_body(), fate))
 }
 
 /// Reads a stream to its end, or until nobody wants it any more.
-pub(crate) fn read(body: Body, chunks: &SyncSender<Chunk>, alarm: &Alarm) {
+pub(crate) fn read((body, fate): (Body, Fate), chunks: &SyncSender<Chunk>, alarm: &Alarm) {
     let mut reader = body.into_reader();
     let mut buffer = vec![0; CHUNK];
     loop {
@@ -81,7 +85,7 @@ pub(crate) fn read(body: Body, chunks: &SyncSender<Chunk>, alarm: &Alarm) {
             Ok(count) => Ok(Bytes::copy_from_slice(
                 buffer.get(..count).unwrap_or_default(),
             )),
-            Err(error) => Err(http::broken(&ureq::Error::from(error))),
+            Err(error) => Err(fate.of(&error.into())),
         };
         let is_last = chunk.is_err();
         let is_wanted = chunks.send(chunk).is_ok();

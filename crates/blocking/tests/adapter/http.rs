@@ -112,6 +112,10 @@ fn failures_underneath_have_their_names() {
             NetworkFailure::Ended,
         ),
         (
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nshort\r\n1",
+            NetworkFailure::Ended,
+        ),
+        (
             "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
             NetworkFailure::Protocol,
         ),

@@ -11,6 +11,7 @@ use std::{
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
+use socket2::SockRef;
 use tungstenite::{
     Message, WebSocket,
     handshake::derive_accept_key,
@@ -69,6 +70,8 @@ pub(crate) type Headers = HashMap<String, String>;
 pub(crate) struct Line {
     stream: Box<dyn Stream>,
     tcp: TcpStream,
+    /// So that the connection does not end well first.
+    is_dropped_only: bool,
 }
 
 trait Stream: Read + Write + Send {}
@@ -300,6 +303,17 @@ impl Flow {
         self.says(number, &format!(r#"{{"type":"user","uuid":"{number}"}}"#));
     }
 
+    /// Ends or resets the connection behind the length of a chunk.
+    pub(crate) fn breaks(mut self, reset: bool) {
+        let _ = self.line.write_all(b"1");
+        if reset {
+            // A connection that is closed with nothing to linger for is reset.
+            let socket = SockRef::from(&self.line.tcp);
+            socket.set_linger(Some(Duration::ZERO)).unwrap();
+            self.line.is_dropped_only = true;
+        }
+    }
+
     /// Ends the stream well.
     pub(crate) fn ends(mut self) {
         let _ = self.line.write_all(b"0\r\n\r\n");
@@ -323,7 +337,11 @@ impl Line {
             }
             None => Box::new(clone),
         };
-        Ok(Self { stream, tcp })
+        Ok(Self {
+            stream,
+            tcp,
+            is_dropped_only: false,
+        })
     }
 
     /// Reads the head of a request.
@@ -364,8 +382,10 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        // The stream's own end may be held elsewhere.
-        let _ = self.tcp.shutdown(Shutdown::Both);
+        if !self.is_dropped_only {
+            // The peer may be gone already.
+            let _ = self.tcp.shutdown(Shutdown::Both);
+        }
     }
 }
 

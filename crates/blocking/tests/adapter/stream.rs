@@ -44,15 +44,32 @@ fn a_stream_that_breaks_in_the_middle_of_an_event_is_opened_again() {
     let broken = bridge.sees_deaf();
     let mut flow = server.asked("GET", "/worker/events/stream").flows();
 
-    let WorkerStatus::Deaf {
-        cause: Outcome::Network(_),
-    } = broken
-    else {
-        panic!("{broken:?}");
+    let ended = WorkerStatus::Deaf {
+        cause: Outcome::Network(NetworkFailure::Ended),
     };
+    assert_eq!(broken, ended);
     assert!(flow.path.ends_with("from_sequence_num=1"));
     flow.says_message(2);
     assert_eq!(bridge.sees_inbound().event_id.as_str(), "e2");
+}
+
+#[test]
+fn a_stream_that_ends_in_the_middle_of_a_chunk_or_is_reset_is_told_so() {
+    let server = Server::start();
+    let mut bridge = start(server.address());
+    let mut flow = server.welcomes();
+    flow.says_message(1);
+    bridge.sees_inbound();
+    for (reset, failure) in [
+        (false, NetworkFailure::Ended),
+        (true, NetworkFailure::Reset),
+    ] {
+        flow.breaks(reset);
+        let cause = Outcome::Network(failure);
+        assert_eq!(bridge.sees_deaf(), WorkerStatus::Deaf { cause });
+        flow = server.asked("GET", "/worker/events/stream").flows();
+        bridge.sees_running();
+    }
 }
 
 #[test]
