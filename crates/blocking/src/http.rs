@@ -87,7 +87,7 @@ impl Http {
             .into_reader()
             .take((limit as u64).saturating_add(1))
             .read_to_end(&mut body)
-            .map_err(|error| fate.of(error.into()))?;
+            .map_err(|error| fate.of(&error.into()))?;
         if body.len() > limit {
             return Err(NetworkFailure::TooLarge);
         }
@@ -132,7 +132,7 @@ impl Http {
         };
         match answer {
             Ok(response) => Ok((response, fate)),
-            Err(error) => Err(fate.of(error)),
+            Err(error) => Err(fate.of(&error)),
         }
     }
 
@@ -228,8 +228,8 @@ pub(crate) struct Fate(Arc<OnceLock<NetworkFailure>>);
 
 impl Fate {
     /// What went wrong when the library reports this: what became of the line, if anything did.
-    pub(crate) fn of(&self, error: ureq::Error) -> NetworkFailure {
-        self.0.get().copied().unwrap_or_else(|| broken(&error))
+    pub(crate) fn of(&self, error: &ureq::Error) -> NetworkFailure {
+        self.0.get().copied().unwrap_or_else(|| broken(error))
     }
 
     /// Only the first thing counts.

@@ -85,7 +85,7 @@ pub(crate) fn read((body, fate): (Body, Fate), chunks: &SyncSender<Chunk>, alarm
             Ok(count) => Ok(Bytes::copy_from_slice(
                 buffer.get(..count).unwrap_or_default(),
             )),
-            Err(error) => Err(fate.of(error.into())),
+            Err(error) => Err(fate.of(&error.into())),
         };
         let is_last = chunk.is_err();
         let is_wanted = chunks.send(chunk).is_ok();
