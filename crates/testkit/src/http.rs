@@ -68,7 +68,7 @@ pub(crate) fn answer(status: u16, retry_after: Option<Duration>, body: String) -
     }
 }
 
-fn decoded(value: &str) -> String {
+pub(crate) fn decoded(value: &str) -> String {
     let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value.bytes();
     while let Some(byte) = rest.next() {

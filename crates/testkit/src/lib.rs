@@ -21,6 +21,7 @@
 
 mod agenda;
 mod checks;
+pub mod conformance;
 mod http;
 mod record;
 mod server;

@@ -1,6 +1,7 @@
 //! One HTTP connection.
 
 use std::{
+    io,
     pin::{Pin, pin},
     task::{Context, Poll},
     time::{Duration, Instant, SystemTime},
@@ -153,7 +154,11 @@ async fn read(response: Response<Incoming>, limit: usize) -> Answer {
 pub(crate) fn broken(error: &hyper::Error) -> NetworkFailure {
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {
-        if let Some(error) = inner.downcast_ref() {
+        if let Some(error) = inner.downcast_ref::<io::Error>() {
+            // This is what the library calls a chunk that makes no sense.
+            if error.kind() == io::ErrorKind::InvalidInput {
+                return NetworkFailure::Protocol;
+            }
             return failure::io(error);
         }
         source = inner.source();

@@ -9,7 +9,7 @@ use crate::http::answer;
 
 /// Stored frames in order, each under its id.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Log {
+pub(crate) struct Log {
     entries: Vec<Entry>,
     ids: BTreeSet<String>,
     minted: u64,
@@ -19,15 +19,15 @@ pub(super) struct Log {
 
 /// A stored frame.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) uuid: String,
-    pub(super) text: ByteString,
-    pub(super) source: Source,
+pub(crate) struct Entry {
+    pub(crate) uuid: String,
+    pub(crate) text: ByteString,
+    pub(crate) source: Source,
 }
 
 /// Who said something.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(super) enum Source {
+pub(crate) enum Source {
     Viewer,
     Worker,
 }
@@ -35,7 +35,7 @@ pub(super) enum Source {
 impl Log {
     /// Keeps a frame if it is of the stored kind, under an id of its own if it has none. Returns its text,
     /// and its number once it is stored.
-    pub(super) fn store(&mut self, frame: &str, source: Source) -> (ByteString, Option<u64>) {
+    pub(crate) fn store(&mut self, frame: &str, source: Source) -> (ByteString, Option<u64>) {
         let Ok(parsed) = Frame::classify(frame.into()) else {
             return (frame.into(), None);
         };
@@ -59,20 +59,20 @@ impl Log {
         (text, Some(self.last_number()))
     }
 
-    pub(super) fn holds(&self, uuid: &str) -> bool {
+    pub(crate) fn holds(&self, uuid: &str) -> bool {
         self.ids.contains(uuid)
     }
 
-    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().map(|entry| entry.uuid.as_str())
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.forget(usize::MAX);
     }
 
     /// The oldest entries are no longer there.
-    pub(super) fn forget(&mut self, count: usize) {
+    pub(crate) fn forget(&mut self, count: usize) {
         let count = count.min(self.entries.len());
         for entry in self.entries.drain(..count) {
             self.ids.remove(&entry.uuid);
@@ -81,29 +81,29 @@ impl Log {
     }
 
     /// The log is another one: it begins to count anew, with the entries there are.
-    pub(super) fn recount(&mut self) {
+    pub(crate) fn recount(&mut self) {
         self.forgotten = 0;
     }
 
     /// The number of the last entry; 0 in a new log.
-    pub(super) fn last_number(&self) -> u64 {
+    pub(crate) fn last_number(&self) -> u64 {
         self.forgotten + self.entries.len() as u64
     }
 
     /// The number of the first entry that is kept, or will be.
-    pub(super) fn first_number(&self) -> u64 {
+    pub(crate) fn first_number(&self) -> u64 {
         self.forgotten + 1
     }
 
     /// The entries after number `after`, with their numbers.
-    pub(super) fn after(&self, after: u64) -> impl Iterator<Item = (u64, &Entry)> {
+    pub(crate) fn after(&self, after: u64) -> impl Iterator<Item = (u64, &Entry)> {
         let skipped = usize::try_from(after.saturating_sub(self.forgotten)).unwrap_or(usize::MAX);
         let rest = self.entries.get(skipped..).unwrap_or_default();
         (self.first_number().max(after + 1)..).zip(rest)
     }
 
     /// One page of the list; nothing after an id that is not there.
-    pub(super) fn page(&self, after: Option<&str>, limit: usize) -> Option<HttpResponse> {
+    pub(crate) fn page(&self, after: Option<&str>, limit: usize) -> Option<HttpResponse> {
         let from = match after {
             None => 0,
             Some(after) => self.entries.iter().position(|entry| entry.uuid == after)? + 1,

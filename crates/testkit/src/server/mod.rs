@@ -1,9 +1,9 @@
 //! The scripted server: a session's log, its subscribers, and everything that can go wrong with them.
 
 mod desk;
-mod log;
+pub(crate) mod log;
 mod plan;
-mod streams;
+pub(crate) mod streams;
 
 use std::{collections::BTreeMap, time::Duration};
 

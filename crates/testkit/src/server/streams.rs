@@ -240,7 +240,7 @@ impl Server {
     }
 }
 
-fn client_event(number: u64, entry: &Entry) -> String {
+pub(crate) fn client_event(number: u64, entry: &Entry) -> String {
     let uuid = Value::from(entry.uuid.as_str());
     let text = &entry.text;
     let source = match entry.source {
@@ -255,7 +255,7 @@ fn client_event(number: u64, entry: &Entry) -> String {
 }
 
 /// What is no JSON goes as it is.
-fn ephemeral_event(text: &str) -> String {
+pub(crate) fn ephemeral_event(text: &str) -> String {
     if serde_json::from_str::<Value>(text).is_ok() {
         format!("event: ephemeral_event\ndata: {{\"payload\":{text}}}\n\n")
     } else {

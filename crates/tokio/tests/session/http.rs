@@ -88,6 +88,10 @@ async fn failures_underneath_have_their_names() {
             NetworkFailure::Ended,
         ),
         ("SSH-2.0-x\r\n\r\n", NetworkFailure::Protocol),
+        (
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n",
+            NetworkFailure::Protocol,
+        ),
     ] {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -1,0 +1,79 @@
+//! What an adapter must make of a fault.
+
+use std::time::Duration;
+
+use attache_protocol::{
+    io::NetworkFailure,
+    policy::{Outcome, SessionEnd},
+};
+
+use super::{
+    fault::{Fault, LinkKind},
+    trial::Side,
+};
+
+/// What must be told about a fault that struck a link; `None` where nothing need be told.
+pub(super) fn of(fault: Fault, side: Side) -> Option<Outcome> {
+    match side {
+        Side::ViewerOverSocket | Side::ViewerOverStream => match fault.status() {
+            // A refused credential is replaced without a word.
+            Some(401 | 403) => None,
+            Some(_) | None => of_link(fault, side.link()),
+        },
+        // What happens before a worker runs is its start; after that, its stream is told about.
+        Side::Worker => match fault {
+            Fault::Refused | Fault::NoAnswer | Fault::Status { .. } => None,
+            Fault::ServerGone | Fault::FrozenDown => {
+                Some(Outcome::Network(NetworkFailure::TimedOut))
+            }
+            Fault::Reset
+            | Fault::FinMidFrame
+            | Fault::Fin
+            | Fault::ClientGone
+            | Fault::FrozenUp
+            | Fault::SlowHandshake
+            | Fault::Slices
+            | Fault::Latency
+            | Fault::Garbage
+            | Fault::WrongAcceptKey
+            | Fault::OpenThenClose
+            | Fault::CloseThenSilence
+            | Fault::Stopped => of_link(fault, side.link()),
+        },
+    }
+}
+
+fn of_link(fault: Fault, link: LinkKind) -> Option<Outcome> {
+    let network = |failure| Some(Outcome::Network(failure));
+    match (fault, link) {
+        (Fault::Refused, _) => network(NetworkFailure::Refused),
+        (Fault::Reset, _) => network(NetworkFailure::Reset),
+        (Fault::FinMidFrame | Fault::Fin | Fault::ClientGone, _)
+        | (Fault::OpenThenClose | Fault::CloseThenSilence, LinkKind::Stream) => {
+            network(NetworkFailure::Ended)
+        }
+        (Fault::Garbage | Fault::WrongAcceptKey, _) => network(NetworkFailure::Protocol),
+        (Fault::ServerGone | Fault::FrozenDown, _) | (Fault::FrozenUp, LinkKind::Socket) => {
+            Some(Outcome::Silence)
+        }
+        (Fault::CloseThenSilence, LinkKind::Socket) => Some(Outcome::CloseFrame {
+            code: 1001,
+            session: SessionEnd::NotSaid,
+        }),
+        (
+            Fault::Status {
+                status,
+                retry_after,
+            },
+            _,
+        ) => Some(Outcome::Http {
+            status,
+            retry_after: retry_after.then_some(Duration::from_secs(1)),
+        }),
+        (Fault::NoAnswer, _) => Some(Outcome::ConnectDeadline),
+        // Nothing is wrong, it only takes longer; or the close code is left to chance.
+        (Fault::SlowHandshake | Fault::Slices | Fault::Latency | Fault::Stopped, _)
+        | (Fault::FrozenUp, LinkKind::Stream)
+        | (Fault::OpenThenClose, LinkKind::Socket) => None,
+    }
+}

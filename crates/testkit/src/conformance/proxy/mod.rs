@@ -1,0 +1,182 @@
+//! The chaos proxy: between a client and its server, with a fault for each connection in turn.
+
+mod connection;
+mod downward;
+mod framing;
+mod weather;
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::fault::Fault;
+use connection::Connection;
+use weather::Weather;
+
+/// How long nobody listens.
+const REFUSING: Duration = Duration::from_millis(80);
+
+/// How many connections wait to be accepted.
+const BACKLOG: i32 = 64;
+
+/// Which connections a fault strikes, besides the link itself.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Reach {
+    /// None.
+    Link,
+    /// The first other connection of its time as well: a post, a page of history.
+    LinkAndCall,
+}
+
+/// A proxy on the loopback. Its faults come in the order given, one for each link that a client opens;
+/// then the weather is fine. Dropping it ends every connection and waits for its threads.
+#[derive(Debug)]
+pub struct ChaosProxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+/// What the proxy's threads share.
+#[derive(Debug)]
+struct Shared {
+    server: SocketAddr,
+    weather: Weather,
+    stopping: AtomicBool,
+}
+
+impl ChaosProxy {
+    /// Starts a proxy in front of `server`. The same seed cuts at the same places.
+    ///
+    /// # Errors
+    /// When there is no port to listen on.
+    pub fn start(
+        server: SocketAddr,
+        faults: &[Fault],
+        reach: Reach,
+        seed: u64,
+    ) -> io::Result<Self> {
+        // Keeps the port while nobody listens on it.
+        let reserved = bound(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        let address = reserved
+            .local_addr()?
+            .as_socket()
+            .ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let shared = Arc::new(Shared {
+            server,
+            weather: Weather::new(faults, reach, seed),
+            stopping: AtomicBool::new(false),
+        });
+        let listener = listen(address)?;
+        let accepting = Arc::clone(&shared);
+        let acceptor = thread::Builder::new()
+            .name("proxy".into())
+            .spawn(move || accept(&accepting, address, listener, &reserved))?;
+        Ok(Self {
+            address,
+            shared,
+            acceptor: Some(acceptor),
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether every fault has struck.
+    pub fn is_fine(&self) -> bool {
+        self.shared.weather.is_fine()
+    }
+
+    /// The faults that have not struck yet.
+    pub fn pending(&self) -> Vec<Fault> {
+        self.shared.weather.pending()
+    }
+}
+
+impl Drop for ChaosProxy {
+    fn drop(&mut self) {
+        self.shared.stopping.store(true, Ordering::Release);
+        self.shared.weather.clear();
+        poke(self.address);
+        if let Some(acceptor) = self.acceptor.take() {
+            let _ = acceptor.join();
+        }
+    }
+}
+
+impl Shared {
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+}
+
+/// Wakes a thread that waits for a connection.
+fn poke(address: SocketAddr) {
+    // If nobody listens, nobody waits either.
+    let _ = TcpStream::connect(address);
+}
+
+fn bound(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = bound(address)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Accepts until the proxy stops; `reserved` keeps the port.
+fn accept(shared: &Arc<Shared>, address: SocketAddr, mut listener: TcpListener, reserved: &Socket) {
+    let connections: Mutex<Vec<JoinHandle<()>>> = Mutex::default();
+    while !shared.is_stopping() {
+        if shared.weather.take_refusal() {
+            drop(listener);
+            shared.weather.pause(REFUSING);
+            match listen(address) {
+                Ok(again) => listener = again,
+                Err(error) => {
+                    eprintln!("the proxy's port {reserved:?} is lost: {error}");
+                    break;
+                }
+            }
+            shared.weather.struck();
+            continue;
+        }
+        let Ok((client, _)) = listener.accept() else {
+            break;
+        };
+        shared.weather.wait_while_stopped();
+        if shared.is_stopping() || shared.weather.is_refusal_next() {
+            continue;
+        }
+        let serving = Arc::clone(shared);
+        let served = thread::Builder::new()
+            .name("proxied".into())
+            .spawn(move || Connection::serve(&serving, address, client));
+        let mut connections = connections.lock().unwrap_or_else(PoisonError::into_inner);
+        connections.retain(|connection| !connection.is_finished());
+        connections.extend(served.ok());
+    }
+    let connections = connections
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    for connection in connections {
+        let _ = connection.join();
+    }
+}

@@ -1,0 +1,232 @@
+//! The trials there are.
+
+use std::{fmt, time::Duration};
+
+use attache_protocol::{policy::Outcome, viewer::Transport};
+
+use super::{
+    chance::Chance,
+    expectation,
+    fault::{Fault, LinkKind},
+    proxy::Reach,
+};
+
+/// Closing takes no longer than this.
+pub const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
+/// How many faults a long row has.
+const STORM: usize = 6;
+
+/// Who connects.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// A viewer over a WebSocket.
+    ViewerOverSocket,
+    /// A viewer over a stream of events.
+    ViewerOverStream,
+    /// A worker.
+    Worker,
+}
+
+impl Side {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::ViewerOverSocket, Self::ViewerOverStream, Self::Worker];
+
+    /// What its link is made of.
+    pub fn link(self) -> LinkKind {
+        match self {
+            Self::ViewerOverSocket => LinkKind::Socket,
+            Self::ViewerOverStream | Self::Worker => LinkKind::Stream,
+        }
+    }
+
+    /// A viewer's transport.
+    pub(super) fn transport(self) -> Option<Transport> {
+        match self {
+            Self::ViewerOverSocket => Some(Transport::WebSocket),
+            Self::ViewerOverStream => Some(Transport::Sse),
+            Self::Worker => None,
+        }
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ViewerOverSocket => "viewer, WebSocket",
+            Self::ViewerOverStream => "viewer, SSE",
+            Self::Worker => "worker",
+        })
+    }
+}
+
+/// When it is closed.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Closing {
+    /// When it is live again, and everything is delivered.
+    WhenLive,
+    /// As soon as the last fault has struck.
+    InTheStorm,
+}
+
+/// One story.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Trial {
+    /// Who connects.
+    pub side: Side,
+    /// What strikes, one connection after the other.
+    pub faults: Vec<Fault>,
+    /// What else is struck.
+    pub reach: Reach,
+    /// When it is closed.
+    pub closing: Closing,
+    /// Whether the server's name does not resolve: nothing else can go wrong then.
+    pub is_nameless: bool,
+    /// Where exactly faults strike.
+    pub seed: u64,
+}
+
+impl Trial {
+    /// A trial with these faults.
+    pub fn new(side: Side, faults: &[Fault], reach: Reach, seed: u64) -> Self {
+        Self {
+            side,
+            faults: faults.to_vec(),
+            reach,
+            closing: Closing::WhenLive,
+            is_nameless: false,
+            seed,
+        }
+    }
+
+    /// Whether a call is answered with a status that does not ask to try again.
+    pub(super) fn refuses_calls(&self) -> bool {
+        let mut statuses = self.faults.iter().filter_map(|fault| fault.status());
+        self.reach == Reach::LinkAndCall && statuses.any(|status| status < 429)
+    }
+
+    /// Whether bytes of an answer to a call are replaced.
+    pub(super) fn spoils_calls(&self) -> bool {
+        self.reach == Reach::LinkAndCall && self.faults.contains(&Fault::Garbage)
+    }
+
+    /// What should have been among the causes of waiting, and is not. Only a fault alone is unambiguous.
+    pub(super) fn unheard(&self, causes: &[Outcome]) -> Option<Outcome> {
+        let [fault] = self.faults[..] else {
+            return None;
+        };
+        let expected = expectation::of(fault, self.side)?;
+        let is_due = self.reach == Reach::Link && self.closing == Closing::WhenLive;
+        (is_due && !causes.contains(&expected)).then_some(expected)
+    }
+
+    fn nameless(side: Side) -> Self {
+        Self {
+            is_nameless: true,
+            ..Self::new(side, &[], Reach::Link, 0)
+        }
+    }
+}
+
+impl fmt::Display for Trial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.side)?;
+        if self.is_nameless {
+            f.write_str("name not resolved")?;
+        } else if self.faults.is_empty() {
+            f.write_str("fine weather")?;
+        }
+        for (place, fault) in self.faults.iter().enumerate() {
+            let then = if place > 0 { ", then " } else { "" };
+            write!(f, "{then}{fault}")?;
+        }
+        f.write_str(match (self.reach, self.closing) {
+            (Reach::Link, Closing::WhenLive) => "",
+            (Reach::LinkAndCall, Closing::WhenLive) => " (calls as well)",
+            (Reach::Link, Closing::InTheStorm) => " (closed meanwhile)",
+            (Reach::LinkAndCall, Closing::InTheStorm) => " (calls as well, closed meanwhile)",
+        })
+    }
+}
+
+/// What an adapter did wrong.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// In which trial.
+    pub trial: Trial,
+    /// What it was.
+    pub what: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} (seed {}): {}",
+            self.trial, self.trial.seed, self.what
+        )
+    }
+}
+
+/// Fine weather, a name that does not resolve, and each fault alone: on the link only, and on a call as
+/// well; lived through, and closed in.
+pub fn lone_trials(sides: &[Side]) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for &side in sides {
+        let mut alone = vec![Trial::new(side, &[], Reach::Link, 0), Trial::nameless(side)];
+        for reach in [Reach::Link, Reach::LinkAndCall] {
+            for (fault, seed) in faults_of(side).zip(1..) {
+                alone.push(Trial::new(side, &[fault], reach, seed));
+            }
+        }
+        let meanwhile = alone.clone().into_iter().map(|trial| Trial {
+            closing: Closing::InTheStorm,
+            ..trial
+        });
+        alone.extend(meanwhile);
+        trials.append(&mut alone);
+    }
+    trials
+}
+
+/// Each ordered pair of faults. Calls get their share in every other pair.
+pub fn paired_trials(sides: &[Side]) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for &side in sides {
+        for first in faults_of(side) {
+            for second in faults_of(side) {
+                let seed = trials.len() as u64;
+                let reach = if seed.is_multiple_of(2) {
+                    Reach::Link
+                } else {
+                    Reach::LinkAndCall
+                };
+                trials.push(Trial::new(side, &[first, second], reach, seed));
+            }
+        }
+    }
+    trials
+}
+
+/// So many long rows of faults for each side, drawn by chance.
+pub fn stormy_trials(sides: &[Side], count: u64) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for &side in sides {
+        let faults: Vec<Fault> = faults_of(side).collect();
+        for seed in 0..count {
+            let mut chance = Chance::new(seed);
+            let drawn = (0..STORM).filter_map(|_| faults.get(chance.throw(faults.len())));
+            let drawn: Vec<Fault> = drawn.copied().collect();
+            trials.push(Trial::new(side, &drawn, Reach::LinkAndCall, seed));
+        }
+    }
+    trials
+}
+
+fn faults_of(side: Side) -> impl Iterator<Item = Fault> {
+    let link = side.link();
+    Fault::ALL
+        .into_iter()
+        .filter(move |fault| fault.strikes(link))
+}
