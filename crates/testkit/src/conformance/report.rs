@@ -26,6 +26,8 @@ pub struct Report {
 pub(super) struct Outcome {
     trial: Trial,
     failure: Option<String>,
+    /// What went wrong the first time, when the second time went well.
+    wavered: Option<String>,
     took: Duration,
 }
 
@@ -122,6 +124,15 @@ impl fmt::Display for Report {
         for failure in &failures {
             writeln!(f, "{}: {failure}", self.adapter)?;
         }
+        for outcome in &self.outcomes {
+            if let Some(what) = &outcome.wavered {
+                let (adapter, trial) = (&self.adapter, &outcome.trial);
+                writeln!(
+                    f,
+                    "{adapter}: {trial} went well only the second time: {what}"
+                )?;
+            }
+        }
         if let Some(left) = &self.left {
             writeln!(f, "{}: something is left: {left}", self.adapter)?;
         }
@@ -144,7 +155,15 @@ impl Outcome {
         Self {
             trial,
             failure,
+            wavered: None,
             took,
+        }
+    }
+
+    /// It failed the first time it was run.
+    pub(super) fn wavered(&mut self, what: String) {
+        if self.failure.is_none() {
+            self.wavered = Some(what);
         }
     }
 

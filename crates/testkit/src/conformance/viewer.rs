@@ -280,14 +280,16 @@ impl<'a> Story<'a> {
     fn judge_messages(&self, trial: &Trial) -> Result<(), String> {
         let record = &self.record;
         let expected = self.expected();
-        let is_explained = |gap: &GapCause| match gap {
+        let is_explained = |(place, gap): (usize, &GapCause)| match gap {
             GapCause::Unreadable => trial.spoils_calls(),
             GapCause::NoHistory | GapCause::NotRetained | GapCause::Refused { .. } => {
                 trial.refuses_calls()
             }
-            GapCause::Unreachable | GapCause::NoPosition => false,
+            // Whoever was refused the past and heard nothing since has nothing to go on from.
+            GapCause::NoPosition => place > 0 && trial.refuses_calls(),
+            GapCause::Unreachable => false,
         };
-        if !record.gaps.iter().all(is_explained) {
+        if !record.gaps.iter().enumerate().all(is_explained) {
             return Err(format!("gaps: {:?}", record.gaps));
         }
         if record.malformed > 0 {
