@@ -2,14 +2,11 @@
 
 use attache_protocol::{
     ByteString,
-    frame::{Frame, FrameError, FrameKind},
+    frame::{Frame, FrameError, FrameKind, UUID_LIMIT},
 };
 use axum::extract::ws::Utf8Bytes;
 
 use crate::id;
-
-/// The longest `uuid` of a frame that is understood, in bytes.
-const UUID_LIMIT: usize = 256;
 
 /// Why a text can't go through the relay.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,11 +45,11 @@ impl Line {
             return Err(RefusedFrame::SeveralLines);
         }
         let line = Self::build(&[text])?;
-        match line.frame.uuid() {
-            Some(uuid) if uuid.len() > UUID_LIMIT => Err(RefusedFrame::Uuid),
-            None if line.frame.is_stored() => Self::with_new_uuid(text),
-            Some(_) | None => Ok(line),
+        // One that is too long counts as none, and is refused when a new one would stand beside it.
+        if line.frame.uuid().is_none() && line.frame.is_stored() {
+            return Self::with_new_uuid(text);
         }
+        Ok(line)
     }
 
     /// Takes in a frame that is for those who are there, and for no log. A control frame is kept
@@ -63,13 +60,6 @@ impl Line {
             return Err(RefusedFrame::SeveralLines);
         }
         let line = Self::build(&[text])?;
-        if line
-            .frame
-            .uuid()
-            .is_some_and(|uuid| uuid.len() > UUID_LIMIT)
-        {
-            return Err(RefusedFrame::Uuid);
-        }
         match line.frame.kind() {
             FrameKind::Message { .. } | FrameKind::KeepAlive | FrameKind::Auth => Ok(Self {
                 kept: false,

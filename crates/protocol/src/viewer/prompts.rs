@@ -285,18 +285,15 @@ impl Prompts {
 
     /// The catch-up is over; without a hole, what is still in the table is still asked.
     pub(super) fn caught_up(&mut self, is_complete: bool) -> Vec<CaughtUp> {
-        let mut found: Vec<CaughtUp> = self
-            .open
-            .iter()
-            .filter(|(_, prompt)| prompt.seen_answered.is_some())
-            .map(|(id, _)| id.clone())
-            .collect::<Vec<_>>()
+        let answered = self.open.iter_mut().filter_map(|(id, prompt)| {
+            let (by, behavior) = prompt.seen_answered.take()?;
+            Some((id.clone(), by, behavior))
+        });
+        let answered: Vec<_> = answered.collect();
+        let settled = answered
             .into_iter()
-            .filter_map(|id| {
-                let (by, behavior) = self.open.get_mut(&id)?.seen_answered.take()?;
-                self.settle(&id, by, behavior).map(CaughtUp::Settled)
-            })
-            .collect();
+            .filter_map(|(id, by, behavior)| self.settle(&id, by, behavior));
+        let mut found: Vec<_> = settled.map(CaughtUp::Settled).collect();
         for prompt in self.in_order() {
             let before = prompt.state();
             if is_complete {

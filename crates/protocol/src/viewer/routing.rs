@@ -67,15 +67,12 @@ impl Viewer {
             }
         };
         // That the relay has passed a message on says nothing of the agent.
-        let update = DeliveryUpdate::read(&frame);
-        if update.is_none() {
-            self.watchdog.heard(&frame);
-            self.timers.disarm(Timer::Watchdog);
-        }
-        if let Some(update) = update {
+        if let Some(update) = DeliveryUpdate::read(&frame) {
             self.message_advanced(&update);
             return;
         }
+        self.watchdog.heard(&frame);
+        self.timers.disarm(Timer::Watchdog);
         let ours = matches!(frame.kind(), FrameKind::ControlResponse { request_id }
             if self.requests.contains(request_id));
         if self.catch_up.is_running() && !ours && *frame.kind() != FrameKind::KeepAlive {
