@@ -24,6 +24,7 @@ mod checks;
 pub mod conformance;
 mod http;
 mod record;
+pub mod schedule;
 mod server;
 mod token;
 mod transcript;
