@@ -91,9 +91,11 @@ impl Session {
         self.handle.ask(Viewer::reconnect)
     }
 
-    /// Closes the session and waits until it is closed: the closing handshake, but not longer than
-    /// [`Liveness::close_deadline`](attache_protocol::viewer::Liveness::close_deadline). Tells why it
-    /// is closed, which may be an earlier cause.
+    /// Closes the session and waits until it is closed: for the closing handshake and a message that is
+    /// on its way, but not longer than
+    /// [`Liveness::close_deadline`](attache_protocol::viewer::Liveness::close_deadline). With the default
+    /// it returns within 2 s, whatever the network does. Tells why it is closed, which may be an earlier
+    /// cause.
     ///
     /// # Errors
     /// [`Ended`] when the driver was dropped before it ran, or panicked.

@@ -80,8 +80,10 @@ impl WorkerSession {
     }
 
     /// Closes the worker and waits until it is closed: reports idle, sends what is left and archives the
-    /// session, within the budgets of
-    /// [`WorkerPatience`](attache_protocol::worker::WorkerPatience). Tells why it is closed, which may be an
+    /// session, all within
+    /// [`WorkerPatience::close`](attache_protocol::worker::WorkerPatience::close). With the default it
+    /// returns within 2 s, whatever the network does; a session whose archive does not get through by
+    /// then, or that is only then being created, stays behind. Tells why it is closed, which may be an
     /// earlier cause.
     ///
     /// # Errors

@@ -52,6 +52,9 @@ const LEAVING: Duration = Duration::from_millis(4700);
 const BURY: Duration = Duration::from_millis(250);
 /// What is left is sent within this, so that there is still time to archive the session.
 const FLUSH: Duration = Duration::from_secs(1);
+/// Whoever stops a bridge waits longer than a program that closes a worker, and a session that stays
+/// open is in everybody's list: archiving has all the time it may take, even after that.
+const FAREWELL: Duration = Duration::from_millis(2500);
 /// How long the last words of an agent that has left wait for a server that is away.
 const LAST_WORDS: Duration = Duration::from_secs(60);
 
@@ -204,6 +207,7 @@ fn config(options: &arguments::Bridge) -> WorkerConfig {
     };
     let mut config = WorkerConfig::new(session);
     config.patience.flush = FLUSH;
+    config.patience.close = FAREWELL;
     config.liveness = options.profile.worker_liveness();
     config
 }

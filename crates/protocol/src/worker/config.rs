@@ -176,10 +176,23 @@ pub struct WorkerPatience {
     pub initialize: Duration,
     /// The agent's answer to any other request; after that the worker answers with an error. 60 s.
     pub request: Duration,
-    /// Reporting idle and sending what is left, at the end. 2 s.
+    /// The whole farewell: from [`close`](super::Worker::close) to the end, in any state and whatever the
+    /// server does. With some time for whoever carries it out, `close` returns within 2 s. 1.8 s.
+    pub close: Duration,
+    /// Reporting idle and sending what is left, at the end. Never so long that less than a third of
+    /// [`close`](Self::close) is left for an archive that may take as long. 1.1 s.
     pub flush: Duration,
-    /// Archiving, at the end. 1.5 s.
+    /// Archiving, at the end, but not beyond [`close`](Self::close). 1.5 s.
     pub archive: Duration,
+}
+
+impl WorkerPatience {
+    /// What flushing may take of the farewell: a session that stays open is worse than words that are
+    /// lost, so the archive has its share.
+    pub(super) fn flush_share(&self) -> Duration {
+        let kept = self.archive.min(self.close / 3);
+        self.flush.min(self.close.saturating_sub(kept))
+    }
 }
 
 impl Default for WorkerPatience {
@@ -189,7 +202,8 @@ impl Default for WorkerPatience {
             http: Duration::from_secs(10),
             initialize: Duration::from_secs(8),
             request: Duration::from_secs(60),
-            flush: Duration::from_secs(2),
+            close: Duration::from_millis(1800),
+            flush: Duration::from_millis(1100),
             archive: Duration::from_millis(1500),
         }
     }

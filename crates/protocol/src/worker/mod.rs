@@ -250,8 +250,13 @@ impl Worker {
         }
     }
 
-    /// Reports idle, sends what is left, archives the session, and ends: within the budgets of
-    /// [`WorkerPatience::flush`] and [`WorkerPatience::archive`]. Harmless when repeated.
+    /// Reports idle, sends what is left, archives the session, and ends: within
+    /// [`WorkerPatience::close`], of which [`WorkerPatience::flush`] and [`WorkerPatience::archive`] are
+    /// shares. Harmless when repeated.
+    ///
+    /// A session that is just being created is archived as soon as the server names it. If it does not do
+    /// so in time, or the call that creates it breaks off, nobody knows whether there is one, and it
+    /// stays behind; so does a session whose archive does not get through in time.
     pub fn close(&mut self, now: Timestamp) {
         self.set_now(now);
         self.leave();

@@ -21,8 +21,12 @@ impl Worker {
         }
         self.goal = Goal::Leave;
         self.state = AgentState::Idle;
-        self.timers
-            .arm(Timer::Flush, self.now, self.config.patience.flush);
+        let patience = &self.config.patience;
+        self.timers.arm(Timer::Close, self.now, patience.close);
+        if !matches!(self.phase, Phase::Archiving { .. }) {
+            self.timers
+                .arm(Timer::Flush, self.now, patience.flush_share());
+        }
         self.set_status(WorkerStatus::Closing);
         self.advance();
     }
@@ -53,6 +57,35 @@ impl Worker {
                     self.archive(WorkerCloseCause::Requested);
                 }
             }
+        }
+    }
+
+    /// What could not be sent until now stays unsent: the rest of the time is the archive's.
+    pub(super) fn flush_over(&mut self) {
+        match self.phase {
+            // A session that is being created is archived as soon as it is known, however late that is.
+            Phase::Registering | Phase::Archiving { .. } | Phase::Closed => {}
+            Phase::Idle
+            | Phase::FetchingToken(_)
+            | Phase::Bridging
+            | Phase::Opening(_)
+            | Phase::Running
+            | Phase::Pausing => self.archive(WorkerCloseCause::Requested),
+        }
+    }
+
+    /// The farewell has lasted as long as it may.
+    pub(super) fn farewell_over(&mut self) {
+        match self.phase {
+            Phase::Archiving { cause, .. } => self.finish(cause),
+            Phase::Closed => {}
+            Phase::Idle
+            | Phase::FetchingToken(_)
+            | Phase::Registering
+            | Phase::Bridging
+            | Phase::Opening(_)
+            | Phase::Running
+            | Phase::Pausing => self.finish(WorkerCloseCause::Requested),
         }
     }
 

@@ -4,8 +4,7 @@ use core::time::Duration;
 
 use super::{
     Worker,
-    event::WorkerCloseCause,
-    phase::{Goal, Phase, Stream},
+    phase::{Phase, Stream},
 };
 use crate::{
     io::{TokenReason, TokenRefusal},
@@ -46,6 +45,8 @@ pub enum Timer {
     Flush,
     /// The archive must have been answered.
     Archive,
+    /// The farewell is over, however far it has come.
+    Close,
 }
 
 impl TimerIndex for Timer {
@@ -64,6 +65,7 @@ impl TimerIndex for Timer {
         Self::Backlog,
         Self::Flush,
         Self::Archive,
+        Self::Close,
     ];
 
     fn index(self) -> usize {
@@ -108,12 +110,9 @@ impl Worker {
             Timer::Heartbeat => self.heartbeat(),
             Timer::Requests => self.requests_overdue(),
             Timer::Backlog => self.read_stream(),
-            Timer::Flush => match (&self.phase, self.goal) {
-                (Phase::Registering, _) => self.finish(WorkerCloseCause::Requested),
-                (_, Goal::Leave) => self.archive(WorkerCloseCause::Requested),
-                (_, Goal::Work) => {}
-            },
+            Timer::Flush => self.flush_over(),
             Timer::Archive => self.archive_over(),
+            Timer::Close => self.farewell_over(),
         }
     }
 }

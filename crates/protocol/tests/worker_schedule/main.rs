@@ -130,7 +130,7 @@ proptest! {
         let _ = relay.worker.upload(relay.now, r#"{"type":"assistant"}"#.into());
         relay.worker.close(relay.now);
         relay.fates = vec![Fate::Fine];
-        let end = relay.now.checked_add(Duration::from_millis(3600)).unwrap();
+        let end = relay.now.checked_add(Duration::from_millis(1800)).unwrap();
         relay.run_until(end);
         prop_assert!(relay.worker.is_closed());
         prop_assert!(relay.stream.is_none() && relay.calls.is_empty());

@@ -1,0 +1,382 @@
+//! Closing a worker takes no longer than it may, whatever the server does.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that goes wrong fails here"
+)]
+
+use std::{collections::BTreeMap, time::Duration};
+
+use attache_protocol::{
+    SessionId,
+    io::{Effect, HttpRequest, HttpResponse, Input, NetworkFailure, Refusal, Token, TokenRefusal},
+    time::Timestamp,
+    worker::{
+        AgentState, Farewell, NewSession, SessionChoice, Worker, WorkerCloseCause, WorkerConfig,
+        WorkerEvent, WorkerStatus,
+    },
+};
+use proptest::prelude::*;
+
+const MS: Duration = Duration::from_millis(1);
+
+/// What becomes of an order.
+#[derive(Copy, Clone, Debug)]
+enum Fate {
+    /// It is done.
+    Done,
+    /// The server refuses, with a status.
+    Status(u16),
+    /// The network fails.
+    Broken,
+    /// Nobody ever answers.
+    Silence,
+}
+
+/// A server with an answer to each order in turn, some of them late, and silence after the last one.
+struct Scripted {
+    worker: Worker,
+    now: Timestamp,
+    answers: std::vec::IntoIter<(Fate, Duration)>,
+    /// Answers on their way, by when they arrive.
+    coming: BTreeMap<(Timestamp, usize), Input>,
+    arrived: usize,
+    epoch: u64,
+    /// What was ordered, and when.
+    asked: Vec<(Timestamp, String)>,
+    closed: Vec<(Timestamp, WorkerCloseCause)>,
+}
+
+impl Scripted {
+    fn start(config: WorkerConfig, answers: Vec<(Fate, Duration)>) -> Self {
+        let now = Timestamp::ORIGIN;
+        let mut scripted = Self {
+            worker: Worker::new(config, [5; 32], now),
+            now,
+            answers: answers.into_iter(),
+            coming: BTreeMap::new(),
+            arrived: 0,
+            epoch: 0,
+            asked: vec![],
+            closed: vec![],
+        };
+        scripted.worker.start(now).unwrap();
+        scripted.take_orders();
+        scripted
+    }
+
+    /// One that has come so far that everything is up, and then falls silent.
+    fn running(config: WorkerConfig) -> Self {
+        let mut running = Self::start(config, vec![(Fate::Done, Duration::ZERO); 7]);
+        running.wait(MS);
+        assert_eq!(running.worker.status(), WorkerStatus::Running);
+        running
+    }
+
+    fn take_orders(&mut self) {
+        while let Some(effect) = self.worker.poll_effect() {
+            let Some((fate, delay)) = self.fate_of(&effect) else {
+                continue;
+            };
+            if let Some(input) = self.answer(effect, fate) {
+                let at = self.now.checked_add(delay).unwrap();
+                self.arrived += 1;
+                self.coming.insert((at, self.arrived), input);
+            }
+        }
+        while let Some(event) = self.worker.poll_event() {
+            if let WorkerEvent::Closed(cause) = event {
+                self.closed.push((self.now, cause));
+            }
+        }
+    }
+
+    fn fate_of(&mut self, effect: &Effect) -> Option<(Fate, Duration)> {
+        if let Effect::SendHttp { request, .. } = effect {
+            let asked = format!("{:?} {}", request.method, request.path);
+            self.asked.push((self.now, asked));
+        }
+        let is_over = matches!(
+            effect,
+            Effect::CancelHttp { .. } | Effect::CloseStream { .. }
+        );
+        (!is_over).then(|| {
+            self.answers
+                .next()
+                .unwrap_or((Fate::Silence, Duration::ZERO))
+        })
+    }
+
+    fn answer(&mut self, effect: Effect, fate: Fate) -> Option<Input> {
+        Some(match (effect, fate) {
+            (_, Fate::Silence) => return None,
+            (Effect::FetchToken { id, .. }, Fate::Done) => Input::TokenFetched {
+                id,
+                token: Token::new("person"),
+            },
+            (Effect::FetchToken { id, .. }, Fate::Status(_) | Fate::Broken) => {
+                let refusal = TokenRefusal::Unavailable;
+                Input::TokenRefused { id, refusal }
+            }
+            (Effect::SendHttp { id, request }, Fate::Done) => {
+                let response = self.fine(&request);
+                Input::HttpAnswered { id, response }
+            }
+            (Effect::SendHttp { id, .. }, Fate::Status(status)) => {
+                let response = response(status, String::new());
+                Input::HttpAnswered { id, response }
+            }
+            (Effect::SendHttp { id, .. }, Fate::Broken) => {
+                let failure = NetworkFailure::Reset;
+                Input::HttpFailed { id, failure }
+            }
+            (Effect::OpenStream { id, .. }, Fate::Done) => Input::StreamOpened { id },
+            (Effect::OpenStream { id, .. }, Fate::Status(status)) => {
+                let retry_after = None;
+                let ending = Refusal::Http {
+                    status,
+                    retry_after,
+                };
+                Input::StreamClosed { id, ending }
+            }
+            (Effect::OpenStream { id, .. }, Fate::Broken) => {
+                let ending = Refusal::Network(NetworkFailure::Reset);
+                Input::StreamClosed { id, ending }
+            }
+            (other, _) => panic!("a worker does not order {other:?}"),
+        })
+    }
+
+    fn fine(&mut self, request: &HttpRequest) -> HttpResponse {
+        let body = if request.path.ends_with("/bridge") {
+            self.epoch += 1;
+            format!(
+                r#"{{"worker_jwt":"jwt{0}","api_base_url":"https://work.example","expires_in":3600,"worker_epoch":"{0}"}}"#,
+                self.epoch
+            )
+        } else if request.path.ends_with("/v1/code/sessions") {
+            r#"{"session":{"id":"cse_1"}}"#.into()
+        } else {
+            "{}".into()
+        };
+        response(200, body)
+    }
+
+    /// Lets time pass, and whatever comes in it.
+    fn wait(&mut self, duration: Duration) {
+        let end = self.now.checked_add(duration).unwrap();
+        loop {
+            let arrival = self.coming.keys().next().map(|(at, _)| *at);
+            let deadline = self.worker.poll_timeout().map(|(deadline, _)| deadline);
+            let Some(next) = [arrival, deadline].into_iter().flatten().min() else {
+                break;
+            };
+            if next > end {
+                break;
+            }
+            self.now = self.now.max(next);
+            if arrival == Some(next) {
+                let (_, input) = self.coming.pop_first().unwrap();
+                self.worker.handle_input(self.now, input);
+            } else {
+                self.worker.handle_timeout(self.now);
+            }
+            self.take_orders();
+        }
+        self.now = end;
+    }
+
+    fn close(&mut self) {
+        self.worker.close(self.now);
+        self.take_orders();
+    }
+
+    fn asked(&self, suffix: &str) -> bool {
+        self.asked.iter().any(|(_, asked)| asked.ends_with(suffix))
+    }
+
+    /// When each archive was ordered.
+    fn archives(&self) -> Vec<Timestamp> {
+        let archives = self.asked.iter();
+        archives
+            .filter(|(_, asked)| asked.ends_with("/archive"))
+            .map(|(at, _)| *at)
+            .collect()
+    }
+}
+
+fn response(status: u16, body: String) -> HttpResponse {
+    HttpResponse {
+        status,
+        retry_after: None,
+        body: body.into(),
+    }
+}
+
+fn config() -> WorkerConfig {
+    WorkerConfig::new(SessionChoice::Create(NewSession::default()))
+}
+
+fn frame(uuid: &str) -> attache_protocol::ByteString {
+    format!(r#"{{"type":"assistant","uuid":"{uuid}","message":{{}}}}"#).into()
+}
+
+#[test]
+fn by_default_closing_leaves_a_driver_some_of_two_seconds() {
+    let patience = config().patience;
+    assert!(patience.close <= 1800 * MS);
+    let mut server = Scripted::running(config());
+    server.worker.upload(server.now, frame("a")).unwrap();
+    server.take_orders();
+    let closing = server.now;
+
+    server.close();
+    server.wait(10_000 * MS);
+
+    let [(at, cause)] = server.closed[..] else {
+        panic!("closed {:?}", server.closed);
+    };
+    assert_eq!(cause, WorkerCloseCause::Requested);
+    assert_eq!(at.saturating_since(closing), patience.close);
+}
+
+#[test]
+fn an_archive_has_time_left_when_nothing_could_be_sent() {
+    let mut server = Scripted::running(config());
+    server.worker.upload(server.now, frame("a")).unwrap();
+    server.take_orders();
+    let closing = server.now;
+
+    server.close();
+    server.wait(10_000 * MS);
+
+    let [archived] = server.archives()[..] else {
+        panic!("asked {:?}", server.asked);
+    };
+    assert_eq!(archived.saturating_since(closing), 1100 * MS);
+}
+
+#[test]
+fn a_patient_flush_leaves_a_third_to_the_archive() {
+    let mut config = config();
+    config.patience.flush = 60_000 * MS;
+    config.patience.close = 3000 * MS;
+    let mut server = Scripted::running(config);
+    server.worker.upload(server.now, frame("a")).unwrap();
+    server.take_orders();
+    let closing = server.now;
+
+    server.close();
+    server.wait(10_000 * MS);
+
+    let [archived] = server.archives()[..] else {
+        panic!("asked {:?}", server.asked);
+    };
+    assert_eq!(archived.saturating_since(closing), 2000 * MS);
+}
+
+#[test]
+fn a_session_that_comes_into_being_late_is_archived_all_the_same() {
+    let answers = vec![(Fate::Done, Duration::ZERO), (Fate::Done, 1700 * MS)];
+    let mut server = Scripted::start(config(), answers);
+    server.wait(MS);
+    assert!(server.asked("/v1/code/sessions"));
+    server.close();
+    server.wait(10_000 * MS);
+
+    assert_eq!(server.archives().len(), 1, "{:?}", server.asked);
+    assert_eq!(server.closed.len(), 1);
+}
+
+#[test]
+fn closing_while_the_session_is_archived_does_not_archive_it_again() {
+    let mut config = config();
+    config.start.attempts = 1;
+    config.patience.archive = 5000 * MS;
+    let done = (Fate::Done, Duration::ZERO);
+    let answers = vec![done, done, done, (Fate::Status(400), Duration::ZERO)];
+    let mut server = Scripted::start(config.clone(), answers);
+    server.wait(MS);
+    assert_eq!(server.archives().len(), 1, "the start failed");
+    let closing = server.now;
+
+    server.close();
+    server.wait(10_000 * MS);
+
+    assert_eq!(server.archives().len(), 1, "{:?}", server.asked);
+    let [(at, cause)] = server.closed[..] else {
+        panic!("closed {:?}", server.closed);
+    };
+    assert_eq!(cause, WorkerCloseCause::Rejected { status: 400 });
+    assert_eq!(at.saturating_since(closing), config.patience.close);
+}
+
+fn answers() -> impl Strategy<Value = Vec<(Fate, Duration)>> {
+    let fate = prop_oneof![
+        12 => Just(Fate::Done),
+        1 => prop_oneof![Just(401), Just(404), Just(409), Just(410), Just(429), Just(503), Just(400)]
+            .prop_map(Fate::Status),
+        1 => Just(Fate::Broken),
+        1 => Just(Fate::Silence),
+    ];
+    let delay = prop_oneof![3 => Just(0), 2 => 0..3000_u64].prop_map(Duration::from_millis);
+    prop::collection::vec((fate, delay), 0..24)
+}
+
+fn patience() -> impl Strategy<Value = Option<[u64; 3]>> {
+    prop_oneof![
+        Just(None),
+        prop::array::uniform3(prop_oneof![Just(0), 0..5000_u64]).prop_map(Some)
+    ]
+}
+
+fn session() -> impl Strategy<Value = SessionChoice> {
+    prop_oneof![
+        Just(SessionChoice::Create(NewSession::default())),
+        Just(SessionChoice::Join(SessionId::parse("cse_7").unwrap())),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_worker_is_closed_in_time_wherever_it_stands_and_whatever_it_is_told(
+        answers in answers(),
+        patience in patience(),
+        session in session(),
+        stays in any::<bool>(),
+        before in 0..4000_u64,
+        frames in 0..3_usize,
+    ) {
+        let mut config = WorkerConfig::new(session);
+        if stays {
+            config.farewell = Farewell::Leave;
+        }
+        if let Some([close, flush, archive]) = patience {
+            config.patience.close = Duration::from_millis(close);
+            config.patience.flush = Duration::from_millis(flush);
+            config.patience.archive = Duration::from_millis(archive);
+        }
+        // Time is counted in nanoseconds, and the shortest deadline is one away.
+        let limit = config.patience.close.max(Duration::from_nanos(1));
+        let mut server = Scripted::start(config, answers);
+        server.wait(Duration::from_millis(before));
+        for number in 0..frames {
+            let _ = server.worker.upload(server.now, frame(&number.to_string()));
+        }
+        server.worker.report(server.now, AgentState::Running);
+        server.take_orders();
+        let closing = server.now;
+
+        server.close();
+        server.wait(60_000 * MS);
+
+        prop_assert_eq!(server.closed.len(), 1);
+        let (at, _) = server.closed.first().unwrap();
+        prop_assert!(at.saturating_since(closing) <= limit, "closed after {at:?}");
+        prop_assert!(server.worker.is_drained());
+        prop_assert_eq!(server.worker.poll_timeout(), None);
+        prop_assert!(server.archives().len() <= 2, "once with each credential");
+    }
+}
