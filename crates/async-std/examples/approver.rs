@@ -1,5 +1,5 @@
 //! Answers permission prompts on async-std, allowing some tools and nothing else:
-//! `ATTACHE_TOKEN=… cargo run --example async-std-approver -- https://relay.example session_01ab Read Grep`
+//! `ATTACHE_TOKEN=… cargo run -p attache-async-std --example async-std-approver -- https://relay.example session_01ab Read Grep`
 
 use std::{env, error::Error, io};
 

@@ -1,5 +1,5 @@
 //! Talks with an agent, on smol:
-//! `ATTACHE_TOKEN=… cargo run --example async-std-chat -- https://relay.example session_01ab`
+//! `ATTACHE_TOKEN=… cargo run -p attache-async-std --example async-std-chat -- https://relay.example session_01ab`
 
 use std::{env, error::Error, io};
 

@@ -1,5 +1,5 @@
 //! Watches a session, on async-std:
-//! `ATTACHE_TOKEN=… cargo run --example async-std-watch -- https://relay.example session_01ab`
+//! `ATTACHE_TOKEN=… cargo run -p attache-async-std --example async-std-watch -- https://relay.example session_01ab`
 
 use std::{env, error::Error, io};
 

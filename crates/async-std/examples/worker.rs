@@ -1,5 +1,5 @@
 //! An agent that repeats what it is told until somebody says "bye", on smol:
-//! `ATTACHE_TOKEN=… cargo run --example async-std-worker -- https://relay.example`
+//! `ATTACHE_TOKEN=… cargo run -p attache-async-std --example async-std-worker -- https://relay.example`
 
 use std::{env, error::Error, io};
 

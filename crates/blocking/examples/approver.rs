@@ -1,5 +1,5 @@
 //! Answers permission prompts, allowing some tools and nothing else:
-//! `ATTACHE_TOKEN=… cargo run --example approver -- https://relay.example session_01ab Read Grep`
+//! `ATTACHE_TOKEN=… cargo run -p attache-blocking --example blocking-approver -- https://relay.example session_01ab Read Grep`
 
 use std::{env, error::Error, io};
 

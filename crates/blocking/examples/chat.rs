@@ -1,4 +1,5 @@
-//! Talks with an agent: `ATTACHE_TOKEN=… cargo run --example chat -- https://relay.example session_01ab`
+//! Talks with an agent:
+//! `ATTACHE_TOKEN=… cargo run -p attache-blocking --example blocking-chat -- https://relay.example session_01ab`
 
 use std::{env, error::Error, io, iter, thread};
 

@@ -1,4 +1,5 @@
-//! Watches a session: `ATTACHE_TOKEN=… cargo run --example watch -- https://relay.example session_01ab`
+//! Watches a session:
+//! `ATTACHE_TOKEN=… cargo run -p attache-blocking --example blocking-watch -- https://relay.example session_01ab`
 
 use std::{env, error::Error, io};
 

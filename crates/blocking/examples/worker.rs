@@ -1,4 +1,5 @@
-//! An agent that repeats what it is told: `ATTACHE_TOKEN=… cargo run --example worker -- https://relay.example`
+//! An agent that repeats what it is told:
+//! `ATTACHE_TOKEN=… cargo run -p attache-blocking --example blocking-worker -- https://relay.example`
 
 use std::{env, error::Error, io};
 

@@ -22,6 +22,8 @@
 mod agenda;
 mod checks;
 pub mod conformance;
+#[cfg(feature = "examples")]
+pub mod examples;
 mod http;
 mod record;
 pub mod schedule;

@@ -1,6 +1,7 @@
-//! Watches a session: `ATTACHE_TOKEN=… cargo run --example watch -- https://relay.example session_01ab`
+//! Watches a session until it ends, or until Ctrl-C:
+//! `ATTACHE_TOKEN=… cargo run -p attache-tokio --example tokio-watch -- https://relay.example session_01ab`
 
-use std::{env, error::Error};
+use std::{env, error::Error, io};
 
 use attache_protocol::{
     SessionId,
@@ -14,17 +15,26 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (Some(base_url), Some(session)) = (arguments.next(), arguments.next()) else {
         return Err("usage: watch BASE_URL SESSION".into());
     };
-    let base_url = BaseUrl::parse(&base_url, Plaintext::LoopbackOnly)?;
-    let token = StaticToken::new(env::var("ATTACHE_TOKEN")?);
-    let mut config = ViewerConfig::new(SessionId::parse(&session)?);
+    let token = env::var("ATTACHE_TOKEN")?;
+    watch(&base_url, &session, &token, io::stdout()).await
+}
+
+pub(crate) async fn watch(
+    base_url: &str,
+    session: &str,
+    token: &str,
+    mut output: impl io::Write,
+) -> Result<(), Box<dyn Error>> {
+    let options = Options::new(BaseUrl::parse(base_url, Plaintext::LoopbackOnly)?);
+    let mut config = ViewerConfig::new(SessionId::parse(session)?);
     config.viewer_only = true;
 
     let (session, mut events, driver) =
-        attache_tokio::spawn(config, Options::new(base_url), token)?;
+        attache_tokio::spawn(config, options, StaticToken::new(token))?;
     loop {
         tokio::select! {
             event = events.next() => match event {
-                Some(Event::Message(message)) => println!("{}", message.frame.as_str()),
+                Some(Event::Message(message)) => writeln!(output, "{}", message.frame.as_str())?,
                 Some(Event::Status(status)) => eprintln!("{status:?}"),
                 Some(_) => {}
                 None => break,
@@ -35,6 +45,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
             }
         }
     }
-    eprintln!("{}", driver.await?);
+    writeln!(output, "{}", driver.await?)?;
     Ok(())
 }

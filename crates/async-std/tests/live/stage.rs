@@ -61,10 +61,6 @@ impl Stage {
         self.threads.block_on(future)
     }
 
-    pub(crate) fn archive(&self, id: &SessionId) {
-        self.now(self.relay.archive(id)).unwrap();
-    }
-
     /// Whether nobody may work in the session any more.
     pub(crate) fn is_archived(&self, id: &SessionId) -> bool {
         self.now(self.relay.attach_agent(id)).is_err()

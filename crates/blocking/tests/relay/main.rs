@@ -1,7 +1,5 @@
 //! The examples, as they are, against the relay, embedded.
 
-#![expect(clippy::unwrap_used, reason = "what a test does not expect ends it")]
-
 #[path = "../../examples/approver.rs"]
 #[expect(dead_code, reason = "its main reads the command line")]
 mod approver;
@@ -9,7 +7,6 @@ mod approver;
 #[expect(dead_code, reason = "its main reads the command line")]
 mod chat;
 mod examples;
-mod hub;
 #[path = "../../examples/watch.rs"]
 #[expect(dead_code, reason = "its main reads the command line")]
 mod watch;

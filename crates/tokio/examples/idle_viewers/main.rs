@@ -1,6 +1,6 @@
 //! How much an idle viewer costs: many of them in this process, against a relay in another one.
 //!
-//! `cargo run --release -p attache-tokio --example idle_viewers -- [COUNT [READ_BUFFER_BYTES [BASE_URL SESSION]]]`
+//! `cargo run --release -p attache-tokio --example tokio-idle-viewers -- [COUNT [READ_BUFFER_BYTES [BASE_URL SESSION]]]`
 //!
 //! Without a server (whose token is in `ATTACHE_TOKEN`) it starts a relay of its own. Each viewer needs a
 //! socket here, and one at the relay. Most of its memory is its read buffer: 128 KiB unless told otherwise.
