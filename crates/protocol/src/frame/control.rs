@@ -1,4 +1,7 @@
 //! Control frames: what this side writes, and the responses it reads.
+//!
+//! What is written ends with its only line break. JSON from outside keeps its bytes, but for line breaks
+//! between its parts, which become spaces.
 
 use alloc::{
     string::{String, ToString},
@@ -10,7 +13,7 @@ use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
 use super::decision::{AfterDeny, Decision};
-use super::{Frame, MalformedJson, MalformedReason, RawJson, RequestId, json::object};
+use super::{Frame, MalformedJson, MalformedReason, RawJson, RequestId, json::object, push_line};
 use crate::io::Token;
 
 /// What is answered to `initialize` by whoever has nothing to say of an agent: a JSON object with the
@@ -146,7 +149,7 @@ pub fn request(request_id: &RequestId, subtype: &str, fields: &Fields) -> ByteSt
     let fields = fields.inner();
     if !fields.is_empty() {
         text.push(',');
-        text.push_str(fields);
+        push_line(&mut text, fields);
     }
     text.push_str("}}\n");
     text.into()
@@ -164,10 +167,11 @@ pub fn decision(
     match decision {
         Decision::Allow(allow) => {
             text.push_str("{\"behavior\":\"allow\",\"updatedInput\":");
-            text.push_str(allow.updated_input.as_ref().unwrap_or(input).as_str());
+            let input = allow.updated_input.as_ref().unwrap_or(input);
+            push_line(&mut text, input.as_str());
             if let Some(permissions) = &allow.updated_permissions {
                 text.push_str(",\"updatedPermissions\":");
-                text.push_str(permissions.as_str());
+                push_line(&mut text, permissions.as_str());
             }
         }
         Decision::Deny(deny) => {
@@ -187,7 +191,7 @@ pub fn decision(
 /// The `control_response` that answers `request_id` with `response`.
 pub fn success(request_id: &RequestId, response: &RawJson) -> ByteString {
     let mut text = success_head(request_id);
-    text.push_str(response.as_str());
+    push_line(&mut text, response.as_str());
     text.push_str("}}\n");
     text.into()
 }
@@ -239,4 +243,33 @@ fn success_head(request_id: &RequestId) -> String {
 
 fn push_string(text: &mut String, value: &str) {
     text.push_str(&serde_json::Value::from(value).to_string());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{decision::Allow, split};
+
+    #[test]
+    fn json_on_several_lines_is_written_on_one() {
+        let id = RequestId::new("r1").unwrap();
+        let spread = RawJson::parse("{\n\t\"a\": \"\\n\",\r\n\"b\": []\n}").unwrap();
+        let allow = Decision::Allow(Allow {
+            updated_permissions: Some(spread.clone()),
+            ..Allow::default()
+        });
+        for written in [
+            request(
+                &id,
+                "set_mode",
+                &Fields::parse(spread.text().clone()).unwrap(),
+            ),
+            decision(&id, &allow, &spread, "u1"),
+            success(&id, &spread),
+        ] {
+            assert_eq!(written.find(['\n', '\r']), Some(written.len() - 1));
+            assert_eq!(split(&written).count(), 1);
+            assert!(written.contains("\"a\": \"\\n\",  \"b\": []"));
+        }
+    }
 }

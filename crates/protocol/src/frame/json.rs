@@ -208,6 +208,17 @@ impl<'de> Visitor<'de> for LenientVisitor {
     }
 }
 
+/// Appends a JSON text to one line. A line break ends a frame, and inside valid JSON it can only be
+/// white space: it becomes a space.
+pub(crate) fn push_line(line: &mut String, json: &str) {
+    let mut pieces = json.split(['\n', '\r']);
+    line.push_str(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        line.push(' ');
+        line.push_str(piece);
+    }
+}
+
 /// `found` as text that shares the memory of `text` when it lies inside.
 pub(super) fn shared(text: &ByteString, found: Cow<'_, str>) -> ByteString {
     match found {

@@ -30,6 +30,7 @@ use bytestring::ByteString;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+pub(crate) use json::push_line;
 pub use json::{JsonShape, MalformedJson, MalformedReason, RawJson};
 use json::{Lenient, object, shared};
 

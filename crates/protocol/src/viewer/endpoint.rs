@@ -10,7 +10,10 @@ use alloc::{
 use bytes::Bytes;
 
 use super::{Content, CredentialPlacement, MessageId, Transport, ViewerConfig, catchup::NextPage};
-use crate::io::{Header, HttpRequest, Method, Server, SocketRequest, Token};
+use crate::{
+    frame::push_line,
+    io::{Header, HttpRequest, Method, Server, SocketRequest, Token},
+};
 
 /// `anthropic-version`, sent with everything.
 const API_VERSION: &str = "2023-06-01";
@@ -115,12 +118,13 @@ pub(super) fn post_event(config: &ViewerConfig, token: &Token, body: Bytes) -> H
 
 /// The body of [`post_event`] for a message of ours.
 pub(super) fn message_body(config: &ViewerConfig, id: &MessageId, content: &Content) -> Bytes {
-    let message = format!(
+    let mut message = format!(
         "{{\"uuid\":\"{id}\",\"session_id\":\"{}\",\"type\":\"user\",\
-         \"parent_tool_use_id\":null,\"message\":{{\"role\":\"user\",\"content\":{}}}}}",
+         \"parent_tool_use_id\":null,\"message\":{{\"role\":\"user\",\"content\":",
         config.session.v1(),
-        content.as_json().as_str()
     );
+    push_line(&mut message, content.as_json().as_str());
+    message.push_str("}}");
     match config.transport {
         Transport::WebSocket => format!("{{\"events\":[{message}]}}").into(),
         Transport::Sse => payloads([&*message]),
@@ -206,7 +210,7 @@ mod tests {
     use bytestring::ByteString;
 
     use super::*;
-    use crate::{OrganizationId, SessionId};
+    use crate::{OrganizationId, SessionId, frame::RawJson};
 
     fn config() -> ViewerConfig {
         let mut config = ViewerConfig::new(SessionId::parse("cse_x").unwrap());
@@ -258,6 +262,14 @@ mod tests {
             &*body,
             br#"{"events":[{"uuid":"u","session_id":"session_x","type":"user","parent_tool_use_id":null,"message":{"role":"user","content":"hi \"you\""}}]}"#
         );
+    }
+
+    #[test]
+    fn a_message_on_several_lines_is_posted_on_one() {
+        let content = RawJson::parse("[\n\r\n]").unwrap();
+        let content = Content::from_json(content).unwrap();
+        let body = message_body(&config(), &MessageId("u".into()), &content);
+        assert!(body.ends_with(b"\"content\":[   ]}}]}"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::config::WorkerLimits;
-use crate::memory::Memory;
+use crate::{frame::push_line, memory::Memory};
 
 /// The waiting frames; the first ones may be in flight.
 #[derive(Clone)]
@@ -164,7 +164,7 @@ impl Uploads {
 
 fn push_event(body: &mut String, upload: &Upload) {
     body.push_str("{\"payload\":");
-    body.push_str(&upload.text);
+    push_line(body, &upload.text);
     body.push_str(match upload.life {
         Life::Stored => "}",
         Life::Ephemeral => ",\"ephemeral\":true}",
@@ -232,6 +232,17 @@ mod tests {
         assert!(next(&mut uploads).is_some());
         uploads.accepted(&WorkerLimits::default());
         assert_eq!((uploads.last(), uploads.open()), (3, 4));
+    }
+
+    #[test]
+    fn a_frame_on_several_lines_goes_up_on_one() {
+        let mut uploads = uploads(0);
+        let text = "{\n \"uuid\": \"u\"\r\n}";
+        uploads.push(Some("u".into()), text.into(), Life::Stored);
+        assert_eq!(
+            next(&mut uploads).unwrap(),
+            r#"{"worker_epoch":3,"events":[{"payload":{  "uuid": "u"  }}]}"#
+        );
     }
 
     #[test]
