@@ -5,7 +5,7 @@
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _},
+    net::{SocketAddr, TcpStream, ToSocketAddrs as _},
     sync::Arc,
     thread,
 };
@@ -34,7 +34,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> ByteStream for S {}
 /// A stream to the server, encrypted if its URL says so.
 pub(crate) async fn open(way: &Way) -> Result<Connection, NetworkFailure> {
     let stream = match &way.route {
-        Route::Direct => tcp(way.base.host(), way.base.port()).await?,
+        Route::Direct => tcp(way, way.base.host(), way.base.port()).await?,
         Route::Proxy(proxy) => tunnel(way, proxy).await?,
     };
     if way.base.is_tls() {
@@ -45,7 +45,7 @@ pub(crate) async fn open(way: &Way) -> Result<Connection, NetworkFailure> {
 }
 
 async fn tunnel(way: &Way, proxy: &Proxy) -> Result<Connection, NetworkFailure> {
-    let mut stream = tcp(proxy.host(), proxy.port()).await?;
+    let mut stream = tcp(way, proxy.host(), proxy.port()).await?;
     if proxy.is_tls() {
         stream = encrypt(way, stream, proxy.host()).await?;
     }
@@ -85,19 +85,19 @@ async fn encrypt(way: &Way, stream: Connection, host: &str) -> Result<Connection
     }
 }
 
-async fn tcp(host: &str, port: u16) -> Result<Connection, NetworkFailure> {
-    let found = addresses(host, port).await?;
+async fn tcp(way: &Way, host: &str, port: u16) -> Result<Connection, NetworkFailure> {
+    let found = match way.names.find(host, port) {
+        Some(known) => known,
+        None => look_up(host, port).await?,
+    };
     let stream = first_to_answer(found, Async::<TcpStream>::connect, Timer::after).await?;
     // Without it a pong may wait for the acknowledgement of what was sent before it.
     stream.get_ref().set_nodelay(true).map_err(broken)?;
     Ok(Box::new(stream))
 }
 
-/// Only a name needs the operating system, and a thread to wait for it.
-async fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, NetworkFailure> {
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, port)]);
-    }
+/// Asks the operating system, on a thread that waits for it.
+async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, NetworkFailure> {
     let name = host.to_owned();
     let (sender, found) = oneshot::channel();
     // A thread of its own, which ends with the lookup: those of a pool would stay.

@@ -87,8 +87,8 @@ use attache_protocol::{
 
 pub use self::{http::Http, stream::OpenStream};
 pub use attache_driver::{
-    BaseUrl, BaseUrlError, ClientCertificate, CommandError, Ended, Machine, Options, OptionsError,
-    Plaintext, ProxyOptions, StaticToken, TlsOptions, WebSocketOptions,
+    BaseUrl, BaseUrlError, ClientCertificate, CommandError, Ended, Machine, Names, Options,
+    OptionsError, Plaintext, ProxyOptions, StaticToken, TlsOptions, WebSocketOptions,
     asynchronous::{Events, Session, TokenSource, WorkerSession},
     proxy::ProxyRules,
 };

@@ -9,59 +9,54 @@ use std::{
 };
 
 use attache_driver::{
-    BaseUrl, Options, OptionsError,
+    BaseUrl, Options, OptionsError, Way,
     addresses::{HEAD_START, take_turns},
     failure,
     proxy::{self, Answer, Proxy, Route},
 };
 use attache_protocol::io::NetworkFailure;
 use mio::{Events, Interest, Poll, Token, Waker, net::TcpStream};
-use rustls::{ClientConfig, pki_types::ServerName};
+use rustls::pki_types::ServerName;
 
 use crate::{abort::Abort, alarm::Alarm, line::Line};
 
 /// Opens lines to one server.
 pub(crate) struct Connector {
-    base: BaseUrl,
-    route: Route,
-    tls: Option<Arc<ClientConfig>>,
+    way: Way,
 }
 
 impl Connector {
     pub(crate) fn new(options: &Options) -> Result<Self, OptionsError> {
-        let route = options.route()?;
-        let tls = options.tls_config(&route)?;
         Ok(Self {
-            base: options.base_url.clone(),
-            route,
-            tls,
+            way: Way::new(options)?,
         })
     }
 
     pub(crate) fn base(&self) -> &BaseUrl {
-        &self.base
+        &self.way.base
     }
 
     /// A line to the server, encrypted if its URL says so, on which reading and writing wait. `abort`
     /// breaks it off, now and later.
     pub(crate) fn open(&self, abort: &Abort) -> Result<Line, NetworkFailure> {
-        let line = match &self.route {
-            Route::Direct => tcp(self.base.host(), self.base.port(), abort)?,
+        let base = &self.way.base;
+        let line = match &self.way.route {
+            Route::Direct => self.tcp(base.host(), base.port(), abort)?,
             Route::Proxy(proxy) => self.tunnel(proxy, abort)?,
         };
-        if self.base.is_tls() {
-            self.encrypt(line, self.base.host())
+        if base.is_tls() {
+            self.encrypt(line, base.host())
         } else {
             Ok(line)
         }
     }
 
     fn tunnel(&self, proxy: &Proxy, abort: &Abort) -> Result<Line, NetworkFailure> {
-        let mut line = tcp(proxy.host(), proxy.port(), abort)?;
+        let mut line = self.tcp(proxy.host(), proxy.port(), abort)?;
         if proxy.is_tls() {
             line = self.encrypt(line, proxy.host())?;
         }
-        let request = proxy.connect_request(&self.base);
+        let request = proxy.connect_request(&self.way.base);
         line.write_all(&request).map_err(broken)?;
         line.flush().map_err(broken)?;
         let mut read = Vec::new();
@@ -84,41 +79,45 @@ impl Connector {
         }
     }
 
+    /// Connects to the first address of `host` that answers, IPv6 and IPv4 in turn.
+    fn tcp(&self, host: &str, port: u16, abort: &Abort) -> Result<Line, NetworkFailure> {
+        let found = match self.way.names.find(host, port) {
+            Some(known) => known,
+            None => match (host, port).to_socket_addrs() {
+                Ok(found) => found.collect(),
+                Err(_) => return Err(NetworkFailure::Dns),
+            },
+        };
+        let mut race = Race::new(abort).map_err(broken)?;
+        abort.check()?;
+        let mut untried = take_turns(found);
+        let mut last = NetworkFailure::Dns;
+        loop {
+            let started = match untried.pop_front() {
+                Some(address) => race.enter(address),
+                None if race.runners.is_empty() => return Err(last),
+                None => Ok(()),
+            };
+            let won = started.and_then(|()| {
+                let head_start = (!untried.is_empty()).then(|| Instant::now() + HEAD_START);
+                race.wait(head_start, abort)
+            });
+            match won {
+                Ok(Some(stream)) => return settle(stream, abort).map_err(broken),
+                Ok(None) => {}
+                Err(error) => last = broken(error),
+            }
+            abort.check()?;
+        }
+    }
+
     fn encrypt(&self, line: Line, host: &str) -> Result<Line, NetworkFailure> {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| NetworkFailure::Tls)?;
-        let tls = self.tls.as_ref().ok_or(NetworkFailure::Tls)?;
+        let tls = self.way.tls.as_ref().ok_or(NetworkFailure::Tls)?;
         line.encrypt(Arc::clone(tls), name).map_err(|error| {
             tracing::debug!(%error, "TLS handshake failed");
             broken(error)
         })
-    }
-}
-
-/// Connects to the first address of `host` that answers, IPv6 and IPv4 in turn.
-fn tcp(host: &str, port: u16, abort: &Abort) -> Result<Line, NetworkFailure> {
-    let found = (host, port)
-        .to_socket_addrs()
-        .map_err(|_| NetworkFailure::Dns)?;
-    let mut race = Race::new(abort).map_err(broken)?;
-    abort.check()?;
-    let mut untried = take_turns(found);
-    let mut last = NetworkFailure::Dns;
-    loop {
-        let started = match untried.pop_front() {
-            Some(address) => race.enter(address),
-            None if race.runners.is_empty() => return Err(last),
-            None => Ok(()),
-        };
-        let won = started.and_then(|()| {
-            let head_start = (!untried.is_empty()).then(|| Instant::now() + HEAD_START);
-            race.wait(head_start, abort)
-        });
-        match won {
-            Ok(Some(stream)) => return settle(stream, abort).map_err(broken),
-            Ok(None) => {}
-            Err(error) => last = broken(error),
-        }
-        abort.check()?;
     }
 }
 

@@ -125,8 +125,9 @@ use attache_protocol::{
 
 pub use crate::http::Http;
 pub use attache_driver::{
-    BaseUrl, BaseUrlError, ClientCertificate, CommandError, Ended, Machine, Options, OptionsError,
-    Plaintext, ProxyOptions, StaticToken, TlsOptions, WebSocketOptions, proxy::ProxyRules,
+    BaseUrl, BaseUrlError, ClientCertificate, CommandError, Ended, Machine, Names, Options,
+    OptionsError, Plaintext, ProxyOptions, StaticToken, TlsOptions, WebSocketOptions,
+    proxy::ProxyRules,
 };
 pub use driver::Driver;
 pub use events::Events;

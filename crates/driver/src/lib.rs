@@ -11,6 +11,7 @@
 //! | an error of a socket or a library | `NetworkFailure`, `Refusal`, `SocketEnding` | [`failure`] |
 //! | a `Retry-After` header | a delay | [`retry_after`] |
 //! | what a person chose | a WebSocket, TLS and proxy set-up | [`Options`] |
+//! | a name | its addresses, if they are known | [`Names`] |
 //! | a name's addresses | the order to try them in | [`addresses`] |
 //! | `SendText`, `SendPing`, `CloseSocket` | a WebSocket message | [`text_message`], [`ping_message`], [`close_message`] |
 //! | a WebSocket message that came | an `Input` | [`heard`] |
@@ -25,6 +26,7 @@ mod clock;
 mod command;
 pub mod failure;
 mod machine;
+mod names;
 mod options;
 pub mod proxy;
 pub mod request;
@@ -42,6 +44,7 @@ pub use base_url::{BaseUrl, BaseUrlError, Plaintext};
 pub use clock::Clock;
 pub use command::{CommandError, Ended};
 pub use machine::{Machine, Room, WorkerView};
+pub use names::Names;
 pub use options::{Options, OptionsError};
 pub use proxy::ProxyOptions;
 pub use retry_after::retry_after;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    BaseUrl, SeedError, TlsError, TlsOptions, WebSocketOptions,
+    BaseUrl, Names, SeedError, TlsError, TlsOptions, WebSocketOptions,
     proxy::{ProxyError, ProxyOptions, Route},
 };
 
@@ -19,6 +19,8 @@ pub struct Options {
     pub tls: TlsOptions,
     /// Through what to connect.
     pub proxy: ProxyOptions,
+    /// Which names need no lookup.
+    pub names: Names,
 }
 
 /// Why options can't be used.
@@ -44,6 +46,7 @@ impl Options {
             websocket: WebSocketOptions::default(),
             tls: TlsOptions::default(),
             proxy: ProxyOptions::default(),
+            names: Names::default(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use rustls::ClientConfig;
 
-use crate::{BaseUrl, Options, OptionsError, proxy::Route};
+use crate::{BaseUrl, Names, Options, OptionsError, proxy::Route};
 
 /// One server, the way to it, and the TLS set-up for both.
 #[derive(Clone)]
@@ -15,6 +15,8 @@ pub struct Way {
     pub route: Route,
     /// `None` when nobody on the way speaks TLS.
     pub tls: Option<Arc<ClientConfig>>,
+    /// Which names need no lookup.
+    pub names: Names,
 }
 
 impl Way {
@@ -29,6 +31,7 @@ impl Way {
             base: options.base_url.clone(),
             route,
             tls,
+            names: options.names.clone(),
         })
     }
 }

@@ -29,7 +29,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
 /// A stream to the server, encrypted if its URL says so.
 pub(crate) async fn open(way: &Way) -> Result<Connection, NetworkFailure> {
     let stream = match &way.route {
-        Route::Direct => Box::new(tcp(way.base.host(), way.base.port()).await?),
+        Route::Direct => Box::new(tcp(way, way.base.host(), way.base.port()).await?),
         Route::Proxy(proxy) => tunnel(way, proxy).await?,
     };
     if way.base.is_tls() {
@@ -40,7 +40,7 @@ pub(crate) async fn open(way: &Way) -> Result<Connection, NetworkFailure> {
 }
 
 async fn tunnel(way: &Way, proxy: &Proxy) -> Result<Connection, NetworkFailure> {
-    let mut stream: Connection = Box::new(tcp(proxy.host(), proxy.port()).await?);
+    let mut stream: Connection = Box::new(tcp(way, proxy.host(), proxy.port()).await?);
     if proxy.is_tls() {
         stream = encrypt(way, stream, proxy.host()).await?;
     }
@@ -75,10 +75,15 @@ async fn encrypt(way: &Way, stream: Connection, host: &str) -> Result<Connection
         }
     }
 }
-async fn tcp(host: &str, port: u16) -> Result<TcpStream, NetworkFailure> {
-    let found = lookup_host((host, port))
-        .await
-        .map_err(|_| NetworkFailure::Dns)?;
+
+async fn tcp(way: &Way, host: &str, port: u16) -> Result<TcpStream, NetworkFailure> {
+    let found = match way.names.find(host, port) {
+        Some(known) => known,
+        None => match lookup_host((host, port)).await {
+            Ok(found) => found.collect(),
+            Err(_) => return Err(NetworkFailure::Dns),
+        },
+    };
     let stream = first_to_answer(found, TcpStream::connect::<SocketAddr>, sleep).await?;
     // Without it a pong may wait for the acknowledgement of what was sent before it.
     stream.set_nodelay(true).map_err(broken)?;

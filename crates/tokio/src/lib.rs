@@ -103,8 +103,8 @@ use attache_protocol::{
 use tokio::task::JoinHandle;
 
 pub use attache_driver::{
-    BaseUrl, BaseUrlError, ClientCertificate, CommandError, Ended, Machine, Options, OptionsError,
-    Plaintext, ProxyOptions, StaticToken, TlsOptions, WebSocketOptions,
+    BaseUrl, BaseUrlError, ClientCertificate, CommandError, Ended, Machine, Names, Options,
+    OptionsError, Plaintext, ProxyOptions, StaticToken, TlsOptions, WebSocketOptions,
     asynchronous::{Events, Session, TokenSource, WorkerSession},
     proxy::ProxyRules,
 };

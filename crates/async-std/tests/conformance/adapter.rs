@@ -10,7 +10,7 @@ use std::{
 
 use async_io::Timer;
 use attache_async_std::{
-    BaseUrl, Events, Options, Plaintext, ProxyOptions, Session, TokenSource, WorkerEvents,
+    BaseUrl, Events, Names, Options, Plaintext, ProxyOptions, Session, TokenSource, WorkerEvents,
     WorkerSession,
 };
 use attache_protocol::{
@@ -201,6 +201,8 @@ fn options(place: &Place) -> Result<Options, String> {
         BaseUrl::parse(&place.base_url, Plaintext::Allowed).map_err(|error| error.to_string())?;
     let mut options = Options::new(base_url);
     options.proxy = ProxyOptions::Direct;
+    let names = place.names.clone();
+    options.names = Names::asking(move |name| names.find(name));
     Ok(options)
 }
 

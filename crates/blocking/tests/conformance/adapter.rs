@@ -3,7 +3,7 @@
 use std::{sync::mpsc::RecvTimeoutError, thread::JoinHandle, time::Duration};
 
 use attache_blocking::{
-    BaseUrl, Events, Options, Plaintext, Session, TokenSource, WorkerEvents, WorkerSession,
+    BaseUrl, Events, Names, Options, Plaintext, Session, TokenSource, WorkerEvents, WorkerSession,
 };
 use attache_protocol::{
     ByteString,
@@ -119,7 +119,10 @@ fn as_next<E>(event: Result<E, RecvTimeoutError>) -> Next<E> {
 fn options(place: &Place) -> Result<Options, String> {
     let base_url =
         BaseUrl::parse(&place.base_url, Plaintext::Allowed).map_err(|error| error.to_string())?;
-    Ok(Options::new(base_url))
+    let mut options = Options::new(base_url);
+    let names = place.names.clone();
+    options.names = Names::asking(move |name| names.find(name));
+    Ok(options)
 }
 
 fn source(place: Place) -> impl TokenSource {

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read as _, Write as _},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream, ToSocketAddrs as _},
     time::SystemTime,
 };
 
@@ -11,6 +11,7 @@ use attache_protocol::{
     Bytes,
     io::{HttpRequest, HttpResponse, NetworkFailure},
 };
+use attache_testkit::conformance::Names;
 
 pub(crate) struct Call {
     stream: TcpStream,
@@ -20,10 +21,20 @@ pub(crate) struct Call {
 }
 
 /// A connection that never blocks.
-pub(crate) fn connect(base: &BaseUrl) -> Result<TcpStream, NetworkFailure> {
-    let addresses = std::net::ToSocketAddrs::to_socket_addrs(&(base.host(), base.port()))
-        .map_err(|_| NetworkFailure::Dns)?;
-    let connected = TcpStream::connect(&*addresses.collect::<Vec<_>>()).and_then(|stream| {
+pub(crate) fn connect(base: &BaseUrl, names: &Names) -> Result<TcpStream, NetworkFailure> {
+    let addresses = match names.find(base.host()) {
+        Some(known) => known
+            .into_iter()
+            .map(|ip| SocketAddr::new(ip, base.port()))
+            .collect(),
+        None => (base.host(), base.port())
+            .to_socket_addrs()
+            .map_or_else(|_| Vec::new(), Iterator::collect),
+    };
+    if addresses.is_empty() {
+        return Err(NetworkFailure::Dns);
+    }
+    let connected = TcpStream::connect(&*addresses).and_then(|stream| {
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
         Ok(stream)
@@ -32,7 +43,11 @@ pub(crate) fn connect(base: &BaseUrl) -> Result<TcpStream, NetworkFailure> {
 }
 
 impl Call {
-    pub(crate) fn start(base: &BaseUrl, request: HttpRequest) -> Result<Self, NetworkFailure> {
+    pub(crate) fn start(
+        base: &BaseUrl,
+        names: &Names,
+        request: HttpRequest,
+    ) -> Result<Self, NetworkFailure> {
         let limit = request.response_limit;
         let request = request::http(base, request).map_err(|_| NetworkFailure::Other)?;
         let mut unsent =
@@ -47,7 +62,7 @@ impl Call {
             .extend(format!("content-length: {length}\r\nconnection: close\r\n\r\n").into_bytes());
         unsent.extend(request.body());
         Ok(Self {
-            stream: connect(base)?,
+            stream: connect(base, names)?,
             unsent,
             received: Vec::new(),
             limit,

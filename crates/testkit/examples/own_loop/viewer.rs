@@ -19,7 +19,7 @@ use attache_protocol::{
     policy::CloseCause,
     viewer::{Content, Decision, Event, MessageId, Status, Viewer, ViewerConfig},
 };
-use attache_testkit::conformance::{Next, OpenViewer, Place, Tokens};
+use attache_testkit::conformance::{Names, Next, OpenViewer, Place, Tokens};
 use tungstenite::{
     ClientHandshake, Error, HandshakeError, Message, WebSocket,
     client::client_with_config,
@@ -40,6 +40,7 @@ pub(crate) struct OwnLoop {
     clock: Clock,
     base: BaseUrl,
     tokens: Tokens,
+    names: Names,
     facts: VecDeque<Input>,
     socket: Option<(SocketId, Link)>,
     calls: Vec<(HttpRequestId, Call)>,
@@ -60,6 +61,7 @@ impl OwnLoop {
             clock,
             base: BaseUrl::parse(&place.base_url, Plaintext::Allowed)?,
             tokens: place.tokens,
+            names: place.names,
             facts: VecDeque::new(),
             socket: None,
             calls: Vec::new(),
@@ -119,7 +121,8 @@ impl OwnLoop {
                 None => {}
             },
             Effect::AbortSocket { .. } => self.socket = None,
-            Effect::SendHttp { id, request } => match Call::start(&self.base, request) {
+            Effect::SendHttp { id, request } => match Call::start(&self.base, &self.names, request)
+            {
                 Ok(call) => self.calls.push((id, call)),
                 Err(failure) => self.facts.push_back(Input::HttpFailed { id, failure }),
             },
@@ -131,7 +134,7 @@ impl OwnLoop {
     fn open_socket(&self, request: &SocketRequest) -> Result<Option<Link>, Refusal> {
         let upgrade = request::websocket(&self.base, request)
             .map_err(|_| Refusal::Network(NetworkFailure::Other))?;
-        let stream = connect(&self.base).map_err(Refusal::Network)?;
+        let stream = connect(&self.base, &self.names).map_err(Refusal::Network)?;
         let config = WebSocketOptions::default().config();
         match client_with_config(upgrade, stream, Some(config)) {
             Ok((socket, _)) => Ok(Some(Link::Open(Box::new(socket)))),

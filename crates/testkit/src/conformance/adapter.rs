@@ -17,6 +17,8 @@ use attache_protocol::{
     worker::{Delivery, EventId, WorkerCloseCause, WorkerConfig, WorkerEvent},
 };
 
+use super::proxy::Names;
+
 /// Something that carries the machines' orders out over real sockets.
 ///
 /// All methods block, so that adapters with and without a runtime implement them alike: an async one
@@ -103,6 +105,8 @@ pub struct Place {
     pub base_url: String,
     /// The source of tokens.
     pub tokens: Tokens,
+    /// What names resolve to.
+    pub names: Names,
 }
 
 impl Place {
@@ -110,6 +114,7 @@ impl Place {
         Self {
             base_url,
             tokens: Tokens::default(),
+            names: Names::default(),
         }
     }
 }

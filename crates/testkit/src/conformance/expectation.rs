@@ -22,7 +22,7 @@ pub(super) fn of(fault: Fault, side: Side) -> Option<Outcome> {
         },
         // What happens before a worker runs is its start; after that, its stream is told about.
         Side::Worker => match fault {
-            Fault::Refused | Fault::NoAnswer | Fault::Status { .. } => None,
+            Fault::Nameless | Fault::Refused | Fault::NoAnswer | Fault::Status { .. } => None,
             Fault::ServerGone | Fault::FrozenDown => {
                 Some(Outcome::Network(NetworkFailure::TimedOut))
             }
@@ -46,6 +46,7 @@ pub(super) fn of(fault: Fault, side: Side) -> Option<Outcome> {
 fn of_link(fault: Fault, link: LinkKind) -> Option<Outcome> {
     let network = |failure| Some(Outcome::Network(failure));
     match (fault, link) {
+        (Fault::Nameless, _) => network(NetworkFailure::Dns),
         (Fault::Refused, _) => network(NetworkFailure::Refused),
         (Fault::Reset, _) => network(NetworkFailure::Reset),
         (Fault::FinMidFrame | Fault::Fin | Fault::ClientGone, _)

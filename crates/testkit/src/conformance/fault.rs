@@ -15,6 +15,8 @@ pub enum LinkKind {
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Fault {
+    /// The server's name does not resolve for a while.
+    Nameless,
     /// Nobody listens for a while.
     Refused,
     /// The connection is reset.
@@ -60,7 +62,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 29] = {
+    pub const ALL: [Self; 30] = {
         const fn status(status: u16) -> Fault {
             Fault::Status {
                 status,
@@ -74,6 +76,7 @@ impl Fault {
             }
         }
         [
+            Self::Nameless,
             Self::Refused,
             Self::Reset,
             Self::FinMidFrame,
@@ -117,7 +120,8 @@ impl Fault {
             Self::FrozenUp | Self::SlowHandshake | Self::Slices | Self::Latency | Self::Stopped => {
                 true
             }
-            Self::Refused
+            Self::Nameless
+            | Self::Refused
             | Self::Reset
             | Self::FinMidFrame
             | Self::Fin
@@ -133,11 +137,17 @@ impl Fault {
         }
     }
 
+    /// Whether it keeps everybody from connecting, before anybody can tell what for.
+    pub(super) fn is_outage(self) -> bool {
+        self == Self::Nameless
+    }
+
     /// The status it answers with.
     pub(super) fn status(self) -> Option<u16> {
         match self {
             Self::Status { status, .. } => Some(status),
-            Self::Refused
+            Self::Nameless
+            | Self::Refused
             | Self::Reset
             | Self::FinMidFrame
             | Self::Fin
@@ -161,6 +171,7 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Nameless => "name not resolved for a while",
             Self::Refused => "refused",
             Self::Reset => "reset",
             Self::FinMidFrame => "end in mid-frame",

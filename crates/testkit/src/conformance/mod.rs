@@ -47,7 +47,7 @@ pub use config::{viewer_config, worker_config};
 pub use fault::{Fault, LinkKind};
 pub use leaks::Census;
 pub use program::program;
-pub use proxy::{ChaosProxy, Reach};
+pub use proxy::{ChaosProxy, Names, Reach};
 pub use report::Report;
 pub use run::{connect_and_close, run, run_one_by_one};
 pub use server::SessionServer;

@@ -51,14 +51,14 @@ pub(super) fn run(
     let proxy = ChaosProxy::start(server.address(), &trial.faults, trial.reach, trial.seed)
         .map_err(|error| error.to_string())?;
     let mut config = viewer_config(server.session(), transport);
-    let mut url = format!("http://{}", proxy.address());
+    let mut place = proxy.place();
     if trial.is_nameless {
-        NAMELESS.clone_into(&mut url);
+        NAMELESS.clone_into(&mut place.base_url);
     }
     if trial.is_nameless && trial.closing == Closing::WhenLive {
         config.profile.drops.limit = Limit::Retries(2);
     }
-    let story = Story::begin(adapter, config, Place::new(url), &server, &proxy)?;
+    let story = Story::begin(adapter, config, place, &server, &proxy)?;
     story.tell(trial)
 }
 

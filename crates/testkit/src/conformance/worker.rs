@@ -8,7 +8,7 @@ use attache_protocol::{
 };
 
 use super::{
-    adapter::{Adapter, Next, OpenWorker, Place},
+    adapter::{Adapter, Next, OpenWorker},
     config::worker_config,
     proxy::ChaosProxy,
     server::SessionServer,
@@ -30,15 +30,13 @@ pub(super) fn run(adapter: &dyn Adapter, trial: &Trial) -> Result<(), String> {
     let server = SessionServer::start().map_err(|error| error.to_string())?;
     let proxy = ChaosProxy::start(server.address(), &trial.faults, trial.reach, trial.seed)
         .map_err(|error| error.to_string())?;
-    let url = format!("http://{}", proxy.address());
-    server.name_for_workers(&url);
-    let url = if trial.is_nameless {
-        NAMELESS.to_owned()
-    } else {
-        url
-    };
+    let mut place = proxy.place();
+    server.name_for_workers(&place.base_url);
+    if trial.is_nameless {
+        NAMELESS.clone_into(&mut place.base_url);
+    }
     let story = Story {
-        worker: adapter.open_worker(worker_config(), Place::new(url))?,
+        worker: adapter.open_worker(worker_config(), place)?,
         server: &server,
         proxy: &proxy,
         record: Record::default(),

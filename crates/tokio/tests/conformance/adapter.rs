@@ -12,7 +12,7 @@ use attache_protocol::{
 };
 use attache_testkit::conformance::{Adapter, Next, OpenViewer, OpenWorker, Place};
 use attache_tokio::{
-    BaseUrl, Events, Options, Plaintext, Session, TokenSource, WorkerEvents, WorkerSession,
+    BaseUrl, Events, Names, Options, Plaintext, Session, TokenSource, WorkerEvents, WorkerSession,
 };
 use tokio::{
     runtime::{Builder, Handle, Runtime},
@@ -162,7 +162,10 @@ fn as_next<E>(event: Result<Option<E>, Elapsed>) -> Next<E> {
 fn options(place: &Place) -> Result<Options, String> {
     let base_url =
         BaseUrl::parse(&place.base_url, Plaintext::Allowed).map_err(|error| error.to_string())?;
-    Ok(Options::new(base_url))
+    let mut options = Options::new(base_url);
+    let names = place.names.clone();
+    options.names = Names::asking(move |name| names.find(name));
+    Ok(options)
 }
 
 fn source(place: Place) -> impl TokenSource {

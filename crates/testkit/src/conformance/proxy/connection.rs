@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read as _, Write as _},
-    net::{Shutdown, SocketAddr, TcpStream},
+    net::{Shutdown, TcpStream},
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
@@ -26,13 +26,14 @@ const HEAD_LIMIT: usize = 64 * 1024;
 /// One client's connection.
 pub(super) struct Connection<'a> {
     pub(super) shared: &'a Shared,
-    address: SocketAddr,
     pub(super) client: TcpStream,
     /// What kind of link it is, if it is one.
     pub(super) link: Option<LinkKind>,
     pub(super) fault: Option<Fault>,
     /// Whether the fault still has to strike.
     is_gathering: AtomicBool,
+    /// Whether nothing has ended the link yet.
+    is_standing: AtomicBool,
 }
 
 /// What has become of the two directions.
@@ -46,7 +47,7 @@ pub(super) struct Lanes {
 
 impl Connection<'_> {
     /// Serves a connection until its end, or the proxy's.
-    pub(super) fn serve(shared: &Shared, address: SocketAddr, client: TcpStream) {
+    pub(super) fn serve(shared: &Shared, client: TcpStream) {
         let set_up = client
             .set_nodelay(true)
             .and_then(|()| client.set_read_timeout(Some(TICK)))
@@ -58,17 +59,20 @@ impl Connection<'_> {
             return;
         };
         let link = link_of(&head);
+        if link.is_some() && !shared.weather.rises() {
+            return;
+        }
         let fault = match link {
             Some(_) => shared.weather.take_for_link(),
             None => shared.weather.take_for_call(),
         };
         let connection = Connection {
             shared,
-            address,
             client,
             link,
             fault,
             is_gathering: AtomicBool::new(link.is_some() && fault.is_some()),
+            is_standing: AtomicBool::new(link.is_some()),
         };
         // Whatever breaks ends this connection, and that is all there is to do.
         let _ = connection.run(&head);
@@ -181,17 +185,27 @@ impl Connection<'_> {
     }
 
     pub(super) fn struck(&self) {
+        if self.fault.is_some_and(|fault| !fault.is_survivable()) {
+            self.fell();
+        }
         if self.is_gathering.swap(false, Ordering::AcqRel) {
             self.shared.weather.struck();
             if self.shared.weather.is_refusal_next() {
-                poke(self.address);
+                poke(self.shared.address);
             }
+        }
+    }
+
+    fn fell(&self) {
+        if self.is_standing.swap(false, Ordering::AcqRel) {
+            self.shared.weather.fell();
         }
     }
 }
 
 impl Drop for Connection<'_> {
     fn drop(&mut self) {
+        self.fell();
         // A connection that ended before its fault came has met another one.
         self.struck();
     }

@@ -151,7 +151,8 @@ impl<'a> Downward<'a> {
                 self.say_goodbye(codes.get(at).copied().unwrap_or(1011))?;
                 return Ok(Onward::End);
             }
-            Fault::Refused
+            Fault::Nameless
+            | Fault::Refused
             | Fault::Reset
             | Fault::FinMidFrame
             | Fault::Fin
@@ -180,7 +181,8 @@ impl<'a> Downward<'a> {
                 Some(end) if end == bytes.len() => end.checked_sub(1),
                 Some(_) | None => Some(bytes.len()),
             },
-            Fault::Refused
+            Fault::Nameless
+            | Fault::Refused
             | Fault::Reset
             | Fault::ServerGone
             | Fault::ClientGone
@@ -263,7 +265,8 @@ impl<'a> Downward<'a> {
                 client.write_all(after)?;
                 Onward::Carry
             }
-            Fault::Refused
+            Fault::Nameless
+            | Fault::Refused
             | Fault::NoAnswer
             | Fault::SlowHandshake
             | Fault::Slices

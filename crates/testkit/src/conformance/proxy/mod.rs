@@ -3,6 +3,7 @@
 mod connection;
 mod downward;
 mod framing;
+mod names;
 mod weather;
 
 use std::{
@@ -18,8 +19,9 @@ use std::{
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::fault::Fault;
+use super::{adapter::Place, fault::Fault};
 use connection::Connection;
+pub use names::Names;
 use weather::Weather;
 
 /// How long nobody listens.
@@ -41,7 +43,6 @@ pub enum Reach {
 /// then the weather is fine. Dropping it ends every connection and waits for its threads.
 #[derive(Debug)]
 pub struct ChaosProxy {
-    address: SocketAddr,
     shared: Arc<Shared>,
     acceptor: Option<JoinHandle<()>>,
 }
@@ -49,6 +50,7 @@ pub struct ChaosProxy {
 /// What the proxy's threads share.
 #[derive(Debug)]
 struct Shared {
+    address: SocketAddr,
     server: SocketAddr,
     weather: Weather,
     stopping: AtomicBool,
@@ -72,6 +74,7 @@ impl ChaosProxy {
             .as_socket()
             .ok_or(io::ErrorKind::AddrNotAvailable)?;
         let shared = Arc::new(Shared {
+            address,
             server,
             weather: Weather::new(faults, reach, seed),
             stopping: AtomicBool::new(false),
@@ -80,9 +83,8 @@ impl ChaosProxy {
         let accepting = Arc::clone(&shared);
         let acceptor = thread::Builder::new()
             .name("proxy".into())
-            .spawn(move || accept(&accepting, address, listener, &reserved))?;
+            .spawn(move || accept(&accepting, listener, &reserved))?;
         Ok(Self {
-            address,
             shared,
             acceptor: Some(acceptor),
         })
@@ -90,7 +92,18 @@ impl ChaosProxy {
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.shared.address
+    }
+
+    /// Where a client is to connect to.
+    pub fn place(&self) -> Place {
+        let address = self.address();
+        let has_name = self.pending().contains(&Fault::Nameless);
+        let host = if has_name { names::NAME } else { "127.0.0.1" };
+        Place {
+            names: Names::of(&self.shared),
+            ..Place::new(format!("http://{host}:{}", address.port()))
+        }
     }
 
     /// Whether every fault has struck.
@@ -108,7 +121,7 @@ impl Drop for ChaosProxy {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::Release);
         self.shared.weather.clear();
-        poke(self.address);
+        poke(self.shared.address);
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();
         }
@@ -142,13 +155,13 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Accepts until the proxy stops; `reserved` keeps the port.
-fn accept(shared: &Arc<Shared>, address: SocketAddr, mut listener: TcpListener, reserved: &Socket) {
+fn accept(shared: &Arc<Shared>, mut listener: TcpListener, reserved: &Socket) {
     let connections: Mutex<Vec<JoinHandle<()>>> = Mutex::default();
     while !shared.is_stopping() {
         if shared.weather.take_refusal() {
             drop(listener);
             shared.weather.pause(REFUSING);
-            match listen(address) {
+            match listen(shared.address) {
                 Ok(again) => listener = again,
                 Err(error) => {
                     eprintln!("the proxy's port {reserved:?} is lost: {error}");
@@ -168,7 +181,7 @@ fn accept(shared: &Arc<Shared>, address: SocketAddr, mut listener: TcpListener, 
         let serving = Arc::clone(shared);
         let served = thread::Builder::new()
             .name("proxied".into())
-            .spawn(move || Connection::serve(&serving, address, client));
+            .spawn(move || Connection::serve(&serving, client));
         let mut connections = connections.lock().unwrap_or_else(PoisonError::into_inner);
         connections.retain(|connection| !connection.is_finished());
         connections.extend(served.ok());

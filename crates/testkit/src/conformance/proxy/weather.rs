@@ -9,6 +9,9 @@ use std::{
 use super::Reach;
 use crate::conformance::{chance::Chance, fault::Fault};
 
+/// How long nobody can connect.
+const OUTAGE: Duration = Duration::from_millis(80);
+
 /// The faults to come.
 #[derive(Debug)]
 pub(super) struct Weather {
@@ -24,6 +27,10 @@ struct State {
     gathering: usize,
     /// Whether a call has had its share of the first one coming.
     call_struck: bool,
+    /// Links under way whose fault has not ended them.
+    standing: usize,
+    /// What keeps everybody from connecting, and until when.
+    outage: Option<(Fault, Instant)>,
     /// Everything stands still until then.
     stopped_until: Option<Instant>,
     chance: Chance,
@@ -36,6 +43,8 @@ impl Weather {
                 coming: faults.iter().copied().collect(),
                 gathering: 0,
                 call_struck: false,
+                standing: 0,
+                outage: None,
                 stopped_until: None,
                 chance: Chance::new(seed),
             }),
@@ -57,6 +66,7 @@ impl Weather {
     pub(super) fn clear(&self) {
         let mut state = self.lock();
         state.coming.clear();
+        state.outage = None;
         state.stopped_until = None;
         drop(state);
         self.changed.notify_all();
@@ -71,6 +81,43 @@ impl Weather {
         state.take()
     }
 
+    /// A link begins, whatever becomes of it; `false` if none may begin now. [`fell`](Self::fell) is to
+    /// follow.
+    pub(super) fn rises(&self) -> bool {
+        let mut state = self.lock();
+        let may_rise = !state.coming.front().is_some_and(|next| next.is_outage());
+        state.standing += usize::from(may_rise);
+        may_rise
+    }
+
+    /// A link is over, or will be as soon as the client notices.
+    pub(super) fn fell(&self) {
+        let mut state = self.lock();
+        state.standing = state.standing.saturating_sub(1);
+    }
+
+    /// Whether this is what keeps everybody from connecting now. It waits until no link is standing.
+    pub(super) fn is_out(&self, fault: Fault) -> bool {
+        let now = Instant::now();
+        let mut state = self.lock();
+        if let Some((present, until)) = state.outage {
+            if now < until {
+                return present == fault;
+            }
+            state.outage = None;
+            state.gathering = state.gathering.saturating_sub(1);
+            self.changed.notify_all();
+        }
+        let begins = state.standing == 0
+            && state.gathering == 0
+            && state.coming.front() == Some(&fault)
+            && state.take().is_some();
+        if begins {
+            state.outage = Some((fault, now + OUTAGE));
+        }
+        begins
+    }
+
     /// The fault of any other connection, if there is one.
     pub(super) fn take_for_call(&self) -> Option<Fault> {
         let mut state = self.lock();
@@ -78,8 +125,8 @@ impl Weather {
             return None;
         }
         let fault = *state.coming.front()?;
-        // A server can't be stopped, or be gone, for one connection alone.
-        if matches!(fault, Fault::Stopped | Fault::Refused) {
+        // A server can't be stopped, or be gone, or have no name, for one connection alone.
+        if matches!(fault, Fault::Stopped | Fault::Refused) || fault.is_outage() {
             return None;
         }
         state.call_struck = true;
