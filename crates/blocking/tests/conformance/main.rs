@@ -9,5 +9,5 @@ use attache_testkit::conformance::{Side, program};
 use adapter::Blocking;
 
 fn main() -> ExitCode {
-    program(&Blocking, &Side::ALL)
+    program(&[&Blocking], &Side::ALL)
 }

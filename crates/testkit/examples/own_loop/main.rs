@@ -39,5 +39,5 @@ impl Adapter for ByHand {
 }
 
 pub(crate) fn main() -> ExitCode {
-    program(&ByHand, &[Side::ViewerOverSocket])
+    program(&[&ByHand], &[Side::ViewerOverSocket])
 }

@@ -21,9 +21,13 @@
 //! use attache_testkit::conformance::{Adapter, Side, program};
 //!
 //! fn check(adapter: &impl Adapter) -> ExitCode {
-//!     program(adapter, &[Side::ViewerOverSocket])
+//!     program(&[adapter], &[Side::ViewerOverSocket])
 //! }
 //! ```
+//!
+//! It prints a table of scenarios and adapters. Where adapters have programs of their own, name an empty
+//! folder in `ATTACHE_CONFORMANCE_TABLE` for all of them: each leaves its columns there and prints those
+//! of everybody who ran the same suite so far, so that the last one prints the whole table.
 //!
 //! `examples/own_loop` is an adapter written by hand that passes.
 
@@ -32,12 +36,14 @@ mod chance;
 mod config;
 mod expectation;
 mod fault;
+mod folder;
 mod leaks;
 mod program;
 mod proxy;
 mod report;
 mod run;
 mod server;
+mod table;
 mod trial;
 mod viewer;
 mod worker;

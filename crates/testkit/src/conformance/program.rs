@@ -1,7 +1,7 @@
 //! The suite as a program.
 
 use std::{
-    env,
+    env, io,
     process::{self, ExitCode},
     thread,
     time::{Duration, Instant},
@@ -9,9 +9,11 @@ use std::{
 
 use super::{
     adapter::Adapter,
+    folder::Folder,
     proxy::Reach,
     report::Report,
     run::{connect_and_close, run, run_one_by_one},
+    table::{Column, Table},
     trial::{Side, Trial, lone_trials, paired_trials, stormy_trials},
 };
 
@@ -21,28 +23,66 @@ const STORMS: u64 = 50;
 /// Connects and closes so often.
 const CYCLES: usize = 1000;
 
-/// An adapter that hangs is not waited for longer than this.
+/// No adapter is waited for longer than this.
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 
-/// Runs everything there is for these sides, prints a table and what went wrong, and says whether all of
-/// it is green: the whole of a test without a harness. It needs the process for itself, because it counts
-/// what that holds.
+/// Runs everything there is for these sides with each adapter, prints a table and what went wrong, and says
+/// whether all of it is green: the whole of a test without a harness. It needs the process for itself,
+/// because it counts what that holds.
 ///
 /// Words among the program's arguments pick the trials whose names contain all of them; `--seed=7` makes
-/// faults strike at other places.
-pub fn program(adapter: &dyn Adapter, sides: &[Side]) -> ExitCode {
-    thread::spawn(|| {
-        thread::sleep(LIMIT);
-        eprintln!("the adapter hangs: the suite takes longer than {LIMIT:?}");
+/// faults strike at other places. When `ATTACHE_CONFORMANCE_TABLE` names a folder, the columns are kept
+/// there, and the table shows all that programs with the same suite have left there.
+pub fn program(adapters: &[&dyn Adapter], sides: &[Side]) -> ExitCode {
+    let limit = LIMIT * u32::try_from(adapters.len()).unwrap_or(u32::MAX);
+    thread::spawn(move || {
+        thread::sleep(limit);
+        eprintln!("the adapter hangs: the suite takes longer than {limit:?}");
         process::exit(1);
     });
     let choice = Choice::of(env::args().skip(1));
-    let (links, calls): (Vec<_>, Vec<_>) = choice
-        .pick(lone_trials(sides))
+    let mut is_green = true;
+    let mut reports = Vec::new();
+    for &adapter in adapters {
+        let report = examine(adapter, sides, &choice);
+        is_green &= report.is_green() && report.trials() > 0;
+        if choice.words.is_empty() {
+            is_green &= cycles(adapter, sides);
+        }
+        reports.push(report);
+    }
+    match columns(&reports, &choice) {
+        Ok(columns) => println!("{}", Table(&columns)),
+        Err(error) => {
+            println!("the table can't be kept; is its folder there? {error}");
+            is_green = false;
+        }
+    }
+    for report in &reports {
+        println!("{report}");
+    }
+    if is_green {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// What trials there are: alone, in pairs, in long rows.
+fn suite(sides: &[Side], choice: &Choice) -> [Vec<Trial>; 3] {
+    let trials = [
+        lone_trials(sides),
+        paired_trials(sides),
+        stormy_trials(sides, STORMS),
+    ];
+    trials.map(|trials| choice.pick(trials))
+}
+
+fn examine(adapter: &dyn Adapter, sides: &[Side], choice: &Choice) -> Report {
+    let [alone, pairs, storms] = suite(sides, choice);
+    let (links, calls): (Vec<_>, Vec<_>) = alone
         .into_iter()
         .partition(|trial| trial.reach == Reach::Link);
-    let pairs = choice.pick(paired_trials(sides));
-    let storms = choice.pick(stormy_trials(sides, STORMS));
 
     let began = Instant::now();
     let report = run_one_by_one(adapter, &links);
@@ -50,25 +90,33 @@ pub fn program(adapter: &dyn Adapter, sides: &[Side]) -> ExitCode {
     let began = Instant::now();
     let report = report.with(run(adapter, &[calls, pairs, storms].concat()));
     println!("many at a time: {:.1?}", began.elapsed());
-    let mut is_green = report.is_green();
+    report
+}
 
-    if choice.words.is_empty() {
-        for side in sides {
-            let began = Instant::now();
-            let (cycled, mark) = match connect_and_close(adapter, *side, CYCLES) {
-                Ok(()) => (true, "nothing is left".to_owned()),
-                Err(what) => (false, what),
-            };
-            println!("{CYCLES} cycles, {side}, {:.1?}: {mark}", began.elapsed());
-            is_green &= cycled;
-        }
+fn cycles(adapter: &dyn Adapter, sides: &[Side]) -> bool {
+    let mut is_green = true;
+    for side in sides {
+        let began = Instant::now();
+        let (cycled, mark) = match connect_and_close(adapter, *side, CYCLES) {
+            Ok(()) => (true, "nothing is left".to_owned()),
+            Err(what) => (false, what),
+        };
+        println!("{CYCLES} cycles, {side}, {:.1?}: {mark}", began.elapsed());
+        is_green &= cycled;
     }
-    println!("{}\n{report}", Report::table(&[&report]));
-    if is_green && report.trials() > 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    is_green
+}
+
+/// What the table shows: these, and those of other programs.
+fn columns(reports: &[Report], choice: &Choice) -> io::Result<Vec<Column>> {
+    let own: Vec<Column> = reports.iter().map(Report::column).collect();
+    let Some(folder) = Folder::named(&suite(&Side::ALL, choice).concat()) else {
+        return Ok(own);
+    };
+    for column in &own {
+        folder.keep(column)?;
     }
+    folder.columns()
 }
 
 /// Which trials are wanted.

@@ -1,14 +1,11 @@
 //! How trials went.
 
-use std::{
-    collections::BTreeMap,
-    fmt::{self, Write as _},
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use super::{
     fault::Fault,
     leaks::Census,
+    table::{Cell, Column, Scenario, Table},
     trial::{Failure, Trial},
 };
 
@@ -29,14 +26,6 @@ pub(super) struct Outcome {
     /// What went wrong the first time, when the second time went well.
     wavered: Option<String>,
     took: Duration,
-}
-
-/// One cell of the table.
-#[derive(Clone, Copy, Debug, Default)]
-struct Cell {
-    green: usize,
-    all: usize,
-    longest: Duration,
 }
 
 impl Report {
@@ -92,29 +81,17 @@ impl Report {
     /// A table of scenarios and adapters: how many trials of a kind are green, and how long the longest
     /// one took. A row holds a fault alone, or first in a pair with every other one.
     pub fn table(reports: &[&Self]) -> String {
-        let mut rows: BTreeMap<(usize, String), Vec<Cell>> = BTreeMap::new();
-        for (column, report) in reports.iter().enumerate() {
-            for outcome in &report.outcomes {
-                let cells = rows
-                    .entry(outcome.row())
-                    .or_insert_with(|| vec![Cell::default(); reports.len()]);
-                if let Some(cell) = cells.get_mut(column) {
-                    cell.add(outcome);
-                }
-            }
+        let columns: Vec<_> = reports.iter().map(|report| report.column()).collect();
+        Table(&columns).to_string()
+    }
+
+    pub(super) fn column(&self) -> Column {
+        let mut cells: BTreeMap<Scenario, Cell> = BTreeMap::new();
+        for outcome in &self.outcomes {
+            let cell = cells.entry(outcome.row()).or_default();
+            cell.add(outcome.failure.is_none(), outcome.took);
         }
-        let width = rows.keys().map(|(_, row)| row.len()).max().unwrap_or(0);
-        let mut table = format!("{:<width$}", "scenario");
-        for report in reports {
-            let _ = write!(table, " | {:>20}", report.adapter);
-        }
-        for ((_, row), cells) in &rows {
-            let _ = write!(table, "\n{row:<width$}");
-            for cell in cells {
-                let _ = write!(table, " | {:>20}", cell.to_string());
-            }
-        }
-        table
+        Column::new(&self.adapter, cells)
     }
 }
 
@@ -172,7 +149,7 @@ impl Outcome {
     }
 
     /// The row it belongs to, after where that stands.
-    fn row(&self) -> (usize, String) {
+    fn row(&self) -> Scenario {
         let Trial {
             side,
             faults,
@@ -187,7 +164,7 @@ impl Outcome {
                 .unwrap_or_default()
         });
         let side_place = *side as usize * 10_000;
-        match faults.len() {
+        let (place, name) = match faults.len() {
             0 | 1 => {
                 let alone = Trial {
                     is_nameless: self.trial.is_nameless,
@@ -205,24 +182,7 @@ impl Outcome {
                 (side_place + 1000 + place, format!("{first}, then any"))
             }
             count => (side_place + 2000, format!("{side}: any {count} in a row")),
-        }
-    }
-}
-
-impl Cell {
-    fn add(&mut self, outcome: &Outcome) {
-        self.all += 1;
-        self.green += usize::from(outcome.failure.is_none());
-        self.longest = self.longest.max(outcome.took);
-    }
-}
-
-impl fmt::Display for Cell {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.all == 0 {
-            return f.write_str("-");
-        }
-        let longest = self.longest.as_secs_f32();
-        write!(f, "{}/{} ≤{longest:.1} s", self.green, self.all)
+        };
+        Scenario { place, name }
     }
 }

@@ -9,5 +9,5 @@ use attache_testkit::conformance::{Side, program};
 use adapter::Tokio;
 
 fn main() -> ExitCode {
-    program(&Tokio::new(), &Side::ALL)
+    program(&[&Tokio::new()], &Side::ALL)
 }
