@@ -189,15 +189,20 @@ impl Frame {
         }
     }
 
-    /// The frame's `uuid` and its text; one without a `uuid` gets a minted one as its last field.
+    /// The frame's `uuid` and its text; one without a `uuid` gets a minted one, as its last field or in the
+    /// place of what can't be one.
     pub(crate) fn identified(&self, mint: impl FnOnce() -> String) -> (ByteString, ByteString) {
         if let Some(uuid) = &self.uuid {
             return (uuid.clone(), self.text.clone());
         }
         let uuid = mint();
-        let open = self.text.trim_end();
-        let open = open.strip_suffix('}').unwrap_or(open);
-        let text = format!("{open},\"uuid\":\"{uuid}\"}}");
+        let text = if let Some((before, after)) = around_uuid(&self.text) {
+            format!("{before}\"{uuid}\"{after}")
+        } else {
+            let open = self.text.trim_end();
+            let open = open.strip_suffix('}').unwrap_or(open);
+            format!("{open},\"uuid\":\"{uuid}\"}}")
+        };
         (uuid.into(), text.into())
     }
 
@@ -302,6 +307,19 @@ impl<'a> Inner<'a> {
         raw.and_then(|raw| object(raw.get()).ok())
             .unwrap_or_default()
     }
+}
+
+/// What stands before and behind the value of `uuid`, whatever that is.
+fn around_uuid(text: &str) -> Option<(&str, &str)> {
+    #[derive(Deserialize)]
+    struct Stated<'a> {
+        #[serde(borrow)]
+        uuid: &'a RawValue,
+    }
+    let value = object::<Stated<'_>>(text).ok()?.uuid.get();
+    let start = value.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+    let (before, rest) = text.split_at_checked(start)?;
+    Some((before, rest.strip_prefix(value)?))
 }
 
 fn classify(text: &ByteString) -> Result<(FrameKind, Option<ByteString>), FrameError> {

@@ -115,3 +115,40 @@ fn debug_never_shows_content() {
     let frame = Frame::classify(r#"{"type":"user","message":"canary"}"#.into()).unwrap();
     assert!(!format!("{frame:?}").contains("canary"));
 }
+
+#[test]
+fn a_frame_with_a_uuid_that_is_none_gets_one_in_its_place() {
+    let long = format!(
+        r#"{{"uuid":"{}","type":"user"}}"#,
+        "x".repeat(UUID_LIMIT + 1)
+    );
+    for (text, expected) in [
+        (r#"{"type":"user"}"#, r#"{"type":"user","uuid":"minted"}"#),
+        (
+            r#"{"type":"user" } "#,
+            r#"{"type":"user" ,"uuid":"minted"}"#,
+        ),
+        (
+            r#"{"uuid":"own","type":"user"}"#,
+            r#"{"uuid":"own","type":"user"}"#,
+        ),
+        (
+            r#"{"uuid": null,"type":"user"}"#,
+            r#"{"uuid": "minted","type":"user"}"#,
+        ),
+        (
+            r#"{"type":"user","\u0075uid":[7] }"#,
+            r#"{"type":"user","\u0075uid":"minted" }"#,
+        ),
+        (
+            r#"{"uuid":"","type":"user"}"#,
+            r#"{"uuid":"minted","type":"user"}"#,
+        ),
+        (&long, r#"{"uuid":"minted","type":"user"}"#),
+    ] {
+        let frame = Frame::classify(text.into()).unwrap();
+        let (uuid, text) = frame.identified(|| "minted".into());
+        assert_eq!(text, expected);
+        assert_eq!(Frame::classify(text).unwrap().uuid(), Some(&uuid));
+    }
+}
