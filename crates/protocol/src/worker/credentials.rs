@@ -138,9 +138,10 @@ impl Worker {
             }
             Reached::Once => self.backoff(self.failures),
         };
+        let cap = self.config.liveness.retry_after_cap;
+        let asked = asked.unwrap_or_default().min(cap);
         self.phase = Phase::Pausing;
-        self.timers
-            .arm(Timer::Start, self.now, delay.max(asked.unwrap_or_default()));
+        self.timers.arm(Timer::Start, self.now, delay.max(asked));
     }
 
     /// The credentials are no good any more, or soon will not be: everything is built anew from where

@@ -4,8 +4,39 @@ use core::time::Duration;
 
 use crate::{
     io::{HttpResponse, NetworkFailure},
-    policy::Outcome,
+    policy::{Outcome, TableRow},
 };
+
+/// What the answer to any of the worker's calls means, for people; a test holds the worker against it.
+/// The call that creates the session is refused by every 4xx but 401, 403, 408, 425 and 429.
+pub const ANSWERS: &[TableRow] = &[
+    row("HTTP 2xx", "done"),
+    row(
+        "HTTP 401, 403",
+        "another credential; closed: unauthorized when others are refused as well",
+    ),
+    row("HTTP 404", "closed: session not found"),
+    row(
+        "HTTP 409",
+        "closed: superseded, for another worker has the session or it is archived",
+    ),
+    row(
+        "HTTP 410",
+        "registered anew; closed: rejected when that is the answer to registering",
+    ),
+    row(
+        "HTTP 408, 425, 429, 5xx, no answer",
+        "again later, not before `Retry-After`; until it first runs, 3 attempts in all; heartbeats keep their beat",
+    ),
+    row(
+        "anything else",
+        "refused: a start is closed: rejected, later what was said is dropped, a heartbeat or a stream is tried again",
+    ),
+];
+
+const fn row(outcome: &'static str, verdict: &'static str) -> TableRow {
+    TableRow { outcome, verdict }
+}
 
 /// The classes of answers.
 #[derive(Debug, PartialEq, Eq)]

@@ -56,6 +56,7 @@ pub use event::{
     AgentState, Delivery, EventId, Inbound, StartError, UploadError, UploadRefusal,
     WorkerCloseCause, WorkerEvent, WorkerStatus,
 };
+pub use judgement::ANSWERS;
 pub use timer::Timer;
 
 use crate::time::TimerIndex as _;
