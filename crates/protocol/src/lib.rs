@@ -120,8 +120,12 @@
 #![deny(missing_docs)]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 mod attention;
+#[cfg(test)]
+mod exhaustive;
 pub mod frame;
 mod ids;
 pub mod io;

@@ -13,7 +13,7 @@ use attache_protocol::{
     policy::{CloseCause, Profile},
     viewer::{CredentialPlacement, Status, ViewerConfig},
 };
-use attache_testkit::{TokenPlan, Upgrade, World, config, secs};
+use attache_testkit::{HttpPlan, TokenPlan, Upgrade, World, config, secs};
 
 fn reference() -> ViewerConfig {
     let mut config = config();
@@ -50,6 +50,22 @@ fn the_auth_frame_comes_first_on_the_socket() {
             placement == CredentialPlacement::HeaderAndAuthFrame
         );
     }
+}
+
+#[test]
+fn a_token_that_is_good_for_calls_is_not_blamed_for_the_line_that_an_older_one_opened() {
+    let mut world = World::new(config());
+    world.connect();
+    world.run_until_live();
+    // The token runs out: first a call notices, and gets another one; then the socket is closed for it.
+    world.server().next_post(HttpPlan::Status(401, None));
+    world.tokens().always(TokenPlan::Give("newer"));
+    world.send("hello");
+    world.run_for(secs(1));
+    world.server().close(4003, "");
+    world.run_for(secs(5));
+    assert_eq!(*world.status(), Status::Live);
+    assert_eq!(world.opens().len(), 2);
 }
 
 #[test]

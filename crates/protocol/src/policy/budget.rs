@@ -115,6 +115,19 @@ impl Episode {
         }
     }
 
+    /// What has been spent, class by class.
+    #[cfg(test)]
+    pub(crate) fn spent(&self) -> [u32; 6] {
+        [
+            self.failures,
+            self.drops,
+            self.not_found,
+            self.too_large,
+            self.finished,
+            self.new_tokens,
+        ]
+    }
+
     /// The link has been up long enough: the run of failures is over.
     pub(crate) fn end(&mut self) {
         *self = Self::default();

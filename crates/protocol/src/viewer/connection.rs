@@ -62,6 +62,7 @@ impl Viewer {
         };
         self.phase = Phase::Up(Link {
             line: opened,
+            opened_with: token.clone(),
             token,
             refresh: None,
             attention: Attention::Undivided,
@@ -241,17 +242,17 @@ impl Viewer {
 
     /// The attempt or the link is over; its line is gone already.
     pub(super) fn lose(&mut self, outcome: Outcome) {
-        let (was_up, used) = match &self.phase {
-            Phase::Up(link) => (true, Some(link.token.clone())),
+        let (for_calls, used) = match &self.phase {
+            Phase::Up(link) => (Some(link.token.clone()), Some(link.opened_with.clone())),
             Phase::Locating { token, .. } | Phase::Opening { token, .. } => {
-                (false, Some(token.clone()))
+                (None, Some(token.clone()))
             }
             Phase::Idle
             | Phase::FetchingToken { .. }
             | Phase::Waiting { .. }
             | Phase::Ending { .. }
             | Phase::Closing { .. }
-            | Phase::Closed => (false, None),
+            | Phase::Closed => (None, None),
         };
         for timer in [
             Timer::Token,
@@ -273,12 +274,10 @@ impl Viewer {
             self.config.liveness.reconnect_delay,
             &mut self.rng,
         );
-        if let (Next::Stop(cause), Some(token)) = (next, &used)
-            && was_up
+        if let (Next::Stop(cause), Some(token)) = (next, for_calls)
             && cause != CloseCause::Unauthorized
             && self.catch_up.is_running()
         {
-            let token = token.clone();
             self.phase = Phase::Ending { cause, token };
             self.stop_following(cause);
             return;

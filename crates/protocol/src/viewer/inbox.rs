@@ -8,13 +8,13 @@ use bytestring::ByteString;
 use crate::frame::sse::{SseDecoder, SseItem};
 
 /// Messages of a socket whose frames have not all been looked at, or the unread bytes of a stream.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Inbox {
     messages: VecDeque<ByteString>,
     stream: Option<Reading>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Reading {
     decoder: SseDecoder,
     left: Left,

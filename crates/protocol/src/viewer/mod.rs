@@ -28,6 +28,8 @@ mod credential;
 mod cursor;
 mod endpoint;
 mod event;
+#[cfg(test)]
+mod exhaustive;
 mod inbox;
 mod input;
 mod line;

@@ -40,7 +40,9 @@ pub(super) enum Line {
 #[derive(Clone, Debug)]
 pub(super) struct Link {
     pub(super) line: Line,
-    /// The token HTTP calls are made with.
+    /// The token the line was opened with: the one that is meant when the server ends it for that.
+    pub(super) opened_with: Token,
+    /// The token HTTP calls are made with; another one once the first was refused for a call.
     pub(super) token: Token,
     /// The question for another token, while it is open.
     pub(super) refresh: Option<TokenRequestId>,

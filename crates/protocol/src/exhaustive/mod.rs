@@ -1,0 +1,241 @@
+//! Every state a machine can get into, breadth first: from each one every move of a small alphabet, each new
+//! state held against the promises.
+//!
+//! Two states are one when their canonical texts are equal (see [`canonical`]). The first breach ends the
+//! search, so its path is as short as any, and is told as a story.
+//!
+//! `ATTACHE_EXHAUSTIVE_STATES=200000 cargo test --release -p attache-protocol exhaustive -- --nocapture`
+//! searches deeper than the few thousand states for each scene that every test run affords.
+
+mod canonical;
+
+use alloc::{
+    collections::{BTreeSet, VecDeque},
+    string::String,
+    vec::Vec,
+};
+use core::{
+    fmt::{Debug, Write as _},
+    hash::Hasher as _,
+};
+use std::hash::DefaultHasher;
+
+pub(crate) use canonical::{Canonical, Counted};
+
+/// How many states of a scene are looked at unless the environment says otherwise.
+const STATES: usize = 1000;
+
+/// A machine with what is around it, as far as it matters for what comes next.
+pub(crate) trait Model: Clone {
+    /// Something that can happen.
+    type Move: Clone + Debug;
+
+    /// Everything that can happen now.
+    fn moves(&self) -> Vec<Self::Move>;
+
+    /// Lets it happen. An error is a breach of a promise.
+    fn make(&mut self, step: &Self::Move) -> Result<(), String>;
+
+    /// Whether the promises about this state hold.
+    fn check(&self) -> Result<(), String>;
+
+    /// A text that two states share only if the same happens from both.
+    fn canonical(&self) -> String;
+
+    /// What came out since the last call, for people.
+    fn told(&mut self) -> Vec<String>;
+}
+
+/// How far a search has come.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Extent {
+    /// Different states.
+    pub(crate) states: usize,
+    /// Moves made.
+    pub(crate) transitions: usize,
+    /// The most moves on a shortest path to a state.
+    pub(crate) depth: usize,
+    /// Whether that is all there is.
+    pub(crate) is_complete: bool,
+}
+
+/// Searches from `start` for a breach.
+///
+/// # Panics
+/// At a breach, with the path to it.
+pub(crate) fn search<M: Model>(scene: &str, start: &M) -> Extent {
+    let limit = states_limit();
+    let mut known = BTreeSet::from([digest(&start.canonical())]);
+    let mut steps: Vec<Step<M::Move>> = Vec::new();
+    let mut open = VecDeque::from([(start.clone(), None, 0)]);
+    let mut extent = Extent {
+        states: 1,
+        transitions: 0,
+        depth: 0,
+        is_complete: true,
+    };
+    while let Some((state, place, depth)) = open.pop_front() {
+        for step in state.moves() {
+            let mut next = state.clone();
+            extent.transitions += 1;
+            let made = next.make(&step);
+            let is_new = made.is_err() || known.insert(digest(&next.canonical()));
+            if !is_new {
+                continue;
+            }
+            steps.push(Step {
+                before: place,
+                step,
+            });
+            if let Err(what) = made.and_then(|()| next.check()) {
+                let path = path(&steps);
+                panic!("{scene}: {what}\n{}", story(start, &path));
+            }
+            next.told();
+            extent.states += 1;
+            extent.depth = depth + 1;
+            if extent.states >= limit {
+                extent.is_complete = false;
+                return told(scene, extent);
+            }
+            open.push_back((next, Some(steps.len() - 1), depth + 1));
+        }
+    }
+    told(scene, extent)
+}
+
+/// A move, and the one before it.
+struct Step<S> {
+    before: Option<usize>,
+    step: S,
+}
+
+/// The way to the last step.
+fn path<S: Clone>(steps: &[Step<S>]) -> Vec<S> {
+    let mut path = Vec::new();
+    let mut place = steps.len().checked_sub(1);
+    while let Some(step) = place.and_then(|place| steps.get(place)) {
+        path.push(step.step.clone());
+        place = step.before;
+    }
+    path.reverse();
+    path
+}
+
+/// The path as a transcript.
+fn story<M: Model>(start: &M, path: &[M::Move]) -> String {
+    let mut state = start.clone();
+    let mut story = String::new();
+    for step in path {
+        let _ = writeln!(story, "-> {step:?}");
+        let broken = state.make(step).is_err();
+        for line in state.told() {
+            let _ = writeln!(story, "   {line}");
+        }
+        if broken {
+            break;
+        }
+    }
+    story
+}
+
+fn told(scene: &str, extent: Extent) -> Extent {
+    std::println!(
+        "{scene}: {} states, {} transitions, depth {}{}",
+        extent.states,
+        extent.transitions,
+        extent.depth,
+        if extent.is_complete {
+            ", all there are"
+        } else {
+            ""
+        }
+    );
+    extent
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a test takes is its caller's choice"
+)]
+fn states_limit() -> usize {
+    std::env::var("ATTACHE_EXHAUSTIVE_STATES")
+        .ok()
+        .and_then(|states| states.parse().ok())
+        .unwrap_or(STATES)
+}
+
+/// Of a million states, two share a digest with a chance of one in thirty million.
+fn digest(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(text.as_bytes());
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::{format, string::ToString, vec};
+
+    use super::*;
+
+    /// Counts up by one or two, and must not reach a number.
+    #[derive(Clone)]
+    struct Counter {
+        count: u32,
+        wall: u32,
+        forbidden: u32,
+        lines: Vec<String>,
+    }
+
+    impl Model for Counter {
+        type Move = u32;
+
+        fn moves(&self) -> Vec<u32> {
+            vec![1, 2]
+        }
+
+        fn make(&mut self, step: &u32) -> Result<(), String> {
+            self.count = (self.count + step).min(self.wall);
+            self.lines.push(format!("at {}", self.count));
+            Ok(())
+        }
+
+        fn check(&self) -> Result<(), String> {
+            if self.count == self.forbidden {
+                return Err("forbidden".to_string());
+            }
+            Ok(())
+        }
+
+        fn canonical(&self) -> String {
+            self.count.to_string()
+        }
+
+        fn told(&mut self) -> Vec<String> {
+            core::mem::take(&mut self.lines)
+        }
+    }
+
+    fn counter(forbidden: u32) -> Counter {
+        Counter {
+            count: 0,
+            wall: 20,
+            forbidden,
+            lines: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn all_states_are_found_once() {
+        let extent = search("counter", &counter(99));
+        assert_eq!((extent.states, extent.transitions), (21, 42));
+        assert_eq!(extent.depth, 10);
+        assert!(extent.is_complete);
+    }
+
+    #[test]
+    #[should_panic(expected = "counter: forbidden\n-> 1\n   at 1\n-> 2\n   at 3\n-> 2\n   at 5\n")]
+    fn a_breach_is_told_with_a_shortest_path_to_it() {
+        search("counter", &counter(5));
+    }
+}

@@ -1,0 +1,93 @@
+//! A viewer as a text that leaves nothing out.
+
+use alloc::{format, string::String};
+use core::time::Duration;
+
+use super::super::{Viewer, phase::Phase};
+use crate::{
+    exhaustive::{Canonical, Counted},
+    io::Token,
+    time::Timestamp,
+};
+
+/// All of it. Its parts hide tokens: those that can make a difference are named here, the others are the
+/// bearers of calls under way. A new field does not compile past this.
+pub(super) fn raw(viewer: &Viewer) -> String {
+    let Viewer {
+        // The same in all states of a search.
+        config: _,
+        // Feeds names only, see `Canonical`.
+        rng: _,
+        ids: _,
+        now: _,
+        timers,
+        phase,
+        status,
+        episode,
+        rejected,
+        last_forced,
+        // Others are shown by their distance from them.
+        pings: _,
+        turn: _,
+        inbox,
+        catch_up,
+        delivered,
+        refused,
+        prompts,
+        outbox,
+        posting,
+        requests,
+        watchdog,
+        owes_first_answer,
+        effects,
+        events,
+    } = viewer;
+    let (held, opened_with) = match phase {
+        Phase::Locating { token, .. }
+        | Phase::Opening { token, .. }
+        | Phase::Ending { token, .. } => (Some(token), None),
+        Phase::Up(link) => (Some(&link.token), Some(&link.opened_with)),
+        Phase::Idle
+        | Phase::FetchingToken { .. }
+        | Phase::Waiting { .. }
+        | Phase::Closing { .. }
+        | Phase::Closed => (None, None),
+    };
+    let forced_ago = last_forced
+        .map(|last| viewer.now.saturating_since(last))
+        .filter(|ago| *ago < viewer.config.liveness.reconnect_interval);
+    let tokens = [
+        held,
+        opened_with,
+        rejected.as_ref(),
+        outbox.wants_other_than(),
+        posting.wants_other_than(),
+        catch_up.wants_other_than(),
+    ]
+    .map(|token| token.map(Token::expose));
+    format!(
+        "{timers:?} {phase:?} {status:?} {:?} {tokens:?} {forced_ago:?} {inbox:?} {catch_up:?} \
+         {delivered:?} {refused:?} {prompts:?} {outbox:?} {posting:?} {requests:?} {watchdog:?} \
+         {owes_first_answer:?} {effects:?} {events:?}",
+        episode.spent(),
+    )
+}
+
+pub(super) fn canonical(viewer: &Viewer, now: Timestamp, text: &str) -> String {
+    let canonical = Canonical {
+        now,
+        // A wake-up asks whether a failure was a second ago; nothing asks for a greater age.
+        oldest: Duration::from_secs(1),
+        counters: &[
+            ("AwaitsPong(", |counted| counted.pings),
+            ("ping:", |counted| counted.pings),
+            ("last_ping:", |counted| counted.pings),
+            ("Turn(", |counted| counted.turn),
+        ],
+        counted: Counted {
+            pings: viewer.pings,
+            turn: viewer.turn,
+        },
+    };
+    canonical.text(text)
+}

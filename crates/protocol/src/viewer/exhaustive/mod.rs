@@ -1,0 +1,147 @@
+//! Every state a viewer can get into under a hostile driver, scene by scene.
+
+mod digest;
+mod ledger;
+mod model;
+mod moves;
+mod promises;
+mod scene;
+
+use super::{History, Transport};
+use crate::exhaustive::{Extent, search};
+use model::Attended;
+use moves::{LineFact, Move};
+use scene::Scene;
+
+const CONNECTION: Scene = Scene::bare(Transport::WebSocket);
+const STREAM: Scene = Scene::bare(Transport::Sse);
+
+const MESSAGE: &str = r#"{"type":"assistant","uuid":"u1"}"#;
+const PROMPT: &str = r#"{"type":"control_request","request_id":"r1","request":{"subtype":"can_use_tool","tool_name":"Bash","input":{}}}"#;
+const OTHER_PROMPT: &str = r#"{"type":"control_request","request_id":"r1","request":{"subtype":"can_use_tool","tool_name":"Write","input":{}}}"#;
+const CANCEL: &str = r#"{"type":"control_cancel_request","request_id":"r1"}"#;
+const ANSWERED: &str = r#"{"type":"control_response","response":{"subtype":"success","request_id":"r1","response":{"behavior":"allow","updatedInput":{}}}}"#;
+const ECHO: &str = r#"{"type":"user","uuid":"OWN"}"#;
+const DONE: &str =
+    r#"{"type":"control_response","response":{"subtype":"success","request_id":"REQUEST"}}"#;
+const RESULT: &str = r#"{"type":"result","uuid":"u9"}"#;
+
+const PROMPTS: Scene = Scene {
+    frames: &[PROMPT, OTHER_PROMPT, CANCEL, ANSWERED],
+    codes: &[1012],
+    decides: true,
+    ..CONNECTION
+};
+
+const SENDING: Scene = Scene {
+    frames: &[ECHO],
+    codes: &[1012, 4003],
+    sends: 2,
+    ..CONNECTION
+};
+
+const REQUESTS: Scene = Scene {
+    frames: &[DONE, RESULT],
+    codes: &[1012],
+    requests: 2,
+    ..CONNECTION
+};
+
+const CATCHING_UP: Scene = Scene {
+    history: History::All,
+    frames: &[MESSAGE, PROMPT, CANCEL],
+    pages: &[
+        r#"{"data":[],"has_more":false}"#,
+        r#"{"data":[{"type":"assistant","uuid":"u1"}],"has_more":false}"#,
+        r#"{"data":[{"type":"control_request","uuid":"p1","request_id":"r1","request":{"subtype":"can_use_tool","tool_name":"Bash","input":{}}}],"has_more":true}"#,
+        "nonsense",
+    ],
+    codes: &[1012],
+    ..CONNECTION
+};
+
+const SLOW_READER: Scene = Scene {
+    history: History::Latest(1),
+    frames: &[MESSAGE, PROMPT],
+    pages: &[
+        r#"{"data":[],"has_more":false}"#,
+        r#"{"data":[{"type":"assistant","uuid":"u1"},{"type":"assistant","uuid":"u2"}],"has_more":false}"#,
+    ],
+    codes: &[1012],
+    sends: 1,
+    pauses_reading: true,
+    ..CONNECTION
+};
+
+const STREAMED: Scene = Scene {
+    history: History::All,
+    frames: &[
+        ":\n\n",
+        "id: 1\nevent: client_event\ndata: {\"event_id\":\"u1\",\"sequence_num\":1,\"payload\":{\"type\":\"assistant\",\"uuid\":\"u1\"}}\n\n",
+        "id: 3\nevent: client_event\ndata: {\"event_id\":\"p1\",\"sequence_num\":3,\"payload\":{\"type\":\"control_request\",\"uuid\":\"p1\",\"request_id\":\"r1\",\"request\":{\"subtype\":\"can_use_tool\",\"tool_name\":\"Bash\",\"input\":{}}}}\n\n",
+        "event: session_ended\ndata: {}\n\n",
+    ],
+    pages: &[
+        r#"{"data":[]}"#,
+        r#"{"data":[{"event_id":"u1","sequence_num":1}]}"#,
+        "nonsense",
+    ],
+    sends: 1,
+    decides: true,
+    ..STREAM
+};
+
+/// The moves that lead to a link.
+const UP: [Move; 3] = [
+    Move::Connect,
+    Move::Token("first"),
+    Move::Line(LineFact::Opened),
+];
+
+fn from_the_start(name: &str, scene: &'static Scene) -> Extent {
+    search(name, &Attended::new(scene))
+}
+
+fn from_a_link(name: &str, scene: &'static Scene) -> Extent {
+    search(name, &Attended::after(scene, &UP))
+}
+
+#[test]
+fn every_promise_holds_in_every_state_of_a_bare_connection() {
+    from_the_start("viewer, a connection", &CONNECTION);
+}
+
+#[test]
+fn every_promise_holds_in_every_state_of_a_bare_stream() {
+    from_the_start("viewer, a stream", &STREAM);
+}
+
+#[test]
+fn every_promise_holds_while_prompts_are_answered() {
+    from_a_link("viewer, prompts", &PROMPTS);
+}
+
+#[test]
+fn every_promise_holds_while_messages_are_sent() {
+    from_a_link("viewer, sending", &SENDING);
+}
+
+#[test]
+fn every_promise_holds_while_the_agent_is_asked() {
+    from_a_link("viewer, requests", &REQUESTS);
+}
+
+#[test]
+fn every_promise_holds_while_the_past_is_loaded() {
+    from_a_link("viewer, catching up", &CATCHING_UP);
+}
+
+#[test]
+fn every_promise_holds_while_the_application_reads_slowly() {
+    from_a_link("viewer, a slow reader", &SLOW_READER);
+}
+
+#[test]
+fn every_promise_holds_while_a_stream_brings_the_past() {
+    from_the_start("viewer, a stream with a past", &STREAMED);
+}

@@ -1,0 +1,238 @@
+//! What holds in every state.
+
+use alloc::{
+    format,
+    string::{String, ToString},
+};
+
+use super::{
+    super::{Status, Timer, Viewer, phase::Phase},
+    digest,
+    ledger::Stale,
+    model::Attended,
+    moves::{Reading, inputs_about},
+};
+use crate::{io::Input, time::Timestamp};
+
+pub(super) fn all(attended: &Attended) -> Result<(), String> {
+    every_wait_has_a_deadline(&attended.viewer)?;
+    the_status_tells_the_phase(&attended.viewer)?;
+    queues_are_bounded(attended)?;
+    an_early_timeout_changes_nothing(attended)?;
+    stale_ids_change_nothing(attended)?;
+    closing_ends_in_time(attended)
+}
+
+fn every_wait_has_a_deadline(viewer: &Viewer) -> Result<(), String> {
+    let mut wanted = match &viewer.phase {
+        Phase::Idle | Phase::Closed | Phase::Ending { .. } => alloc::vec![],
+        Phase::FetchingToken { .. } => alloc::vec![Timer::Token],
+        Phase::Locating { .. } | Phase::Opening { .. } => alloc::vec![Timer::Connect],
+        Phase::Waiting { .. } => alloc::vec![Timer::Retry],
+        Phase::Closing { .. } => alloc::vec![Timer::Close],
+        Phase::Up(link) => {
+            let mut wanted = alloc::vec![Timer::Silence];
+            if link.refresh.is_some() {
+                wanted.push(Timer::Token);
+            }
+            if viewer.socket_up().is_some() {
+                wanted.push(Timer::Ping);
+            }
+            wanted
+        }
+    };
+    let is_closing = matches!(viewer.phase, Phase::Closing { .. } | Phase::Closed);
+    if !is_closing {
+        if viewer.outbox.in_flight().is_some() {
+            wanted.push(Timer::Outbox);
+        }
+        if viewer.posting.in_flight().is_some() {
+            wanted.push(Timer::Control);
+        }
+        if viewer.requests.len() > 0 {
+            wanted.push(Timer::Request);
+        }
+        if viewer.catch_up.in_flight().is_some() {
+            wanted.push(Timer::Page);
+        }
+    }
+    let runs = viewer.catch_up.is_running();
+    if runs && matches!(viewer.phase, Phase::Up(_) | Phase::Ending { .. }) {
+        wanted.push(Timer::CatchUp);
+    }
+    if !runs && viewer.timers.deadline(Timer::Page).is_some() {
+        return Err("a page is due that nobody wants".to_string());
+    }
+    match wanted
+        .into_iter()
+        .find(|timer| viewer.timers.deadline(*timer).is_none())
+    {
+        Some(timer) => Err(format!(
+            "{:?} without a deadline for {timer:?}",
+            viewer.phase
+        )),
+        None => Ok(()),
+    }
+}
+
+fn the_status_tells_the_phase(viewer: &Viewer) -> Result<(), String> {
+    let runs = viewer.catch_up.is_running();
+    let told = match (&viewer.phase, &viewer.status) {
+        (Phase::Idle, Status::Idle)
+        | (
+            Phase::FetchingToken { .. } | Phase::Locating { .. } | Phase::Opening { .. },
+            Status::Connecting { .. },
+        )
+        | (Phase::Waiting { .. }, Status::Waiting { .. })
+        | (Phase::Closing { .. }, Status::Closing)
+        | (Phase::Closed, Status::Closed { .. })
+        | (Phase::Ending { .. }, Status::CatchingUp) => true,
+        (Phase::Up(_), Status::CatchingUp) => runs,
+        (Phase::Up(_), Status::Live) => !runs,
+        _ => false,
+    };
+    if told {
+        Ok(())
+    } else {
+        Err(format!("{:?} is told as {:?}", viewer.phase, viewer.status))
+    }
+}
+
+/// What describes the way makes room; what must be told may stand beyond the bound, but not pile up.
+const BEYOND: usize = 8;
+
+fn queues_are_bounded(attended: &Attended) -> Result<(), String> {
+    let limits = &attended.viewer.config.limits;
+    let mut viewer = attended.viewer.clone();
+    let events = core::iter::from_fn(|| viewer.poll_event()).count();
+    for (what, count, limit) in [
+        ("events", events, limits.events + BEYOND),
+        ("requests", viewer.requests.len(), limits.requests),
+        (
+            "messages",
+            attended.ledger.open_sends().count(),
+            limits.outbox,
+        ),
+        ("prompts", attended.ledger.open_prompts(), limits.prompts),
+    ] {
+        if count > limit {
+            return Err(format!("{count} {what}, beyond {limit}"));
+        }
+    }
+    Ok(())
+}
+
+/// Whatever comes of `happens`, it is nothing.
+fn nothing_comes_of(
+    attended: &Attended,
+    what: &str,
+    happens: impl FnOnce(&mut Viewer),
+) -> Result<(), String> {
+    let before = digest::raw(&attended.viewer);
+    let mut viewer = attended.viewer.clone();
+    happens(&mut viewer);
+    let after = digest::raw(&viewer);
+    if before == after {
+        return Ok(());
+    }
+    let place = before
+        .bytes()
+        .zip(after.bytes())
+        .position(|(before, after)| before != after)
+        .unwrap_or_default();
+    let from = place.saturating_sub(60);
+    let part = |text: &str| -> String { text.chars().skip(from).take(160).collect() };
+    Err(format!(
+        "{what} changes something: …{}… became …{}…",
+        part(&before),
+        part(&after)
+    ))
+}
+
+fn an_early_timeout_changes_nothing(attended: &Attended) -> Result<(), String> {
+    let Some((due, _)) = attended.viewer.poll_timeout() else {
+        return Ok(());
+    };
+    for at in [Timestamp::ORIGIN, attended.now] {
+        if at < due {
+            nothing_comes_of(attended, "an early timeout", |viewer| {
+                viewer.handle_timeout(at);
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn stale_ids_change_nothing(attended: &Attended) -> Result<(), String> {
+    // With the application at leisure, any input lets what was waiting go on.
+    if attended.scene.pauses_reading {
+        return Ok(());
+    }
+    for stale in &attended.stale {
+        if let Stale::Question(id) = stale
+            && attended.ledger.question == Some(*id)
+        {
+            continue;
+        }
+        for input in inputs_about(*stale, attended.scene) {
+            let what = format!("the stale {input:?}");
+            nothing_comes_of(attended, &what, |viewer| {
+                viewer.handle_input(attended.now, input);
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// After the end nothing is there, nothing is due, and nothing comes of anything.
+pub(super) fn the_end_leaves_nothing(attended: &Attended) -> Result<(), String> {
+    if !attended.viewer.is_closed() {
+        return Ok(());
+    }
+    if let Some(line) = &attended.ledger.line {
+        return Err(format!("closed while {line:?} is there"));
+    }
+    if let Some(call) = attended.ledger.calls.values().next() {
+        return Err(format!("closed while {call:?} is under way"));
+    }
+    if let Some(due) = attended.viewer.poll_timeout() {
+        return Err(format!("closed, and {due:?} is due"));
+    }
+    nothing_comes_of(attended, "a wake-up after the end", |viewer| {
+        viewer.handle_input(attended.now, Input::Woke);
+        let _ = viewer.connect(attended.now);
+        let _ = viewer.reconnect(attended.now);
+        let _ = viewer.interrupt(attended.now);
+        viewer.close(attended.now);
+    })?;
+    if attended.reading == Reading::Eagerly && !attended.ledger.is_closed {
+        return Err("closed without a word".to_string());
+    }
+    Ok(())
+}
+
+/// Nobody answers any more, and it is over in time all the same.
+fn closing_ends_in_time(attended: &Attended) -> Result<(), String> {
+    let mut leaving = attended.clone();
+    let limit = leaving.viewer.config.liveness.close_deadline;
+    let end = leaving.now.checked_add(limit).ok_or("time ends")?;
+    leaving.viewer.close(leaving.now);
+    leaving.drain()?;
+    while !leaving.viewer.is_closed() {
+        let Some((due, _)) = leaving.viewer.poll_timeout() else {
+            return Err("closing waits for ever".to_string());
+        };
+        if due > end {
+            return Err(format!("closing lasts until {due:?}, not {end:?}"));
+        }
+        leaving.time(due)?;
+        leaving.drain()?;
+    }
+    leaving.reading = Reading::Eagerly;
+    leaving.drain()?;
+    if leaving.ledger.is_closed && leaving.viewer.is_drained() && leaving.ledger.line.is_none() {
+        Ok(())
+    } else {
+        Err(format!("closed, and left {:?}", leaving.ledger))
+    }
+}

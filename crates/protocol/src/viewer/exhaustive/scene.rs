@@ -1,0 +1,93 @@
+//! What a search is about: which part of the alphabet can happen.
+
+use core::time::Duration;
+
+use super::super::{History, Transport, ViewerConfig};
+use crate::{
+    ids::SessionId,
+    policy::{Delays, Limit, RetryRule},
+};
+
+/// The tokens a source may give.
+pub(super) const TOKENS: [&str; 2] = ["first", "second"];
+
+/// One part of the alphabet.
+#[derive(Debug)]
+pub(super) struct Scene {
+    pub(super) transport: Transport,
+    pub(super) history: History,
+    /// What can come over the line. `OWN` stands for the id of a message of ours, `REQUEST` for that of a
+    /// request of ours.
+    pub(super) frames: &'static [&'static str],
+    /// What a page can hold.
+    pub(super) pages: &'static [&'static str],
+    /// The codes of close frames.
+    pub(super) codes: &'static [u16],
+    pub(super) sends: u8,
+    pub(super) requests: u8,
+    pub(super) decides: bool,
+    pub(super) pauses_reading: bool,
+}
+
+impl Scene {
+    /// Nothing but a connection over `transport`.
+    pub(super) const fn bare(transport: Transport) -> Self {
+        Self {
+            transport,
+            history: History::None,
+            frames: &[r#"{"type":"keep_alive"}"#],
+            pages: &[r#"{"data":[],"has_more":false}"#],
+            codes: &[1000, 1009, 1012, 4001, 4003],
+            sends: 0,
+            requests: 0,
+            decides: false,
+            pauses_reading: false,
+        }
+    }
+
+    /// Small numbers, and delays without chance.
+    pub(super) fn config(&self) -> ViewerConfig {
+        let secs = Duration::from_secs;
+        let mut config = ViewerConfig::new(SessionId::parse("session_x").expect("plain"));
+        config.transport = self.transport;
+        config.history = self.history;
+        let rule = |step, retries| RetryRule {
+            delays: Delays::Constant(secs(step)),
+            limit: Limit::Retries(retries),
+        };
+        let profile = &mut config.profile;
+        profile.drops = rule(2, 2);
+        profile.not_found = rule(1, 1);
+        profile.too_large = rule(2, 1);
+        profile.finished = rule(2, 1);
+        profile.restart_window = Duration::ZERO;
+        profile.retry_after_cap = Duration::ZERO;
+        let liveness = &mut config.liveness;
+        liveness.connect_deadline = secs(4);
+        liveness.ping_after = secs(6);
+        liveness.silence_deadline = secs(9);
+        liveness.stream_silence = secs(9);
+        liveness.probe_deadline = secs(2);
+        liveness.stable_after = secs(5);
+        liveness.close_deadline = secs(2);
+        liveness.reconnect_delay = secs(1);
+        liveness.reconnect_interval = secs(3);
+        let patience = &mut config.patience;
+        patience.token = secs(3);
+        patience.http = secs(4);
+        patience.catch_up = secs(8);
+        patience.request = secs(10);
+        patience.interrupt = secs(5);
+        patience.watchdog = secs(12);
+        let limits = &mut config.limits;
+        limits.remembered = 8;
+        limits.prompts = 1;
+        limits.requests = 2;
+        limits.outbox = 2;
+        if self.pauses_reading {
+            limits.events = 2;
+            limits.held = 1;
+        }
+        config
+    }
+}
