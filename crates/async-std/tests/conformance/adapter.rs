@@ -10,8 +10,8 @@ use std::{
 
 use async_io::Timer;
 use attache_async_std::{
-    BaseUrl, Events, Names, Options, Plaintext, ProxyOptions, Session, TokenSource, WorkerEvents,
-    WorkerSession,
+    BaseUrl, Events, Names, Options, Plaintext, ProxyOptions, ProxyRules, Session, TokenSource,
+    WorkerEvents, WorkerSession,
 };
 use attache_protocol::{
     ByteString,
@@ -21,7 +21,7 @@ use attache_protocol::{
     viewer::{Content, Decision, Event, MessageId, ViewerConfig},
     worker::{Delivery, EventId, WorkerCloseCause, WorkerConfig, WorkerEvent},
 };
-use attache_testkit::conformance::{Adapter, Next, OpenViewer, OpenWorker, Place};
+use attache_testkit::conformance::{Adapter, Next, OpenViewer, OpenWorker, Place, Way};
 use futures_util::future::{BoxFuture, Either, select};
 
 /// One of the runtimes.
@@ -132,6 +132,10 @@ impl Adapter for Host {
         }))
     }
 
+    fn ways(&self) -> &[Way] {
+        &Way::BESIDES_PLAIN
+    }
+
     fn tasks(&self) -> Option<usize> {
         Some(self.drivers.load(Ordering::Relaxed))
     }
@@ -200,9 +204,16 @@ fn options(place: &Place) -> Result<Options, String> {
     let base_url =
         BaseUrl::parse(&place.base_url, Plaintext::Allowed).map_err(|error| error.to_string())?;
     let mut options = Options::new(base_url);
-    options.proxy = ProxyOptions::Direct;
     let names = place.names.clone();
     options.names = Names::asking(move |name| names.find(name));
+    options.tls.extra_ca_file.clone_from(&place.authority_file);
+    options.proxy = match &place.proxy {
+        Some(proxy) => ProxyOptions::Explicit(ProxyRules {
+            http: proxy.clone(),
+            ..ProxyRules::default()
+        }),
+        None => ProxyOptions::Direct,
+    };
     Ok(options)
 }
 

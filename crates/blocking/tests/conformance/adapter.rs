@@ -3,7 +3,8 @@
 use std::{sync::mpsc::RecvTimeoutError, thread::JoinHandle, time::Duration};
 
 use attache_blocking::{
-    BaseUrl, Events, Names, Options, Plaintext, Session, TokenSource, WorkerEvents, WorkerSession,
+    BaseUrl, Events, Names, Options, Plaintext, ProxyOptions, ProxyRules, Session, TokenSource,
+    WorkerEvents, WorkerSession,
 };
 use attache_protocol::{
     ByteString,
@@ -13,7 +14,7 @@ use attache_protocol::{
     viewer::{Content, Decision, Event, MessageId, ViewerConfig},
     worker::{Delivery, EventId, WorkerCloseCause, WorkerConfig, WorkerEvent},
 };
-use attache_testkit::conformance::{Adapter, Next, OpenViewer, OpenWorker, Place};
+use attache_testkit::conformance::{Adapter, Next, OpenViewer, OpenWorker, Place, Way};
 
 pub(crate) struct Blocking;
 
@@ -50,6 +51,10 @@ impl Adapter for Blocking {
             events,
             driver: Some(driver),
         }))
+    }
+
+    fn ways(&self) -> &[Way] {
+        &Way::BESIDES_PLAIN
     }
 }
 
@@ -122,6 +127,14 @@ fn options(place: &Place) -> Result<Options, String> {
     let mut options = Options::new(base_url);
     let names = place.names.clone();
     options.names = Names::asking(move |name| names.find(name));
+    options.tls.extra_ca_file.clone_from(&place.authority_file);
+    options.proxy = match &place.proxy {
+        Some(proxy) => ProxyOptions::Explicit(ProxyRules {
+            http: proxy.clone(),
+            ..ProxyRules::default()
+        }),
+        None => ProxyOptions::Direct,
+    };
     Ok(options)
 }
 

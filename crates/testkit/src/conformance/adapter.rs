@@ -1,6 +1,7 @@
 //! What the suite asks of an adapter.
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -17,7 +18,7 @@ use attache_protocol::{
     worker::{Delivery, EventId, WorkerCloseCause, WorkerConfig, WorkerEvent},
 };
 
-use super::proxy::Names;
+use super::{fault::Way, proxy::Names};
 
 /// Something that carries the machines' orders out over real sockets.
 ///
@@ -46,6 +47,11 @@ pub trait Adapter: Sync {
         config: WorkerConfig,
         place: Place,
     ) -> Result<Box<dyn OpenWorker>, String>;
+
+    /// What it can connect through, besides plain HTTP: the suite tries these as well.
+    fn ways(&self) -> &[Way] {
+        &[]
+    }
 
     /// How many tasks of the adapter are alive, where there is such a thing and it can be counted.
     fn tasks(&self) -> Option<usize> {
@@ -101,12 +107,16 @@ pub enum Next<E> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Place {
-    /// The server's URL: plain HTTP on the loopback.
+    /// The server's URL.
     pub base_url: String,
     /// The source of tokens.
     pub tokens: Tokens,
     /// What names resolve to.
     pub names: Names,
+    /// A PEM file with the authority to trust, if the server speaks TLS.
+    pub authority_file: Option<PathBuf>,
+    /// The URL of the proxy to go through, if there is to be one.
+    pub proxy: Option<String>,
 }
 
 impl Place {
@@ -115,6 +125,8 @@ impl Place {
             base_url,
             tokens: Tokens::default(),
             names: Names::default(),
+            authority_file: None,
+            proxy: None,
         }
     }
 }

@@ -20,9 +20,14 @@ pub(super) fn of(fault: Fault, side: Side) -> Option<Outcome> {
             Some(401 | 403) => None,
             Some(_) | None => of_link(fault, side.link()),
         },
-        // What happens before a worker runs is its start; after that, its stream is told about.
+        // What happens before a worker runs is its start; after that, its stream is told about. Garbage
+        // below TLS may spoil what came before it, and so the start.
         Side::Worker => match fault {
-            Fault::Nameless | Fault::Refused | Fault::NoAnswer | Fault::Status { .. } => None,
+            Fault::Nameless
+            | Fault::Refused
+            | Fault::NoAnswer
+            | Fault::GarbageBelowTls | Fault::TunnelRefused { .. }
+            | Fault::Status { .. } => None,
             Fault::ServerGone | Fault::FrozenDown => {
                 Some(Outcome::Network(NetworkFailure::TimedOut))
             }
@@ -38,6 +43,7 @@ pub(super) fn of(fault: Fault, side: Side) -> Option<Outcome> {
             | Fault::WrongAcceptKey
             | Fault::OpenThenClose
             | Fault::CloseThenSilence
+            | Fault::TunnelDied
             | Fault::Stopped => of_link(fault, side.link()),
         },
     }
@@ -48,12 +54,14 @@ fn of_link(fault: Fault, link: LinkKind) -> Option<Outcome> {
     match (fault, link) {
         (Fault::Nameless, _) => network(NetworkFailure::Dns),
         (Fault::Refused, _) => network(NetworkFailure::Refused),
-        (Fault::Reset, _) => network(NetworkFailure::Reset),
+        (Fault::Reset | Fault::TunnelDied, _) => network(NetworkFailure::Reset),
         (Fault::FinMidFrame | Fault::Fin | Fault::ClientGone, _)
         | (Fault::OpenThenClose | Fault::CloseThenSilence, LinkKind::Stream) => {
             network(NetworkFailure::Ended)
         }
         (Fault::Garbage | Fault::WrongAcceptKey, _) => network(NetworkFailure::Protocol),
+        (Fault::GarbageBelowTls, _) => network(NetworkFailure::Tls),
+        (Fault::TunnelRefused { .. }, _) => network(NetworkFailure::Other),
         (Fault::ServerGone | Fault::FrozenDown, _) | (Fault::FrozenUp, LinkKind::Socket) => {
             Some(Outcome::Silence)
         }

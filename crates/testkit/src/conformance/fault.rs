@@ -11,6 +11,23 @@ pub enum LinkKind {
     Stream,
 }
 
+/// What a client connects through.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Way {
+    /// Nothing: plain HTTP.
+    Plain,
+    /// TLS. Faults strike below it, those that are about HTTP within it.
+    Tls,
+    /// A proxy that a person has set, with `CONNECT`, and plain HTTP within.
+    Tunnel,
+}
+
+impl Way {
+    /// All but the plain one.
+    pub const BESIDES_PLAIN: [Self; 2] = [Self::Tls, Self::Tunnel];
+}
+
 /// One thing that goes wrong.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -58,10 +75,19 @@ pub enum Fault {
     },
     /// The server is stopped for a while: it accepts, reads and answers nothing, then goes on.
     Stopped,
+    /// Bytes come below TLS that are no record of it.
+    GarbageBelowTls,
+    /// The proxy on the way refuses tunnels for a while.
+    TunnelRefused {
+        /// With this status.
+        status: u16,
+    },
+    /// The proxy on the way resets a tunnel, and is gone for a while.
+    TunnelDied,
 }
 
 impl Fault {
-    /// Every fault.
+    /// Every fault there is on any way.
     pub const ALL: [Self; 30] = {
         const fn status(status: u16) -> Fault {
             Fault::Status {
@@ -109,6 +135,16 @@ impl Fault {
         ]
     };
 
+    /// What goes wrong with TLS only.
+    pub const OF_TLS: [Self; 1] = [Self::GarbageBelowTls];
+
+    /// What goes wrong with tunnels only.
+    pub const OF_TUNNELS: [Self; 3] = [
+        Self::TunnelRefused { status: 407 },
+        Self::TunnelRefused { status: 502 },
+        Self::TunnelDied,
+    ];
+
     /// Whether there is such a fault on a link of this kind.
     pub fn strikes(self, kind: LinkKind) -> bool {
         self != Self::WrongAcceptKey || kind == LinkKind::Socket
@@ -133,13 +169,16 @@ impl Fault {
             | Self::WrongAcceptKey
             | Self::OpenThenClose
             | Self::CloseThenSilence
+            | Self::GarbageBelowTls
+            | Self::TunnelRefused { .. }
+            | Self::TunnelDied
             | Self::Status { .. } => false,
         }
     }
 
     /// Whether it keeps everybody from connecting, before anybody can tell what for.
     pub(super) fn is_outage(self) -> bool {
-        self == Self::Nameless
+        matches!(self, Self::Nameless | Self::TunnelRefused { .. })
     }
 
     /// The status it answers with.
@@ -163,8 +202,21 @@ impl Fault {
             | Self::WrongAcceptKey
             | Self::OpenThenClose
             | Self::CloseThenSilence
+            | Self::GarbageBelowTls
+            | Self::TunnelRefused { .. }
+            | Self::TunnelDied
             | Self::Stopped => None,
         }
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plain => "plain",
+            Self::Tls => "over TLS",
+            Self::Tunnel => "through a proxy",
+        })
     }
 }
 
@@ -189,6 +241,9 @@ impl fmt::Display for Fault {
             Self::OpenThenClose => "open, then close",
             Self::CloseThenSilence => "close, then silence",
             Self::Stopped => "server stopped",
+            Self::GarbageBelowTls => "garbage below TLS",
+            Self::TunnelRefused { status } => return write!(f, "tunnel refused with {status}"),
+            Self::TunnelDied => "tunnel reset, proxy gone",
             Self::Status {
                 status,
                 retry_after: false,

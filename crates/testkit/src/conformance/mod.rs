@@ -11,7 +11,7 @@
 //! - when it is closed, no socket, no thread and no task is left.
 //!
 //! A [`Trial`] is one story: who connects, and which faults strike one connection after the other.
-//! [`lone_trials`], [`paired_trials`] and [`stormy_trials`] list them, [`run_one_by_one`] and [`run`] run
+//! [`lone_trials`], [`paired_trials`], [`stormy_trials`] and [`trials_over`] list them, [`run_one_by_one`] and [`run`] run
 //! them, and a [`Report`] tells how they went. [`program`] is all of it, as a test without a harness (in
 //! `Cargo.toml`: `[[test]]`, `name = "conformance"`, `harness = false`):
 //!
@@ -43,6 +43,7 @@ mod proxy;
 mod report;
 mod run;
 mod server;
+mod stop;
 mod table;
 mod trial;
 mod viewer;
@@ -50,13 +51,15 @@ mod worker;
 
 pub use adapter::{Adapter, Next, OpenViewer, OpenWorker, Place, Tokens};
 pub use config::{viewer_config, worker_config};
-pub use fault::{Fault, LinkKind};
+pub use fault::{Fault, LinkKind, Way};
 pub use leaks::Census;
 pub use program::program;
 pub use proxy::{ChaosProxy, Names, Reach};
 pub use report::Report;
 pub use run::{connect_and_close, run, run_one_by_one};
 pub use server::SessionServer;
+pub use stop::{be_the_server, stop_the_server};
 pub use trial::{
     CLOSE_LIMIT, Closing, Failure, Side, Trial, lone_trials, paired_trials, stormy_trials,
+    trials_over,
 };

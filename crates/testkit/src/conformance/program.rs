@@ -9,12 +9,14 @@ use std::{
 
 use super::{
     adapter::Adapter,
+    fault::Way,
     folder::Folder,
     proxy::Reach,
     report::Report,
     run::{connect_and_close, run, run_one_by_one},
+    stop::{be_the_server, stop_the_server},
     table::{Column, Table},
-    trial::{Side, Trial, lone_trials, paired_trials, stormy_trials},
+    trial::{Side, Trial, lone_trials, paired_trials, stormy_trials, trials_over},
 };
 
 /// Long rows of faults for each side.
@@ -34,6 +36,9 @@ const LIMIT: Duration = Duration::from_secs(15 * 60);
 /// faults strike at other places. When `ATTACHE_CONFORMANCE_TABLE` names a folder, the columns are kept
 /// there, and the table shows all that programs with the same suite have left there.
 pub fn program(adapters: &[&dyn Adapter], sides: &[Side]) -> ExitCode {
+    if let Some(done) = be_the_server() {
+        return done;
+    }
     let limit = LIMIT * u32::try_from(adapters.len()).unwrap_or(u32::MAX);
     thread::spawn(move || {
         thread::sleep(limit);
@@ -46,6 +51,7 @@ pub fn program(adapters: &[&dyn Adapter], sides: &[Side]) -> ExitCode {
     for &adapter in adapters {
         let report = examine(adapter, sides, &choice);
         is_green &= report.is_green() && report.trials() > 0;
+        is_green &= stops(adapter, sides, &choice);
         if choice.words.is_empty() {
             is_green &= cycles(adapter, sides);
         }
@@ -68,18 +74,19 @@ pub fn program(adapters: &[&dyn Adapter], sides: &[Side]) -> ExitCode {
     }
 }
 
-/// What trials there are: alone, in pairs, in long rows.
-fn suite(sides: &[Side], choice: &Choice) -> [Vec<Trial>; 3] {
+/// What trials there are: alone, in pairs, in long rows, over other ways.
+fn suite(sides: &[Side], ways: &[Way], choice: &Choice) -> [Vec<Trial>; 4] {
     let trials = [
         lone_trials(sides),
         paired_trials(sides),
         stormy_trials(sides, STORMS),
+        trials_over(ways, sides),
     ];
     trials.map(|trials| choice.pick(trials))
 }
 
 fn examine(adapter: &dyn Adapter, sides: &[Side], choice: &Choice) -> Report {
-    let [alone, pairs, storms] = suite(sides, choice);
+    let [alone, pairs, storms, covered] = suite(sides, adapter.ways(), choice);
     let (links, calls): (Vec<_>, Vec<_>) = alone
         .into_iter()
         .partition(|trial| trial.reach == Reach::Link);
@@ -88,9 +95,26 @@ fn examine(adapter: &dyn Adapter, sides: &[Side], choice: &Choice) -> Report {
     let report = run_one_by_one(adapter, &links);
     println!("one by one: {:.1?}", began.elapsed());
     let began = Instant::now();
-    let report = report.with(run(adapter, &[calls, pairs, storms].concat()));
+    let report = report.with(run(adapter, &[calls, pairs, storms, covered].concat()));
     println!("many at a time: {:.1?}", began.elapsed());
     report
+}
+
+fn stops(adapter: &dyn Adapter, sides: &[Side], choice: &Choice) -> bool {
+    let mut is_green = true;
+    for side in sides {
+        let name = format!("{side}: server's process stopped");
+        if !choice.picks(&name) {
+            continue;
+        }
+        let (lived, mark) = match stop_the_server(adapter, *side) {
+            Ok(told) => (true, told),
+            Err(what) => (false, format!("failed: {what}")),
+        };
+        println!("{}: {name}: {mark}", adapter.name());
+        is_green &= lived;
+    }
+    is_green
 }
 
 fn cycles(adapter: &dyn Adapter, sides: &[Side]) -> bool {
@@ -110,7 +134,7 @@ fn cycles(adapter: &dyn Adapter, sides: &[Side]) -> bool {
 /// What the table shows: these, and those of other programs.
 fn columns(reports: &[Report], choice: &Choice) -> io::Result<Vec<Column>> {
     let own: Vec<Column> = reports.iter().map(Report::column).collect();
-    let Some(folder) = Folder::named(&suite(&Side::ALL, choice).concat()) else {
+    let Some(folder) = Folder::named(&suite(&Side::ALL, &Way::BESIDES_PLAIN, choice).concat()) else {
         return Ok(own);
     };
     for column in &own {
@@ -139,11 +163,12 @@ impl Choice {
         }
     }
 
+    fn picks(&self, name: &str) -> bool {
+        self.words.iter().all(|word| name.contains(word.as_str()))
+    }
+
     fn pick(&self, mut trials: Vec<Trial>) -> Vec<Trial> {
-        trials.retain(|trial| {
-            let name = trial.to_string();
-            self.words.iter().all(|word| name.contains(word.as_str()))
-        });
+        trials.retain(|trial| self.picks(&trial.to_string()));
         for trial in &mut trials {
             trial.seed ^= self.seed << 32;
         }

@@ -168,9 +168,11 @@ impl Outcome {
             0 | 1 => {
                 let alone = Trial {
                     is_nameless: self.trial.is_nameless,
+                    way: self.trial.way,
                     ..alone
                 };
-                (side_place + 2 * place, alone.to_string())
+                let way_place = self.trial.way as usize * 3000;
+                (side_place + way_place + 2 * place, alone.to_string())
             }
             2 => {
                 let first = Trial::new(

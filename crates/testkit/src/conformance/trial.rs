@@ -1,14 +1,14 @@
 //! The trials there are.
 
-use std::{fmt, time::Duration};
+use std::{fmt, io, net::SocketAddr, time::Duration};
 
 use attache_protocol::{policy::Outcome, viewer::Transport};
 
 use super::{
     chance::Chance,
     expectation,
-    fault::{Fault, LinkKind},
-    proxy::Reach,
+    fault::{Fault, LinkKind, Way},
+    proxy::{ChaosProxy, Reach},
 };
 
 /// Closing takes no longer than this.
@@ -83,6 +83,8 @@ pub struct Trial {
     pub closing: Closing,
     /// Whether the server's name does not resolve: nothing else can go wrong then.
     pub is_nameless: bool,
+    /// What the client connects through.
+    pub way: Way,
     /// Where exactly faults strike.
     pub seed: u64,
 }
@@ -96,8 +98,14 @@ impl Trial {
             reach,
             closing: Closing::WhenLive,
             is_nameless: false,
+            way: Way::Plain,
             seed,
         }
+    }
+
+    /// The proxy in front of the server that makes it happen.
+    pub(super) fn proxy(&self, server: SocketAddr) -> io::Result<ChaosProxy> {
+        ChaosProxy::start(server, self.way, &self.faults, self.reach, self.seed)
     }
 
     /// Whether a call is answered with a status that does not ask to try again.
@@ -131,7 +139,10 @@ impl Trial {
 
 impl fmt::Display for Trial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.side)?;
+        match self.way {
+            Way::Plain => write!(f, "{}: ", self.side)?,
+            way @ (Way::Tls | Way::Tunnel) => write!(f, "{}, {way}: ", self.side)?,
+        }
         if self.is_nameless {
             f.write_str("name not resolved")?;
         } else if self.faults.is_empty() {
@@ -186,6 +197,32 @@ pub fn lone_trials(sides: &[Side]) -> Vec<Trial> {
         });
         alone.extend(meanwhile);
         trials.append(&mut alone);
+    }
+    trials
+}
+
+/// Fine weather and each fault alone over each of these ways, with those that only they have.
+pub fn trials_over(ways: &[Way], sides: &[Side]) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for &way in ways {
+        let own: &[Fault] = match way {
+            Way::Plain => &[],
+            Way::Tls => &Fault::OF_TLS,
+            Way::Tunnel => &Fault::OF_TUNNELS,
+        };
+        for &side in sides {
+            let own = own
+                .iter()
+                .map(|fault| Trial::new(side, &[*fault], Reach::Link, 7));
+            let meanwhile = own.clone().map(|trial| Trial {
+                closing: Closing::InTheStorm,
+                ..trial
+            });
+            let mut alone = lone_trials(&[side]);
+            alone.retain(|trial| !trial.is_nameless);
+            alone.extend(own.chain(meanwhile));
+            trials.extend(alone.into_iter().map(|trial| Trial { way, ..trial }));
+        }
     }
     trials
 }

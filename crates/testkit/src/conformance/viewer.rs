@@ -48,7 +48,8 @@ pub(super) fn run(
     transport: Transport,
 ) -> Result<(), String> {
     let server = SessionServer::start().map_err(|error| error.to_string())?;
-    let proxy = ChaosProxy::start(server.address(), &trial.faults, trial.reach, trial.seed)
+    let proxy = trial
+        .proxy(server.address())
         .map_err(|error| error.to_string())?;
     let mut config = viewer_config(server.session(), transport);
     let mut place = proxy.place();

@@ -28,7 +28,8 @@ const STORM_BEATS: usize = 2;
 /// Runs a worker's trial.
 pub(super) fn run(adapter: &dyn Adapter, trial: &Trial) -> Result<(), String> {
     let server = SessionServer::start().map_err(|error| error.to_string())?;
-    let proxy = ChaosProxy::start(server.address(), &trial.faults, trial.reach, trial.seed)
+    let proxy = trial
+        .proxy(server.address())
         .map_err(|error| error.to_string())?;
     let mut place = proxy.place();
     server.name_for_workers(&place.base_url);

@@ -10,9 +10,10 @@ use attache_protocol::{
     viewer::{Content, Decision, Event, MessageId, ViewerConfig},
     worker::{Delivery, EventId, WorkerCloseCause, WorkerConfig, WorkerEvent},
 };
-use attache_testkit::conformance::{Adapter, Next, OpenViewer, OpenWorker, Place};
+use attache_testkit::conformance::{Adapter, Next, OpenViewer, OpenWorker, Place, Way};
 use attache_tokio::{
-    BaseUrl, Events, Names, Options, Plaintext, Session, TokenSource, WorkerEvents, WorkerSession,
+    BaseUrl, Events, Names, Options, Plaintext, ProxyOptions, ProxyRules, Session, TokenSource,
+    WorkerEvents, WorkerSession,
 };
 use tokio::{
     runtime::{Builder, Handle, Runtime},
@@ -80,6 +81,10 @@ impl Adapter for Tokio {
 
     fn tasks(&self) -> Option<usize> {
         Some(self.runtime.metrics().num_alive_tasks())
+    }
+
+    fn ways(&self) -> &[Way] {
+        &Way::BESIDES_PLAIN
     }
 }
 
@@ -165,6 +170,14 @@ fn options(place: &Place) -> Result<Options, String> {
     let mut options = Options::new(base_url);
     let names = place.names.clone();
     options.names = Names::asking(move |name| names.find(name));
+    options.tls.extra_ca_file.clone_from(&place.authority_file);
+    options.proxy = match &place.proxy {
+        Some(proxy) => ProxyOptions::Explicit(ProxyRules {
+            http: proxy.clone(),
+            ..ProxyRules::default()
+        }),
+        None => ProxyOptions::Direct,
+    };
     Ok(options)
 }
 

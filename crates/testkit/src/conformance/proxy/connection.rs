@@ -8,14 +8,11 @@ use std::{
     time::Duration,
 };
 
-use super::{Shared, downward::Downward, poke};
+use super::{Shared, downward::Downward, wire::Wire};
 use crate::conformance::fault::{Fault, LinkKind};
 
 /// How often a thread that waits for bytes looks up.
 pub(super) const TICK: Duration = Duration::from_millis(5);
-
-/// Whoever does not listen for so long is gone.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The delay of everything on a slow line.
 pub(super) const LATENCY: Duration = Duration::from_millis(15);
@@ -26,7 +23,7 @@ const HEAD_LIMIT: usize = 64 * 1024;
 /// One client's connection.
 pub(super) struct Connection<'a> {
     pub(super) shared: &'a Shared,
-    pub(super) client: TcpStream,
+    pub(super) client: Wire,
     /// What kind of link it is, if it is one.
     pub(super) link: Option<LinkKind>,
     pub(super) fault: Option<Fault>,
@@ -48,13 +45,9 @@ pub(super) struct Lanes {
 impl Connection<'_> {
     /// Serves a connection until its end, or the proxy's.
     pub(super) fn serve(shared: &Shared, client: TcpStream) {
-        let set_up = client
-            .set_nodelay(true)
-            .and_then(|()| client.set_read_timeout(Some(TICK)))
-            .and_then(|()| client.set_write_timeout(Some(PATIENCE)));
-        if set_up.is_err() {
+        let Ok(Some(client)) = shared.welcome(client) else {
             return;
-        }
+        };
         let Some(head) = read_head(shared, &client) else {
             return;
         };
@@ -94,10 +87,7 @@ impl Connection<'_> {
             }
             Some(_) | None => {}
         }
-        let server = TcpStream::connect(self.shared.server)?;
-        server.set_nodelay(true)?;
-        server.set_read_timeout(Some(TICK))?;
-        server.set_write_timeout(Some(PATIENCE))?;
+        let server = Wire::new(TcpStream::connect(self.shared.server)?)?;
         (&server).write_all(head)?;
         let lanes = Lanes::default();
         thread::scope(|scope| {
@@ -126,26 +116,18 @@ impl Connection<'_> {
             "HTTP/1.1 {status} No\r\n{retry_after}{location}Content-Length: 0\r\nConnection: close\r\n\r\n"
         );
         (&self.client).write_all(answer.as_bytes())?;
-        self.client.shutdown(Shutdown::Write)?;
+        self.client.finish()?;
         self.hold();
         Ok(())
     }
 
     /// Listens and says nothing until the client leaves.
     fn hold(&self) {
-        let mut buffer = [0; 4096];
-        while !self.shared.is_stopping() {
-            match (&self.client).read(&mut buffer) {
-                Ok(0) => return,
-                Ok(_) => {}
-                Err(error) if is_idle(&error) => {}
-                Err(_) => return,
-            }
-        }
+        hold(self.shared, &self.client);
     }
 
     /// Carries what the client says, until one of them is gone.
-    fn carry_up(&self, server: &TcpStream, lanes: &Lanes) {
+    fn carry_up(&self, server: &Wire, lanes: &Lanes) {
         let mut buffer = [0; 4096];
         while !lanes.over.load(Ordering::Acquire) && !self.shared.is_stopping() {
             self.shared.weather.wait_while_stopped();
@@ -155,13 +137,13 @@ impl Connection<'_> {
             }
             let count = match (&self.client).read(&mut buffer) {
                 Ok(0) => {
-                    let _ = server.shutdown(Shutdown::Write);
+                    let _ = server.finish();
                     return;
                 }
                 Ok(count) => count,
                 Err(error) if is_idle(&error) => continue,
                 Err(_) => {
-                    let _ = server.shutdown(Shutdown::Both);
+                    let _ = server.tcp().shutdown(Shutdown::Both);
                     return;
                 }
             };
@@ -173,9 +155,9 @@ impl Connection<'_> {
     }
 
     /// Writes at the pace of the line.
-    pub(super) fn pace(&self, mut to: &TcpStream, bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn pace(&self, mut to: &Wire, bytes: &[u8]) -> io::Result<()> {
         match self.fault {
-            Some(Fault::Slices) => bytes.iter().try_for_each(|byte| to.write_all(&[*byte])),
+            Some(Fault::Slices) => to.write_sliced(bytes),
             Some(Fault::Latency) => {
                 thread::sleep(LATENCY);
                 to.write_all(bytes)
@@ -190,9 +172,7 @@ impl Connection<'_> {
         }
         if self.is_gathering.swap(false, Ordering::AcqRel) {
             self.shared.weather.struck();
-            if self.shared.weather.is_refusal_next() {
-                poke(self.shared.address);
-            }
+            self.shared.poke_if_refusing();
         }
     }
 
@@ -211,7 +191,20 @@ impl Drop for Connection<'_> {
     }
 }
 
-fn read_head(shared: &Shared, mut client: &TcpStream) -> Option<Vec<u8>> {
+/// Listens and says nothing until the client leaves.
+pub(super) fn hold(shared: &Shared, mut client: &Wire) {
+    let mut buffer = [0; 4096];
+    while !shared.is_stopping() {
+        match client.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) if is_idle(&error) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+pub(super) fn read_head(shared: &Shared, mut client: &Wire) -> Option<Vec<u8>> {
     let mut head = Vec::new();
     let mut buffer = [0; 4096];
     while end_of_head(&head).is_none() {

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read as _, Write as _},
-    net::{Shutdown, TcpStream},
+    net::Shutdown,
     sync::atomic::Ordering,
     thread,
     time::{Duration, Instant},
@@ -13,6 +13,7 @@ use socket2::SockRef;
 use super::{
     connection::{Connection, LATENCY, Lanes, TICK, end_of_head, is_idle},
     framing::Framing,
+    wire::Wire,
 };
 use crate::conformance::fault::{Fault, LinkKind};
 
@@ -31,7 +32,7 @@ const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 /// The way from the server to the client.
 pub(super) struct Downward<'a> {
     connection: &'a Connection<'a>,
-    server: &'a TcpStream,
+    server: &'a Wire,
     lanes: &'a Lanes,
     /// The answer's head, until it is complete.
     head: Option<Vec<u8>>,
@@ -43,11 +44,7 @@ pub(super) struct Downward<'a> {
 }
 
 impl<'a> Downward<'a> {
-    pub(super) fn new(
-        connection: &'a Connection<'a>,
-        server: &'a TcpStream,
-        lanes: &'a Lanes,
-    ) -> Self {
+    pub(super) fn new(connection: &'a Connection<'a>, server: &'a Wire, lanes: &'a Lanes) -> Self {
         let is_about_heads = matches!(
             connection.fault,
             Some(Fault::SlowHandshake | Fault::OpenThenClose)
@@ -83,7 +80,7 @@ impl<'a> Downward<'a> {
                 Onward::Hold if is_left => return Ok(()),
                 Onward::Hold => thread::sleep(TICK),
                 Onward::Carry | Onward::Discard => {
-                    let count = match self.server.read(&mut buffer) {
+                    let count = match { self.server }.read(&mut buffer) {
                         Ok(0) => return Ok(()),
                         Ok(count) => count,
                         Err(error) if is_idle(&error) => continue,
@@ -149,6 +146,7 @@ impl<'a> Downward<'a> {
                 let codes = [1001_u16, 1011, 1012, 4001, 4999];
                 let at = self.connection.shared.weather.throw(codes.len());
                 self.say_goodbye(codes.get(at).copied().unwrap_or(1011))?;
+                client.finish()?;
                 return Ok(Onward::End);
             }
             Fault::Nameless
@@ -166,6 +164,9 @@ impl<'a> Downward<'a> {
             | Fault::Garbage
             | Fault::CloseThenSilence
             | Fault::Status { .. }
+            | Fault::GarbageBelowTls
+            | Fault::TunnelRefused { .. }
+            | Fault::TunnelDied
             | Fault::Stopped => self.connection.pace(client, head)?,
         }
         Ok(Onward::Carry)
@@ -196,6 +197,9 @@ impl<'a> Downward<'a> {
             | Fault::WrongAcceptKey
             | Fault::OpenThenClose
             | Fault::Status { .. }
+            | Fault::GarbageBelowTls
+            | Fault::TunnelRefused { .. }
+            | Fault::TunnelDied
             | Fault::Stopped => Some(1 + self.connection.shared.weather.throw(bytes.len() - 1)),
         };
         match cut {
@@ -215,9 +219,12 @@ impl<'a> Downward<'a> {
         self.has_struck = true;
         let mut client = &self.connection.client;
         let onward = match fault {
-            Fault::Reset => {
+            Fault::Reset | Fault::TunnelDied => {
                 client.write_all(before)?;
-                SockRef::from(client).set_linger(Some(Duration::ZERO))?;
+                SockRef::from(client.tcp()).set_linger(Some(Duration::ZERO))?;
+                if fault == Fault::TunnelDied {
+                    self.connection.shared.weather.refuse_next();
+                }
                 Onward::End
             }
             Fault::FinMidFrame | Fault::Fin => {
@@ -227,13 +234,13 @@ impl<'a> Downward<'a> {
             Fault::ServerGone => {
                 client.write_all(before)?;
                 self.lanes.up_discarded.store(true, Ordering::Release);
-                let _ = self.server.shutdown(Shutdown::Both);
+                let _ = self.server.tcp().shutdown(Shutdown::Both);
                 Onward::Hold
             }
             Fault::ClientGone => {
                 client.write_all(before)?;
                 self.lanes.up_frozen.store(true, Ordering::Release);
-                client.shutdown(Shutdown::Both)?;
+                client.tcp().shutdown(Shutdown::Both)?;
                 Onward::Discard
             }
             Fault::FrozenDown => {
@@ -249,6 +256,12 @@ impl<'a> Downward<'a> {
             Fault::Garbage => {
                 client.write_all(before)?;
                 client.write_all(&GARBAGE)?;
+                client.write_all(after)?;
+                Onward::Carry
+            }
+            Fault::GarbageBelowTls => {
+                client.write_all(before)?;
+                client.tcp().write_all(&GARBAGE)?;
                 client.write_all(after)?;
                 Onward::Carry
             }
@@ -273,6 +286,7 @@ impl<'a> Downward<'a> {
             | Fault::Latency
             | Fault::WrongAcceptKey
             | Fault::OpenThenClose
+            | Fault::TunnelRefused { .. }
             | Fault::Status { .. } => {
                 self.connection.pace(client, before)?;
                 self.connection.pace(client, after)?;

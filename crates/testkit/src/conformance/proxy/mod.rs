@@ -4,7 +4,11 @@ mod connection;
 mod downward;
 mod framing;
 mod names;
+#[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
+mod tls;
+mod tunnel;
 mod weather;
+mod wire;
 
 use std::{
     io,
@@ -19,10 +23,15 @@ use std::{
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{adapter::Place, fault::Fault};
+use super::{
+    adapter::Place,
+    fault::{Fault, Way},
+};
 use connection::Connection;
 pub use names::Names;
+use tls::Identity;
 use weather::Weather;
+use wire::Wire;
 
 /// How long nobody listens.
 const REFUSING: Duration = Duration::from_millis(80);
@@ -52,6 +61,11 @@ pub struct ChaosProxy {
 struct Shared {
     address: SocketAddr,
     server: SocketAddr,
+    way: Way,
+    /// Whether clients look its name up.
+    is_named: bool,
+    /// Who the proxy is to clients over TLS.
+    identity: Option<Identity>,
     weather: Weather,
     stopping: AtomicBool,
 }
@@ -60,9 +74,10 @@ impl ChaosProxy {
     /// Starts a proxy in front of `server`. The same seed cuts at the same places.
     ///
     /// # Errors
-    /// When there is no port to listen on.
+    /// When there is no port to listen on, or no TLS.
     pub fn start(
         server: SocketAddr,
+        way: Way,
         faults: &[Fault],
         reach: Reach,
         seed: u64,
@@ -73,10 +88,14 @@ impl ChaosProxy {
             .local_addr()?
             .as_socket()
             .ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let is_named = way != Way::Plain || faults.contains(&Fault::Nameless);
         let shared = Arc::new(Shared {
             address,
             server,
-            weather: Weather::new(faults, reach, seed),
+            way,
+            is_named,
+            identity: (way == Way::Tls).then(Identity::new).transpose()?,
+            weather: Weather::new(faults, reach, is_named, seed),
             stopping: AtomicBool::new(false),
         });
         let listener = listen(address)?;
@@ -98,11 +117,19 @@ impl ChaosProxy {
     /// Where a client is to connect to.
     pub fn place(&self) -> Place {
         let address = self.address();
-        let has_name = self.pending().contains(&Fault::Nameless);
-        let host = if has_name { names::NAME } else { "127.0.0.1" };
+        let name = format!("{}:{}", names::NAME, address.port());
+        let base_url = match self.shared.way {
+            Way::Plain if self.shared.is_named => format!("http://{name}"),
+            Way::Plain => format!("http://{address}"),
+            Way::Tls => format!("https://{name}"),
+            Way::Tunnel => format!("http://{}", tunnel::BEHIND),
+        };
+        let identity = self.shared.identity.as_ref();
         Place {
             names: Names::of(&self.shared),
-            ..Place::new(format!("http://{host}:{}", address.port()))
+            authority_file: identity.map(|identity| identity.authority_file().to_owned()),
+            proxy: (self.shared.way == Way::Tunnel).then(|| format!("http://{name}")),
+            ..Place::new(base_url)
         }
     }
 
@@ -129,6 +156,23 @@ impl Drop for ChaosProxy {
 }
 
 impl Shared {
+    /// Everything before the first request; `None` if there will be none.
+    fn welcome(&self, client: TcpStream) -> io::Result<Option<Wire>> {
+        let client = Wire::new(client)?;
+        Ok(match (self.way, &self.identity) {
+            (Way::Tunnel, _) => tunnel::open(self, &client)?.then_some(client),
+            (Way::Tls, Some(identity)) => Some(client.encrypt(identity.cover()?)),
+            (Way::Tls, None) | (Way::Plain, _) => Some(client),
+        })
+    }
+
+    /// Wakes the thread that accepts if nobody is to listen next.
+    fn poke_if_refusing(&self) {
+        if self.weather.is_refusal_next() {
+            poke(self.address);
+        }
+    }
+
     fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
     }

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Shared, poke};
+use super::Shared;
 use crate::conformance::fault::Fault;
 
 /// The server's name. An adapter that asks the system for it is told the truth, and misses the fault.
@@ -35,9 +35,8 @@ impl Names {
         if proxy.weather.is_out(Fault::Nameless) {
             return Some(Vec::new());
         }
-        if proxy.weather.is_refusal_next() {
-            poke(proxy.address);
-        }
+        proxy.poke_if_refusing();
+        proxy.weather.sought();
         Some(vec![Ipv4Addr::LOCALHOST.into()])
     }
 }
@@ -51,7 +50,10 @@ mod tests {
     };
 
     use super::*;
-    use crate::conformance::proxy::{ChaosProxy, Reach};
+    use crate::conformance::{
+        Way,
+        proxy::{ChaosProxy, Reach},
+    };
 
     const LIMIT: Duration = Duration::from_secs(5);
 
@@ -59,7 +61,7 @@ mod tests {
     fn a_name_resolves_again_after_a_while() {
         let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
         let faults = [Fault::Nameless];
-        let proxy = ChaosProxy::start(nowhere, &faults, Reach::Link, 1).unwrap();
+        let proxy = ChaosProxy::start(nowhere, Way::Plain, &faults, Reach::Link, 1).unwrap();
         let names = proxy.place().names;
 
         assert_eq!(names.find("other.example"), None);

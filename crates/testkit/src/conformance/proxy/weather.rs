@@ -12,12 +12,17 @@ use crate::conformance::{chance::Chance, fault::Fault};
 /// How long nobody can connect.
 const OUTAGE: Duration = Duration::from_millis(80);
 
+/// How long a client is waited for that is to be refused.
+const SEEKING: Duration = Duration::from_secs(1);
+
 /// The faults to come.
 #[derive(Debug)]
 pub(super) struct Weather {
     state: Mutex<State>,
     changed: Condvar,
     reach: Reach,
+    /// Whether clients look a name up before they connect.
+    is_named: bool,
 }
 
 #[derive(Debug)]
@@ -31,13 +36,15 @@ struct State {
     standing: usize,
     /// What keeps everybody from connecting, and until when.
     outage: Option<(Fault, Instant)>,
+    /// Whether a client has looked the name up since this was last unset.
+    is_sought: bool,
     /// Everything stands still until then.
     stopped_until: Option<Instant>,
     chance: Chance,
 }
 
 impl Weather {
-    pub(super) fn new(faults: &[Fault], reach: Reach, seed: u64) -> Self {
+    pub(super) fn new(faults: &[Fault], reach: Reach, is_named: bool, seed: u64) -> Self {
         Self {
             state: Mutex::new(State {
                 coming: faults.iter().copied().collect(),
@@ -45,11 +52,13 @@ impl Weather {
                 call_struck: false,
                 standing: 0,
                 outage: None,
+                is_sought: false,
                 stopped_until: None,
                 chance: Chance::new(seed),
             }),
             changed: Condvar::new(),
             reach,
+            is_named,
         }
     }
 
@@ -67,6 +76,7 @@ impl Weather {
         let mut state = self.lock();
         state.coming.clear();
         state.outage = None;
+        state.gathering = 0;
         state.stopped_until = None;
         drop(state);
         self.changed.notify_all();
@@ -94,6 +104,11 @@ impl Weather {
     pub(super) fn fell(&self) {
         let mut state = self.lock();
         state.standing = state.standing.saturating_sub(1);
+    }
+
+    /// Nobody is to listen next, before anything else goes wrong.
+    pub(super) fn refuse_next(&self) {
+        self.lock().coming.push_front(Fault::Refused);
     }
 
     /// Whether this is what keeps everybody from connecting now. It waits until no link is standing.
@@ -131,6 +146,12 @@ impl Weather {
         }
         state.call_struck = true;
         Some(fault)
+    }
+
+    /// A client looks the name up.
+    pub(super) fn sought(&self) {
+        self.lock().is_sought = true;
+        self.changed.notify_all();
     }
 
     /// A link's fault has struck.
@@ -175,10 +196,15 @@ impl Weather {
         }
     }
 
-    /// Waits, but not once everything is over.
+    /// Waits, but not once everything is over. Where clients look a name up first, the time begins with
+    /// that: one that is slow to start would miss all of it.
     pub(super) fn pause(&self, duration: Duration) {
-        let until = Instant::now() + duration;
         let mut state = self.lock();
+        state.is_sought = !self.is_named;
+        let waits = |state: &mut State| state.gathering > 0 && !state.is_sought;
+        let waited = self.changed.wait_timeout_while(state, SEEKING, waits);
+        state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let until = Instant::now() + duration;
         while state.gathering > 0 {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {

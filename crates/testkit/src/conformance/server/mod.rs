@@ -72,7 +72,7 @@ impl SessionServer {
     /// # Panics
     /// Never: the id is valid.
     pub fn session(&self) -> SessionId {
-        SessionId::parse(&format!("session_{SESSION}")).expect("plain characters")
+        session()
     }
 
     /// Names the URL under which a worker is to call from its next credentials on.
@@ -138,6 +138,11 @@ impl SessionServer {
     fn desk(&self) -> MutexGuard<'_, Desk> {
         self.shared.desk()
     }
+}
+
+/// The session of every server.
+pub(super) fn session() -> SessionId {
+    SessionId::parse(&format!("session_{SESSION}")).expect("plain characters")
 }
 
 impl Drop for SessionServer {
