@@ -26,7 +26,8 @@ pub(super) fn of(fault: Fault, side: Side) -> Option<Outcome> {
             Fault::Nameless
             | Fault::Refused
             | Fault::NoAnswer
-            | Fault::GarbageBelowTls | Fault::TunnelRefused { .. }
+            | Fault::GarbageBelowTls
+            | Fault::TunnelRefused { .. }
             | Fault::Status { .. } => None,
             Fault::ServerGone | Fault::FrozenDown => {
                 Some(Outcome::Network(NetworkFailure::TimedOut))

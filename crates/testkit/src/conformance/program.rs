@@ -46,12 +46,16 @@ pub fn program(adapters: &[&dyn Adapter], sides: &[Side]) -> ExitCode {
         process::exit(1);
     });
     let choice = Choice::of(env::args().skip(1));
-    let mut is_green = true;
+    let (mut is_green, mut is_empty) = (true, true);
     let mut reports = Vec::new();
     for &adapter in adapters {
         let report = examine(adapter, sides, &choice);
-        is_green &= report.is_green() && report.trials() > 0;
-        is_green &= stops(adapter, sides, &choice);
+        is_green &= report.is_green();
+        is_empty &= report.trials() == 0;
+        for side in sides.iter().filter(|side| choice.picks(&stopping(**side))) {
+            is_green &= stop(adapter, *side);
+            is_empty = false;
+        }
         if choice.words.is_empty() {
             is_green &= cycles(adapter, sides);
         }
@@ -67,7 +71,7 @@ pub fn program(adapters: &[&dyn Adapter], sides: &[Side]) -> ExitCode {
     for report in &reports {
         println!("{report}");
     }
-    if is_green {
+    if is_green && !is_empty {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -100,21 +104,17 @@ fn examine(adapter: &dyn Adapter, sides: &[Side], choice: &Choice) -> Report {
     report
 }
 
-fn stops(adapter: &dyn Adapter, sides: &[Side], choice: &Choice) -> bool {
-    let mut is_green = true;
-    for side in sides {
-        let name = format!("{side}: server's process stopped");
-        if !choice.picks(&name) {
-            continue;
-        }
-        let (lived, mark) = match stop_the_server(adapter, *side) {
-            Ok(told) => (true, told),
-            Err(what) => (false, format!("failed: {what}")),
-        };
-        println!("{}: {name}: {mark}", adapter.name());
-        is_green &= lived;
-    }
-    is_green
+fn stopping(side: Side) -> String {
+    format!("{side}: server's process stopped")
+}
+
+fn stop(adapter: &dyn Adapter, side: Side) -> bool {
+    let (lived, mark) = match stop_the_server(adapter, side) {
+        Ok(told) => (true, told),
+        Err(what) => (false, format!("failed: {what}")),
+    };
+    println!("{}: {}: {mark}", adapter.name(), stopping(side));
+    lived
 }
 
 fn cycles(adapter: &dyn Adapter, sides: &[Side]) -> bool {
@@ -134,7 +134,8 @@ fn cycles(adapter: &dyn Adapter, sides: &[Side]) -> bool {
 /// What the table shows: these, and those of other programs.
 fn columns(reports: &[Report], choice: &Choice) -> io::Result<Vec<Column>> {
     let own: Vec<Column> = reports.iter().map(Report::column).collect();
-    let Some(folder) = Folder::named(&suite(&Side::ALL, &Way::BESIDES_PLAIN, choice).concat()) else {
+    let Some(folder) = Folder::named(&suite(&Side::ALL, &Way::BESIDES_PLAIN, choice).concat())
+    else {
         return Ok(own);
     };
     for column in &own {
