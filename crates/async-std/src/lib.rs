@@ -48,7 +48,12 @@
 //!
 //! [`connect_worker`] gives the same three things for a worker: a [`WorkerSession`] to command,
 //! [`WorkerEvents`] to read, a [`WorkerDriver`] to spawn. What the agent writes is uploaded, what comes in
-//! is handed to it; `examples/worker.rs` is one.
+//! is handed to it.
+//!
+//! # Examples
+//!
+//! `async-std-watch`, `async-std-chat`, `async-std-approver` and `async-std-worker`, in `examples`, are whole programs; `cargo run
+//! -p attache-async-std --example async-std-watch` tells how it is called.
 //!
 //! # What ends what
 //!

@@ -78,6 +78,11 @@
 //! are first needed, and is broken off when it is not wanted any more. Two things can't be broken off: a
 //! name lookup that the operating system is in the middle of, and a [`TokenSource`]. They end unheard.
 //!
+//! # Examples
+//!
+//! `blocking-watch`, `blocking-chat`, `blocking-approver` and `blocking-worker`, in `examples`, are whole programs; `cargo run
+//! -p attache-blocking --example blocking-watch` tells how it is called.
+//!
 //! # What ends what
 //!
 //! - The session lives until it is closed, gives up, or nobody is left: dropping every [`Session`]

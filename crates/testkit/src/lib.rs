@@ -18,6 +18,9 @@
 //! world.run_for(secs(30));
 //! assert_eq!(world.messages(), ["u1", "u2"]);
 //! ```
+//!
+//! [`conformance`] is for adapters, on real sockets. With the feature `examples` there is a module of that
+//! name as well, which holds the examples of an adapter against the relay.
 
 mod agenda;
 mod checks;

@@ -70,6 +70,11 @@
 //! # }
 //! ```
 //!
+//! # Examples
+//!
+//! `tokio-watch`, `tokio-chat`, `tokio-approver` and `tokio-worker`, in `examples`, are whole programs; `cargo run
+//! -p attache-tokio --example tokio-watch` tells how it is called.
+//!
 //! # What ends what
 //!
 //! - The session lives until it is closed, gives up, or nobody is left: dropping every [`Session`]
