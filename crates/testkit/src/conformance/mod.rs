@@ -11,7 +11,7 @@
 //! - when it is closed, no socket, no thread and no task is left.
 //!
 //! A [`Trial`] is one story: who connects, and which faults strike one connection after the other.
-//! [`lone_trials`], [`paired_trials`], [`stormy_trials`] and [`trials_over`] list them, [`run_one_by_one`] and [`run`] run
+//! [`lone_trials`], [`paired_trials`], [`stormy_trials`], [`trials_over`] and [`closing_trials`] list them, [`run_one_by_one`] and [`run`] run
 //! them, and a [`Report`] tells how they went. [`program`] is all of it, as a test without a harness (in
 //! `Cargo.toml`: `[[test]]`, `name = "conformance"`, `harness = false`):
 //!
@@ -34,6 +34,7 @@
 mod adapter;
 mod chance;
 mod config;
+mod everyday;
 mod expectation;
 mod fault;
 mod folder;
@@ -51,6 +52,7 @@ mod worker;
 
 pub use adapter::{Adapter, Next, OpenViewer, OpenWorker, Place, Tokens};
 pub use config::{viewer_config, worker_config};
+pub use everyday::closing_trials;
 pub use fault::{Fault, LinkKind, Way};
 pub use leaks::Census;
 pub use program::program;

@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     adapter::Adapter,
+    everyday::closing_trials,
     fault::Way,
     folder::Folder,
     proxy::Reach,
@@ -78,19 +79,20 @@ pub fn program(adapters: &[&dyn Adapter], sides: &[Side]) -> ExitCode {
     }
 }
 
-/// What trials there are: alone, in pairs, in long rows, over other ways.
-fn suite(sides: &[Side], ways: &[Way], choice: &Choice) -> [Vec<Trial>; 4] {
+/// What trials there are: alone, in pairs, in long rows, over other ways, and with faults that stay.
+fn suite(sides: &[Side], ways: &[Way], choice: &Choice) -> [Vec<Trial>; 5] {
     let trials = [
         lone_trials(sides),
         paired_trials(sides),
         stormy_trials(sides, STORMS),
         trials_over(ways, sides),
+        closing_trials(sides),
     ];
     trials.map(|trials| choice.pick(trials))
 }
 
 fn examine(adapter: &dyn Adapter, sides: &[Side], choice: &Choice) -> Report {
-    let [alone, pairs, storms, covered] = suite(sides, adapter.ways(), choice);
+    let [alone, pairs, storms, covered, closings] = suite(sides, adapter.ways(), choice);
     let (links, calls): (Vec<_>, Vec<_>) = alone
         .into_iter()
         .partition(|trial| trial.reach == Reach::Link);
@@ -101,6 +103,9 @@ fn examine(adapter: &dyn Adapter, sides: &[Side], choice: &Choice) -> Report {
     let began = Instant::now();
     let report = report.with(run(adapter, &[calls, pairs, storms, covered].concat()));
     println!("many at a time: {:.1?}", began.elapsed());
+    let began = Instant::now();
+    let report = report.with(run(adapter, &closings));
+    println!("closed with everyday budgets: {:.1?}", began.elapsed());
     report
 }
 

@@ -67,6 +67,8 @@ pub enum Closing {
     WhenLive,
     /// As soon as the last fault has struck.
     InTheStorm,
+    /// While the last fault is in force, and with the budgets that everybody has who sets none.
+    Unhealed,
 }
 
 /// One story.
@@ -111,12 +113,12 @@ impl Trial {
     /// Whether a call is answered with a status that does not ask to try again.
     pub(super) fn refuses_calls(&self) -> bool {
         let mut statuses = self.faults.iter().filter_map(|fault| fault.status());
-        self.reach == Reach::LinkAndCall && statuses.any(|status| status < 429)
+        self.reach != Reach::Link && statuses.any(|status| status < 429)
     }
 
     /// Whether bytes of an answer to a call are replaced.
     pub(super) fn spoils_calls(&self) -> bool {
-        self.reach == Reach::LinkAndCall && self.faults.contains(&Fault::Garbage)
+        self.reach != Reach::Link && self.faults.contains(&Fault::Garbage)
     }
 
     /// What should have been among the causes of waiting, and is not. Only a fault alone is unambiguous.
@@ -152,12 +154,24 @@ impl fmt::Display for Trial {
             let then = if place > 0 { ", then " } else { "" };
             write!(f, "{then}{fault}")?;
         }
-        f.write_str(match (self.reach, self.closing) {
-            (Reach::Link, Closing::WhenLive) => "",
-            (Reach::LinkAndCall, Closing::WhenLive) => " (calls as well)",
-            (Reach::Link, Closing::InTheStorm) => " (closed meanwhile)",
-            (Reach::LinkAndCall, Closing::InTheStorm) => " (calls as well, closed meanwhile)",
-        })
+        let remarks = [
+            match self.reach {
+                Reach::Link => "",
+                Reach::LinkAndCall => "calls as well",
+                Reach::Lasting => "for good",
+                Reach::Everything => "always",
+            },
+            match self.closing {
+                Closing::WhenLive => "",
+                Closing::InTheStorm => "closed meanwhile",
+                Closing::Unhealed => "closed with everyday budgets",
+            },
+        ];
+        match remarks {
+            ["", ""] => Ok(()),
+            [remark, ""] | ["", remark] => write!(f, " ({remark})"),
+            [first, second] => write!(f, " ({first}, {second})"),
+        }
     }
 }
 
@@ -261,7 +275,7 @@ pub fn stormy_trials(sides: &[Side], count: u64) -> Vec<Trial> {
     trials
 }
 
-fn faults_of(side: Side) -> impl Iterator<Item = Fault> {
+pub(super) fn faults_of(side: Side) -> impl Iterator<Item = Fault> {
     let link = side.link();
     Fault::ALL
         .into_iter()

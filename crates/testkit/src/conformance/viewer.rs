@@ -16,6 +16,7 @@ use attache_protocol::{
 use super::{
     adapter::{Adapter, Next, OpenViewer, Place},
     config::viewer_config,
+    everyday,
     fault::Fault,
     proxy::{ChaosProxy, Reach},
     server::SessionServer,
@@ -58,6 +59,9 @@ pub(super) fn run(
     }
     if trial.is_nameless && trial.closing == Closing::WhenLive {
         config.profile.drops.limit = Limit::Retries(2);
+    }
+    if trial.closing == Closing::Unhealed {
+        everyday::viewer(&mut config);
     }
     let story = Story::begin(adapter, config, place, &server, &proxy)?;
     story.tell(trial)
@@ -197,6 +201,8 @@ impl<'a> Story<'a> {
         match trial.closing {
             Closing::WhenLive => self.is_told(),
             Closing::InTheStorm => self.proxy.is_fine() && self.beats > STORM_BEATS,
+            // Something was said just now.
+            Closing::Unhealed => self.epilogue.is_some(),
         }
     }
 
@@ -387,6 +393,7 @@ fn explains(trial: &Trial, cause: CloseCause) -> bool {
         match trial.reach {
             Reach::Link => links,
             Reach::LinkAndCall => 2 * links,
+            Reach::Lasting | Reach::Everything => links.saturating_mul(usize::MAX),
         }
     };
     let closed = || {

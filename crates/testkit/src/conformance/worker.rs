@@ -10,7 +10,8 @@ use attache_protocol::{
 use super::{
     adapter::{Adapter, Next, OpenWorker},
     config::worker_config,
-    proxy::ChaosProxy,
+    everyday,
+    proxy::{ChaosProxy, Reach},
     server::SessionServer,
     trial::{CLOSE_LIMIT, Closing, Trial},
     viewer::NAMELESS,
@@ -36,8 +37,12 @@ pub(super) fn run(adapter: &dyn Adapter, trial: &Trial) -> Result<(), String> {
     if trial.is_nameless {
         NAMELESS.clone_into(&mut place.base_url);
     }
+    let mut config = worker_config();
+    if trial.closing == Closing::Unhealed {
+        everyday::worker(&mut config);
+    }
     let story = Story {
-        worker: adapter.open_worker(worker_config(), place)?,
+        worker: adapter.open_worker(config, place)?,
         server: &server,
         proxy: &proxy,
         record: Record::default(),
@@ -63,6 +68,7 @@ struct Story<'a> {
 #[derive(Default)]
 struct Record {
     status: Option<WorkerStatus>,
+    is_registered: bool,
     inbound: Vec<String>,
     /// The uuids of the frames that the server did not take.
     rejected: Vec<String>,
@@ -136,6 +142,8 @@ impl Story<'_> {
         match trial.closing {
             Closing::WhenLive => self.is_told(trial),
             Closing::InTheStorm => self.proxy.is_fine() && self.beats > STORM_BEATS,
+            // Something was said just now.
+            Closing::Unhealed => self.is_epilogue,
         }
     }
 
@@ -213,20 +221,20 @@ impl Story<'_> {
         if was_live && !self.server.is_archived() {
             return fail("the session was not archived".to_owned());
         }
+        if everyday::lets_archive(trial) && record.is_registered && !self.server.is_archived() {
+            return fail("a session was left behind".to_owned());
+        }
         Ok(())
     }
 }
 
 impl Record {
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "the events are an open set, and these are the ones that are counted"
-    )]
     fn take(&mut self, event: WorkerEvent) {
         if !self.closed.is_empty() {
             self.after_closed += 1;
         }
         match event {
+            WorkerEvent::Registered(_) => self.is_registered = true,
             WorkerEvent::Status(status) => {
                 if let WorkerStatus::Deaf { cause } = status {
                     self.causes.push(cause);
@@ -256,7 +264,9 @@ fn explains(trial: &Trial, cause: WorkerCloseCause) -> bool {
         reason = "the causes are an open set, and these are the ones that can be explained"
     )]
     match cause {
-        WorkerCloseCause::StartFailed { .. } => trial.is_nameless,
+        WorkerCloseCause::StartFailed { .. } => {
+            trial.is_nameless || trial.reach == Reach::Everything
+        }
         WorkerCloseCause::SessionNotFound => struck(&[404]),
         WorkerCloseCause::Rejected { status } => struck(&[status]),
         WorkerCloseCause::Unauthorized => trial.refuses_calls() && struck(&[401, 403]),

@@ -72,7 +72,7 @@ impl<'a> Downward<'a> {
         loop {
             self.connection.shared.weather.wait_while_stopped();
             let is_left = self.lanes.client_done.load(Ordering::Acquire);
-            if self.connection.shared.is_stopping() || self.is_turn_over() {
+            if self.connection.shared.is_stopping() || self.is_turn_over() || self.is_left_out() {
                 return Ok(());
             }
             match onward {
@@ -102,6 +102,12 @@ impl<'a> Downward<'a> {
         }
         let now = Instant::now();
         *self.ends_at.get_or_insert(now + TURN) <= now
+    }
+
+    /// Whether it is a call's, kept open from before a fault that is to strike every connection.
+    fn is_left_out(&self) -> bool {
+        let Connection { link, fault, .. } = self.connection;
+        link.is_none() && fault.is_none() && self.connection.shared.weather.is_in_force()
     }
 
     fn carry_bytes(&mut self, bytes: &[u8]) -> io::Result<Onward> {
@@ -274,6 +280,9 @@ impl<'a> Downward<'a> {
             Fault::Stopped => {
                 client.write_all(before)?;
                 self.connection.shared.weather.stop(STOPPED);
+                if self.connection.shared.weather.is_lasting() {
+                    self.connection.struck();
+                }
                 self.connection.shared.weather.wait_while_stopped();
                 client.write_all(after)?;
                 Onward::Carry

@@ -46,6 +46,11 @@ pub enum Reach {
     Link,
     /// The first other connection of its time as well: a post, a page of history.
     LinkAndCall,
+    /// Every connection from then on: the last fault does not heal.
+    Lasting,
+    /// Every connection there is, the first one included: the last fault does not heal, and was there
+    /// from the beginning.
+    Everything,
 }
 
 /// A proxy on the loopback. Its faults come in the order given, one for each link that a client opens;
@@ -204,6 +209,11 @@ fn accept(shared: &Arc<Shared>, mut listener: TcpListener, reserved: &Socket) {
     while !shared.is_stopping() {
         if shared.weather.take_refusal() {
             drop(listener);
+            if shared.weather.is_lasting() {
+                shared.weather.struck();
+                shared.weather.wait_for_the_end();
+                break;
+            }
             shared.weather.pause(REFUSING);
             match listen(shared.address) {
                 Ok(again) => listener = again,

@@ -15,6 +15,9 @@ const OUTAGE: Duration = Duration::from_millis(80);
 /// How long a client is waited for that is to be refused.
 const SEEKING: Duration = Duration::from_secs(1);
 
+/// Longer than any trial takes.
+const EVER: Duration = Duration::from_secs(60);
+
 /// The faults to come.
 #[derive(Debug)]
 pub(super) struct Weather {
@@ -28,6 +31,8 @@ pub(super) struct Weather {
 #[derive(Debug)]
 struct State {
     coming: VecDeque<Fault>,
+    /// Stays when no other is coming any more.
+    lasting: Option<Fault>,
     /// Taken by a connection, and not yet struck.
     gathering: usize,
     /// Whether a call has had its share of the first one coming.
@@ -45,9 +50,20 @@ struct State {
 
 impl Weather {
     pub(super) fn new(faults: &[Fault], reach: Reach, is_named: bool, seed: u64) -> Self {
+        let lasting = match reach {
+            Reach::Link | Reach::LinkAndCall => None,
+            Reach::Lasting | Reach::Everything => faults.last().copied(),
+        };
+        let mut coming: VecDeque<Fault> = faults.iter().copied().collect();
+        // The others are there as soon as somebody connects; these are to begin before that.
+        let begins = |fault: Fault| fault == Fault::Refused || fault.is_outage();
+        if reach == Reach::Everything && !lasting.is_some_and(begins) {
+            coming.clear();
+        }
         Self {
             state: Mutex::new(State {
-                coming: faults.iter().copied().collect(),
+                coming,
+                lasting,
                 gathering: 0,
                 call_struck: false,
                 standing: 0,
@@ -77,6 +93,7 @@ impl Weather {
         state.coming.clear();
         state.outage = None;
         state.gathering = 0;
+        state.lasting = None;
         state.stopped_until = None;
         drop(state);
         self.changed.notify_all();
@@ -88,7 +105,7 @@ impl Weather {
         if state.coming.front() == Some(&Fault::Refused) {
             return None;
         }
-        state.take()
+        state.take().or_else(|| state.in_force())
     }
 
     /// A link begins, whatever becomes of it; `false` if none may begin now. [`fell`](Self::fell) is to
@@ -128,7 +145,11 @@ impl Weather {
             && state.coming.front() == Some(&fault)
             && state.take().is_some();
         if begins {
-            state.outage = Some((fault, now + OUTAGE));
+            let lasts = state.is_lasting();
+            state.outage = Some((fault, now + if lasts { EVER } else { OUTAGE }));
+            if lasts {
+                state.gathering = state.gathering.saturating_sub(1);
+            }
         }
         begins
     }
@@ -136,8 +157,11 @@ impl Weather {
     /// The fault of any other connection, if there is one.
     pub(super) fn take_for_call(&self) -> Option<Fault> {
         let mut state = self.lock();
-        if self.reach == Reach::Link || state.call_struck {
-            return None;
+        match self.reach {
+            Reach::Link => return None,
+            Reach::LinkAndCall if state.call_struck => return None,
+            Reach::LinkAndCall => {}
+            Reach::Lasting | Reach::Everything => return state.in_force(),
         }
         let fault = *state.coming.front()?;
         // A server can't be stopped, or be gone, or have no name, for one connection alone.
@@ -177,9 +201,30 @@ impl Weather {
         state.is_refusal_next() && state.take().is_some()
     }
 
-    /// Stands everything still for a while.
+    /// Whether the fault that strikes now does not heal.
+    pub(super) fn is_lasting(&self) -> bool {
+        self.lock().is_lasting()
+    }
+
+    /// Whether a connection that nothing has struck is out of place.
+    pub(super) fn is_in_force(&self) -> bool {
+        self.lock().in_force().is_some()
+    }
+
+    /// Waits until everything is over.
+    pub(super) fn wait_for_the_end(&self) {
+        let state = self.lock();
+        let ended = self
+            .changed
+            .wait_while(state, |state| state.lasting.is_some());
+        drop(ended.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Stands everything still for a while, or to the end if that fault does not heal.
     pub(super) fn stop(&self, duration: Duration) {
-        self.lock().stopped_until = Some(Instant::now() + duration);
+        let mut state = self.lock();
+        let duration = if state.is_lasting() { EVER } else { duration };
+        state.stopped_until = Some(Instant::now() + duration);
     }
 
     /// Waits until things go on.
@@ -226,6 +271,16 @@ impl Weather {
 }
 
 impl State {
+    fn is_lasting(&self) -> bool {
+        self.lasting.is_some() && self.coming.is_empty()
+    }
+
+    /// The fault of every connection that is made now: the one that does not heal, once it has struck.
+    fn in_force(&self) -> Option<Fault> {
+        self.lasting
+            .filter(|fault| !fault.is_outage() && self.coming.is_empty() && self.gathering == 0)
+    }
+
     fn take(&mut self) -> Option<Fault> {
         let fault = self.coming.pop_front()?;
         self.gathering += 1;
