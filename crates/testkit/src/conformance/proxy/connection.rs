@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Shared, downward::Downward, wire::Wire};
+use super::{Shared, downward::Downward, weather::NobodyThere, wire::Wire};
 use crate::conformance::fault::{Fault, LinkKind};
 
 /// How often a thread that waits for bytes looks up.
@@ -52,11 +52,11 @@ impl Connection<'_> {
             return;
         };
         let link = link_of(&head);
-        if link.is_some() && !shared.weather.rises() {
-            return;
-        }
         let fault = match link {
-            Some(_) => shared.weather.take_for_link(),
+            Some(_) => match shared.weather.begin_link() {
+                Ok(fault) => fault,
+                Err(NobodyThere) => return,
+            },
             None => shared.weather.take_for_call(),
         };
         let connection = Connection {

@@ -28,6 +28,9 @@ pub(super) struct Weather {
     is_named: bool,
 }
 
+/// There is nobody to connect to.
+pub(super) struct NobodyThere;
+
 #[derive(Debug)]
 struct State {
     coming: VecDeque<Fault>,
@@ -99,22 +102,19 @@ impl Weather {
         self.changed.notify_all();
     }
 
-    /// The fault of a link, if there is one. [`struck`](Self::struck) is to follow.
-    pub(super) fn take_for_link(&self) -> Option<Fault> {
+    /// A link begins, with its fault if there is one. [`struck`](Self::struck) is to follow if there is,
+    /// and [`fell`](Self::fell) in any case.
+    ///
+    /// # Errors
+    /// When there is nobody to connect to next: a link that came a moment too early would outlast that.
+    pub(super) fn begin_link(&self) -> Result<Option<Fault>, NobodyThere> {
         let mut state = self.lock();
-        if state.coming.front() == Some(&Fault::Refused) {
-            return None;
+        let next = state.coming.front();
+        if next.is_some_and(|next| *next == Fault::Refused || next.is_outage()) {
+            return Err(NobodyThere);
         }
-        state.take().or_else(|| state.in_force())
-    }
-
-    /// A link begins, whatever becomes of it; `false` if none may begin now. [`fell`](Self::fell) is to
-    /// follow.
-    pub(super) fn rises(&self) -> bool {
-        let mut state = self.lock();
-        let may_rise = !state.coming.front().is_some_and(|next| next.is_outage());
-        state.standing += usize::from(may_rise);
-        may_rise
+        state.standing += 1;
+        Ok(state.take().or_else(|| state.in_force()))
     }
 
     /// A link is over, or will be as soon as the client notices.
