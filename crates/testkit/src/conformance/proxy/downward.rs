@@ -152,8 +152,9 @@ impl<'a> Downward<'a> {
                 let codes = [1001_u16, 1011, 1012, 4001, 4999];
                 let at = self.connection.shared.weather.throw(codes.len());
                 self.say_goodbye(codes.get(at).copied().unwrap_or(1011))?;
+                self.lanes.up_discarded.store(true, Ordering::Release);
                 client.finish()?;
-                return Ok(Onward::End);
+                return Ok(Onward::Hold);
             }
             Fault::Nameless
             | Fault::Refused
@@ -235,7 +236,10 @@ impl<'a> Downward<'a> {
             }
             Fault::FinMidFrame | Fault::Fin => {
                 client.write_all(before)?;
-                Onward::End
+                // Closed with unread bytes in it, a connection would be reset.
+                self.lanes.up_discarded.store(true, Ordering::Release);
+                client.tcp().shutdown(Shutdown::Write)?;
+                Onward::Hold
             }
             Fault::ServerGone => {
                 client.write_all(before)?;
