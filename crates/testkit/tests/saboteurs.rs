@@ -157,7 +157,8 @@ impl OpenViewer for Saboteur {
     fn close(&mut self) -> Option<CloseCause> {
         let cause = self.inner.close();
         match self.sabotage {
-            Sabotage::ClosesLate => thread::sleep(CLOSE_LIMIT),
+            // Late on a machine that hardly keeps up as well.
+            Sabotage::ClosesLate => thread::sleep(4 * CLOSE_LIMIT),
             Sabotage::ClosesWithoutACause => return None,
             Sabotage::KeepsASocket => {
                 std::mem::forget(TcpListener::bind(("127.0.0.1", 0)));

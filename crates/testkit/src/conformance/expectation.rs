@@ -50,6 +50,22 @@ pub(super) fn of(fault: Fault, side: Side) -> Option<Outcome> {
     }
 }
 
+/// Whether it is the deadline that is told about. On a machine that stands still, nothing comes in time
+/// whatever the fault was, and a link that is given up for that never shows its fault.
+pub(super) fn is_of_silence(cause: Outcome) -> bool {
+    match cause {
+        Outcome::Silence
+        | Outcome::ConnectDeadline
+        | Outcome::Network(NetworkFailure::TimedOut) => true,
+        Outcome::CloseFrame { .. }
+        | Outcome::Http { .. }
+        | Outcome::Network(_)
+        | Outcome::TokenUnavailable
+        | Outcome::SignedOut
+        | Outcome::Forced => false,
+    }
+}
+
 fn of_link(fault: Fault, link: LinkKind) -> Option<Outcome> {
     let network = |failure| Some(Outcome::Network(failure));
     match (fault, link) {

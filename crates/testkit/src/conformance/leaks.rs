@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::canary;
+
 /// How long what was released may take to be gone.
 const SETTLING: Duration = Duration::from_secs(3);
 
@@ -25,12 +27,12 @@ pub struct Census {
 impl Census {
     /// Counts now. `tasks` are the adapter's own.
     pub fn take(tasks: Option<usize>) -> Self {
-        // Reading the directory takes a file itself, each time alike.
-        Self {
-            files: count(Path::new("/proc/self/fd")),
-            threads: count(Path::new("/proc/self/task")),
+        canary::quiet(|| Self {
+            // Reading the directory takes a file itself, each time alike.
+            files: count(Path::new("/proc/self/fd"), |_| true),
+            threads: count(Path::new("/proc/self/task"), is_foreign),
             tasks,
-        }
+        })
     }
 
     /// Whether files and threads can be counted here.
@@ -84,6 +86,13 @@ impl fmt::Display for Census {
     }
 }
 
-fn count(directory: &Path) -> Option<usize> {
-    Some(fs::read_dir(directory).ok()?.count())
+fn count(directory: &Path, is_counted: impl Fn(&Path) -> bool) -> Option<usize> {
+    let entries = fs::read_dir(directory).ok()?.flatten();
+    Some(entries.filter(|entry| is_counted(&entry.path())).count())
+}
+
+/// Whether it is no thread of the suite's canary, which begin and end at any time.
+fn is_foreign(thread: &Path) -> bool {
+    // A thread without a name is over.
+    fs::read_to_string(thread.join("comm")).is_ok_and(|name| name.trim_end() != canary::NAME)
 }

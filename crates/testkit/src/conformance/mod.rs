@@ -10,6 +10,9 @@
 //! - closing takes no longer than [`CLOSE_LIMIT`];
 //! - when it is closed, no socket, no thread and no task is left.
 //!
+//! Each story is told once. Time in which the machine that the suite runs on stood still does not count,
+//! and what is only a matter of time is not judged then; a report says where that was so.
+//!
 //! A [`Trial`] is one story: who connects, and which faults strike one connection after the other.
 //! [`lone_trials`], [`paired_trials`], [`stormy_trials`], [`trials_over`] and [`closing_trials`] list them, [`run_one_by_one`] and [`run`] run
 //! them, and a [`Report`] tells how they went. [`program`] is all of it, as a test without a harness (in
@@ -32,6 +35,7 @@
 //! `examples/own_loop` is an adapter written by hand that passes.
 
 mod adapter;
+mod canary;
 mod chance;
 mod config;
 mod everyday;

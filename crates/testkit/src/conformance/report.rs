@@ -23,8 +23,8 @@ pub struct Report {
 pub(super) struct Outcome {
     trial: Trial,
     failure: Option<String>,
-    /// What went wrong the first time, when the second time went well.
-    wavered: Option<String>,
+    /// What could not be judged, and why.
+    excused: Option<String>,
     took: Duration,
 }
 
@@ -102,12 +102,9 @@ impl fmt::Display for Report {
             writeln!(f, "{}: {failure}", self.adapter)?;
         }
         for outcome in &self.outcomes {
-            if let Some(what) = &outcome.wavered {
+            if let Some(excused) = &outcome.excused {
                 let (adapter, trial) = (&self.adapter, &outcome.trial);
-                writeln!(
-                    f,
-                    "{adapter}: {trial} went well only the second time: {what}"
-                )?;
+                writeln!(f, "{adapter}: {trial}: not judged, {excused}")?;
             }
         }
         if let Some(left) = &self.left {
@@ -128,19 +125,17 @@ impl fmt::Display for Report {
 }
 
 impl Outcome {
-    pub(super) fn new(trial: Trial, failure: Option<String>, took: Duration) -> Self {
+    /// `told`: what could not be judged if there was anything, or what went wrong.
+    pub(super) fn new(trial: Trial, told: Result<Option<String>, String>, took: Duration) -> Self {
+        let (excused, failure) = match told {
+            Ok(excused) => (excused, None),
+            Err(failure) => (None, Some(failure)),
+        };
         Self {
             trial,
             failure,
-            wavered: None,
+            excused,
             took,
-        }
-    }
-
-    /// It failed the first time it was run.
-    pub(super) fn wavered(&mut self, what: String) {
-        if self.failure.is_none() {
-            self.wavered = Some(what);
         }
     }
 

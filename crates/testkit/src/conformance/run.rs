@@ -112,23 +112,14 @@ fn wait_for<E>(mut next: impl FnMut(Duration) -> Next<E>, is_wanted: impl Fn(&E)
     }
 }
 
-/// Runs a trial, and once more if it fails: some promises have to be kept within a time, and a machine
-/// that stood still for a moment is no adapter's fault. What it was is reported either way.
 fn run_one(adapter: &dyn Adapter, trial: &Trial) -> Outcome {
     let began = Instant::now();
-    let first = tell(adapter, trial);
-    let outcome = match &first {
-        Ok(()) => Ok(()),
-        Err(_) => tell(adapter, trial),
-    };
-    let mut outcome = Outcome::new(trial.clone(), outcome.err(), began.elapsed());
-    if let Err(what) = first {
-        outcome.wavered(what);
-    }
-    outcome
+    let told = tell(adapter, trial);
+    Outcome::new(trial.clone(), told, began.elapsed())
 }
 
-fn tell(adapter: &dyn Adapter, trial: &Trial) -> Result<(), String> {
+/// What could not be judged, if there was anything.
+fn tell(adapter: &dyn Adapter, trial: &Trial) -> Result<Option<String>, String> {
     let result = catch_unwind(AssertUnwindSafe(|| match trial.side.transport() {
         Some(transport) => viewer::run(adapter, trial, transport),
         None => worker::run(adapter, trial),

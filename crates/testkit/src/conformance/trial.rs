@@ -122,13 +122,16 @@ impl Trial {
     }
 
     /// What should have been among the causes of waiting, and is not. Only a fault alone is unambiguous.
-    pub(super) fn unheard(&self, causes: &[Outcome]) -> Option<Outcome> {
+    pub(super) fn unheard(&self, causes: &[Outcome], has_kept_up: bool) -> Option<Outcome> {
         let [fault] = self.faults[..] else {
             return None;
         };
         let expected = expectation::of(fault, self.side)?;
         let is_due = self.reach == Reach::Link && self.closing == Closing::WhenLive;
-        (is_due && !causes.contains(&expected)).then_some(expected)
+        let is_heard = causes
+            .iter()
+            .any(|cause| *cause == expected || !has_kept_up && expectation::is_of_silence(*cause));
+        (is_due && !is_heard).then_some(expected)
     }
 
     fn nameless(side: Side) -> Self {

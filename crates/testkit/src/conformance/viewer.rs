@@ -15,6 +15,7 @@ use attache_protocol::{
 
 use super::{
     adapter::{Adapter, Next, OpenViewer, Place},
+    canary::Watch,
     config::viewer_config,
     everyday,
     fault::Fault,
@@ -42,12 +43,12 @@ pub(super) const NAMELESS: &str =
 /// What happens at least before a storm is closed in.
 const STORM_BEATS: usize = 2;
 
-/// Runs a viewer's trial.
+/// Runs a viewer's trial. What could not be judged, if there was anything.
 pub(super) fn run(
     adapter: &dyn Adapter,
     trial: &Trial,
     transport: Transport,
-) -> Result<(), String> {
+) -> Result<Option<String>, String> {
     let server = SessionServer::start().map_err(|error| error.to_string())?;
     let proxy = trial
         .proxy(server.address())
@@ -118,16 +119,16 @@ impl<'a> Story<'a> {
         })
     }
 
-    fn tell(mut self, trial: &Trial) -> Result<(), String> {
-        let until = Instant::now() + LIMIT;
+    fn tell(mut self, trial: &Trial) -> Result<Option<String>, String> {
+        let watch = Watch::start();
         while self.record.closed.is_empty() && !self.is_time_to_close(trial) {
-            if Instant::now() >= until {
+            if watch.elapsed() >= LIMIT {
                 return Err(format!("never came to an end: {}", self.state()));
             }
             self.beat();
         }
         let was_asked = self.record.closed.is_empty();
-        let closing = Instant::now();
+        let closing = Watch::start();
         let cause = self.viewer.close();
         let took = closing.elapsed();
         self.drain()?;
@@ -137,7 +138,8 @@ impl<'a> Story<'a> {
         if cause.is_none() {
             return Err("closed without a cause".to_owned());
         }
-        self.judge(trial, was_asked)
+        self.judge(trial, was_asked, &watch)?;
+        Ok(watch.excused())
     }
 
     /// Something happens, and what comes of it is taken in.
@@ -240,12 +242,12 @@ impl<'a> Story<'a> {
     }
 
     fn drain(&mut self) -> Result<(), String> {
-        let until = Instant::now() + CLOSE_LIMIT;
+        let watch = Watch::start();
         loop {
             match self.viewer.next_event(BEAT) {
                 Next::Event(event) => self.take(event),
                 Next::Over => return Ok(()),
-                Next::Nothing if Instant::now() >= until => {
+                Next::Nothing if watch.elapsed() >= CLOSE_LIMIT => {
                     return Err("the events have no end after closing".to_owned());
                 }
                 Next::Nothing => {}
@@ -253,7 +255,7 @@ impl<'a> Story<'a> {
         }
     }
 
-    fn judge(&self, trial: &Trial, was_asked: bool) -> Result<(), String> {
+    fn judge(&self, trial: &Trial, was_asked: bool, watch: &Watch) -> Result<(), String> {
         let record = &self.record;
         let fail = |what: String| Err(format!("{what} ({})", self.state()));
         let [cause] = record.closed[..] else {
@@ -265,10 +267,10 @@ impl<'a> Story<'a> {
         if !was_asked && !explains(trial, cause) {
             return fail(format!("closed without need: {cause:?}"));
         }
-        if let Some(unheard) = trial.unheard(&record.causes) {
+        if let Some(unheard) = trial.unheard(&record.causes, watch.has_kept_up()) {
             return fail(format!("{unheard} was not told, but {:?}", record.causes));
         }
-        self.judge_messages(trial)?;
+        self.judge_messages(trial, watch)?;
         self.judge_sends()?;
         if record.requests_over != self.interrupts {
             return fail("a request has not one end".to_owned());
@@ -284,7 +286,7 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
-    fn judge_messages(&self, trial: &Trial) -> Result<(), String> {
+    fn judge_messages(&self, trial: &Trial, watch: &Watch) -> Result<(), String> {
         let record = &self.record;
         let expected = self.expected();
         let is_explained = |(place, gap): (usize, &GapCause)| match gap {
@@ -294,7 +296,8 @@ impl<'a> Story<'a> {
             }
             // Whoever was refused the past and heard nothing since has nothing to go on from.
             GapCause::NoPosition => place > 0 && trial.refuses_calls(),
-            GapCause::Unreachable => false,
+            // Nothing answers in time where nothing runs.
+            GapCause::Unreachable => !watch.has_kept_up(),
         };
         if !record.gaps.iter().enumerate().all(is_explained) {
             return Err(format!("gaps: {:?}", record.gaps));

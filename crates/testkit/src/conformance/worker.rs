@@ -9,6 +9,7 @@ use attache_protocol::{
 
 use super::{
     adapter::{Adapter, Next, OpenWorker},
+    canary::Watch,
     config::worker_config,
     everyday,
     proxy::{ChaosProxy, Reach},
@@ -26,8 +27,8 @@ const BEAT: Duration = Duration::from_millis(5);
 /// What happens at least before a storm is closed in.
 const STORM_BEATS: usize = 2;
 
-/// Runs a worker's trial.
-pub(super) fn run(adapter: &dyn Adapter, trial: &Trial) -> Result<(), String> {
+/// Runs a worker's trial. What could not be judged, if there was anything.
+pub(super) fn run(adapter: &dyn Adapter, trial: &Trial) -> Result<Option<String>, String> {
     let server = SessionServer::start().map_err(|error| error.to_string())?;
     let proxy = trial
         .proxy(server.address())
@@ -80,16 +81,16 @@ struct Record {
 }
 
 impl Story<'_> {
-    fn tell(mut self, trial: &Trial) -> Result<(), String> {
-        let until = Instant::now() + LIMIT;
+    fn tell(mut self, trial: &Trial) -> Result<Option<String>, String> {
+        let watch = Watch::start();
         while self.record.closed.is_empty() && !self.is_time_to_close(trial) {
-            if Instant::now() >= until {
+            if watch.elapsed() >= LIMIT {
                 return Err(format!("never came to an end: {}", self.state()));
             }
             self.beat();
         }
         let was_asked = self.record.closed.is_empty();
-        let closing = Instant::now();
+        let closing = Watch::start();
         let cause = self.worker.close();
         let took = closing.elapsed();
         self.drain()?;
@@ -99,7 +100,8 @@ impl Story<'_> {
         if cause.is_none() {
             return Err("closed without a cause".to_owned());
         }
-        self.judge(trial, was_asked)
+        self.judge(trial, was_asked, &watch)?;
+        Ok(watch.excused())
     }
 
     /// Something happens, and what comes of it is taken in.
@@ -174,12 +176,12 @@ impl Story<'_> {
     }
 
     fn drain(&mut self) -> Result<(), String> {
-        let until = Instant::now() + CLOSE_LIMIT;
+        let watch = Watch::start();
         loop {
             match self.worker.next_event(BEAT) {
                 Next::Event(event) => self.take(event),
                 Next::Over => return Ok(()),
-                Next::Nothing if Instant::now() >= until => {
+                Next::Nothing if watch.elapsed() >= CLOSE_LIMIT => {
                     return Err("the events have no end after closing".to_owned());
                 }
                 Next::Nothing => {}
@@ -187,7 +189,7 @@ impl Story<'_> {
         }
     }
 
-    fn judge(&self, trial: &Trial, was_asked: bool) -> Result<(), String> {
+    fn judge(&self, trial: &Trial, was_asked: bool, watch: &Watch) -> Result<(), String> {
         let record = &self.record;
         let fail = |what: String| Err(format!("{what} ({})", self.state()));
         let [cause] = record.closed[..] else {
@@ -197,9 +199,13 @@ impl Story<'_> {
             return fail(format!("{} events after the end", record.after_closed));
         }
         if !was_asked && !explains(trial, cause) {
-            return fail(format!("closed without need: {cause:?}"));
+            let judged = fail(format!("closed without need: {cause:?}"));
+            if !is_of_delay(cause) {
+                return judged;
+            }
+            watch.judge(judged)?;
         }
-        if let Some(unheard) = trial.unheard(&record.causes) {
+        if let Some(unheard) = trial.unheard(&record.causes, watch.has_kept_up()) {
             return fail(format!("{unheard} was not told, but {:?}", record.causes));
         }
         if record.malformed > 0 {
@@ -211,18 +217,28 @@ impl Story<'_> {
         if !record.rejected.is_empty() && !trial.refuses_calls() {
             return fail(format!("uploads were rejected: {:?}", record.rejected));
         }
+        // What was refused may have arrived all the same, when an answer before that was lost.
+        let is_accepted = |uuid: &String| !record.rejected.contains(uuid);
         let uploads = self.server.uploads();
-        let mut expected = self.uploads.clone();
-        expected.retain(|uuid| !record.rejected.contains(uuid));
-        if !expected.starts_with(&uploads) {
-            return fail(format!("uploaded {uploads:?} of {expected:?}"));
+        let accepted = self.uploads.iter().filter(|uuid| is_accepted(uuid));
+        let arrived = uploads.iter().filter(|uuid| is_accepted(uuid));
+        let mut rest = self.uploads.iter();
+        let is_in_order = uploads.iter().all(|uuid| rest.any(|own| own == uuid));
+        if !is_in_order || !accepted.zip(arrived).all(|(own, uuid)| own == uuid) {
+            let rejected = &record.rejected;
+            return fail(format!(
+                "uploaded {uploads:?}, and {rejected:?} were rejected"
+            ));
         }
         let was_live = was_asked && trial.closing == Closing::WhenLive;
-        if was_live && !self.server.is_archived() {
-            return fail("the session was not archived".to_owned());
-        }
+        // The budget of that is a time.
+        watch.judge(if was_live && !self.server.is_archived() {
+            fail("the session was not archived".to_owned())
+        } else {
+            Ok(())
+        })?;
         if everyday::lets_archive(trial) && record.is_registered && !self.server.is_archived() {
-            return fail("a session was left behind".to_owned());
+            return watch.judge(fail("a session was left behind".to_owned()));
         }
         Ok(())
     }
@@ -251,6 +267,15 @@ impl Record {
             _ => {}
         }
     }
+}
+
+/// Whether delays alone can be the reason: nothing answers where nothing runs, and a question for
+/// credentials that was given up may arrive behind the next one and fence that off.
+fn is_of_delay(cause: WorkerCloseCause) -> bool {
+    matches!(
+        cause,
+        WorkerCloseCause::StartFailed { .. } | WorkerCloseCause::Superseded
+    )
 }
 
 /// Whether the faults are reason enough to close.

@@ -87,6 +87,9 @@ impl Connection<'_> {
             }
             Some(_) | None => {}
         }
+        if self.is_deserted() {
+            return Ok(());
+        }
         let server = Wire::new(TcpStream::connect(self.shared.server)?)?;
         (&server).write_all(head)?;
         let lanes = Lanes::default();
@@ -119,6 +122,21 @@ impl Connection<'_> {
         self.client.finish()?;
         self.hold();
         Ok(())
+    }
+
+    /// Whether the client has left without waiting for an answer. What it gave up must not come behind
+    /// what it asks instead.
+    fn is_deserted(&self) -> bool {
+        let tcp = self.client.tcp();
+        let looked = tcp.set_nonblocking(true).and_then(|()| {
+            let looked = tcp.peek(&mut [0]);
+            tcp.set_nonblocking(false)?;
+            looked
+        });
+        match looked {
+            Ok(count) => count == 0,
+            Err(error) => !is_idle(&error),
+        }
     }
 
     /// Listens and says nothing until the client leaves.
@@ -186,8 +204,13 @@ impl Connection<'_> {
 impl Drop for Connection<'_> {
     fn drop(&mut self) {
         self.fell();
-        // A connection that ended before its fault came has met another one.
-        self.struck();
+        // A connection that ended before its fault came: the next one meets it.
+        if let Some(fault) = self.fault
+            && self.is_gathering.swap(false, Ordering::AcqRel)
+        {
+            self.shared.weather.put_back(fault);
+            self.shared.poke_if_refusing();
+        }
     }
 }
 

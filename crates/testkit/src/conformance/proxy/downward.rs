@@ -26,6 +26,10 @@ const STOPPED: Duration = Duration::from_millis(300);
 /// No UTF-8, no frame, no chunk.
 const GARBAGE: [u8; 16] = [0xff; 16];
 
+/// Longer than any length that two bytes of garbage announce, if they stand where a frame's length does:
+/// without as much, it would take the rest of the session to find out.
+const FILLING: usize = 0x1_0000;
+
 /// The end of a chunked body.
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
@@ -94,10 +98,14 @@ impl<'a> Downward<'a> {
         }
     }
 
-    /// Whether the connection has outlived its fault for long enough.
+    /// Whether another link is to meet the next fault: this one has outlived its own for long enough, or
+    /// has none because it was opened while another link had the last one, and did not meet it.
     fn is_turn_over(&mut self) -> bool {
-        let survives = self.connection.fault.is_some_and(Fault::is_survivable);
-        if !self.has_struck || !survives || !self.connection.shared.weather.is_more_coming() {
+        let has_nothing_to_meet = match self.connection.fault {
+            Some(fault) => self.has_struck && fault.is_survivable(),
+            None => self.connection.link.is_some(),
+        };
+        if !has_nothing_to_meet || !self.connection.shared.weather.is_more_coming() {
             return false;
         }
         let now = Instant::now();
@@ -266,6 +274,10 @@ impl<'a> Downward<'a> {
             Fault::Garbage => {
                 client.write_all(before)?;
                 client.write_all(&GARBAGE)?;
+                self.connection.struck();
+                if self.connection.link == Some(LinkKind::Socket) {
+                    client.write_all(&vec![0xff; FILLING])?;
+                }
                 client.write_all(after)?;
                 Onward::Carry
             }

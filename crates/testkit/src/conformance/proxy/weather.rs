@@ -33,13 +33,11 @@ pub(super) struct NobodyThere;
 
 #[derive(Debug)]
 struct State {
-    coming: VecDeque<Fault>,
+    coming: VecDeque<Coming>,
     /// Stays when no other is coming any more.
     lasting: Option<Fault>,
     /// Taken by a connection, and not yet struck.
     gathering: usize,
-    /// Whether a call has had its share of the first one coming.
-    call_struck: bool,
     /// Links under way whose fault has not ended them.
     standing: usize,
     /// What keeps everybody from connecting, and until when.
@@ -51,13 +49,20 @@ struct State {
     chance: Chance,
 }
 
+#[derive(Copy, Clone, Debug)]
+struct Coming {
+    fault: Fault,
+    /// Whether a call has had its share of it.
+    call_struck: bool,
+}
+
 impl Weather {
     pub(super) fn new(faults: &[Fault], reach: Reach, is_named: bool, seed: u64) -> Self {
         let lasting = match reach {
             Reach::Link | Reach::LinkAndCall => None,
             Reach::Lasting | Reach::Everything => faults.last().copied(),
         };
-        let mut coming: VecDeque<Fault> = faults.iter().copied().collect();
+        let mut coming: VecDeque<Coming> = faults.iter().copied().map(Coming::new).collect();
         // The others are there as soon as somebody connects; these are to begin before that.
         let begins = |fault: Fault| fault == Fault::Refused || fault.is_outage();
         if reach == Reach::Everything && !lasting.is_some_and(begins) {
@@ -68,7 +73,6 @@ impl Weather {
                 coming,
                 lasting,
                 gathering: 0,
-                call_struck: false,
                 standing: 0,
                 outage: None,
                 is_sought: false,
@@ -87,7 +91,7 @@ impl Weather {
     }
 
     pub(super) fn pending(&self) -> Vec<Fault> {
-        self.lock().coming.iter().copied().collect()
+        self.lock().coming.iter().map(|next| next.fault).collect()
     }
 
     /// Nothing more goes wrong.
@@ -102,15 +106,15 @@ impl Weather {
         self.changed.notify_all();
     }
 
-    /// A link begins, with its fault if there is one. [`struck`](Self::struck) is to follow if there is,
-    /// and [`fell`](Self::fell) in any case.
+    /// A link begins, with its fault if there is one. [`struck`](Self::struck) or
+    /// [`put_back`](Self::put_back) is to follow if there is, and [`fell`](Self::fell) in any case.
     ///
     /// # Errors
     /// When there is nobody to connect to next: a link that came a moment too early would outlast that.
     pub(super) fn begin_link(&self) -> Result<Option<Fault>, NobodyThere> {
         let mut state = self.lock();
-        let next = state.coming.front();
-        if next.is_some_and(|next| *next == Fault::Refused || next.is_outage()) {
+        let is_for_all = |next: Fault| next == Fault::Refused || next.is_outage();
+        if state.next().is_some_and(is_for_all) {
             return Err(NobodyThere);
         }
         state.standing += 1;
@@ -125,7 +129,7 @@ impl Weather {
 
     /// Nobody is to listen next, before anything else goes wrong.
     pub(super) fn refuse_next(&self) {
-        self.lock().coming.push_front(Fault::Refused);
+        self.lock().coming.push_front(Coming::new(Fault::Refused));
     }
 
     /// Whether this is what keeps everybody from connecting now. It waits until no link is standing.
@@ -142,7 +146,7 @@ impl Weather {
         }
         let begins = state.standing == 0
             && state.gathering == 0
-            && state.coming.front() == Some(&fault)
+            && state.next() == Some(fault)
             && state.take().is_some();
         if begins {
             let lasts = state.is_lasting();
@@ -159,17 +163,17 @@ impl Weather {
         let mut state = self.lock();
         match self.reach {
             Reach::Link => return None,
-            Reach::LinkAndCall if state.call_struck => return None,
             Reach::LinkAndCall => {}
             Reach::Lasting | Reach::Everything => return state.in_force(),
         }
-        let fault = *state.coming.front()?;
+        let next = state.coming.front_mut()?;
         // A server can't be stopped, or be gone, or have no name, for one connection alone.
-        if matches!(fault, Fault::Stopped | Fault::Refused) || fault.is_outage() {
+        let strikes_all = matches!(next.fault, Fault::Stopped | Fault::Refused);
+        if next.call_struck || strikes_all || next.fault.is_outage() {
             return None;
         }
-        state.call_struck = true;
-        Some(fault)
+        next.call_struck = true;
+        Some(next.fault)
     }
 
     /// A client looks the name up.
@@ -182,6 +186,21 @@ impl Weather {
     pub(super) fn struck(&self) {
         let mut state = self.lock();
         state.gathering = state.gathering.saturating_sub(1);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// A link ended before its fault came: the next one meets it. A call has had its share.
+    pub(super) fn put_back(&self, fault: Fault) {
+        let mut state = self.lock();
+        state.gathering = state.gathering.saturating_sub(1);
+        // What does not heal is there for the next one anyway.
+        if !state.is_lasting() {
+            state.coming.push_front(Coming {
+                fault,
+                call_struck: true,
+            });
+        }
         drop(state);
         self.changed.notify_all();
     }
@@ -271,6 +290,10 @@ impl Weather {
 }
 
 impl State {
+    fn next(&self) -> Option<Fault> {
+        self.coming.front().map(|next| next.fault)
+    }
+
     fn is_lasting(&self) -> bool {
         self.lasting.is_some() && self.coming.is_empty()
     }
@@ -282,13 +305,46 @@ impl State {
     }
 
     fn take(&mut self) -> Option<Fault> {
-        let fault = self.coming.pop_front()?;
+        let next = self.coming.pop_front()?;
         self.gathering += 1;
-        self.call_struck = false;
-        Some(fault)
+        Some(next.fault)
     }
 
     fn is_refusal_next(&self) -> bool {
-        self.gathering == 0 && self.coming.front() == Some(&Fault::Refused)
+        self.gathering == 0 && self.next() == Some(Fault::Refused)
+    }
+}
+
+impl Coming {
+    fn new(fault: Fault) -> Self {
+        Self {
+            fault,
+            call_struck: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_that_did_not_come_meets_the_next_link_and_no_other_call() {
+        let faults = [Fault::Garbage, Fault::Fin];
+        let weather = Weather::new(&faults, Reach::LinkAndCall, false, 1);
+        assert_eq!(weather.take_for_call(), Some(Fault::Garbage));
+        assert_eq!(weather.begin_link().ok().flatten(), Some(Fault::Garbage));
+
+        weather.put_back(Fault::Garbage);
+
+        assert!(!weather.is_fine());
+        assert_eq!(weather.pending(), faults);
+        assert_eq!(weather.take_for_call(), None);
+        assert_eq!(weather.begin_link().ok().flatten(), Some(Fault::Garbage));
+        weather.struck();
+        assert_eq!(weather.take_for_call(), Some(Fault::Fin));
+        assert_eq!(weather.begin_link().ok().flatten(), Some(Fault::Fin));
+        weather.struck();
+        assert!(weather.is_fine());
     }
 }
