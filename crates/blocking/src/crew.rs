@@ -157,10 +157,10 @@ impl Crew {
         let (http, desk) = (self.http.clone(), self.desk.clone());
         let begun = self.streaming.run(Box::new(move || {
             let _entered = span.entered();
-            match stream::open(&http, request, &abort) {
-                Ok(body) => {
+            match http.open_until(request, &abort) {
+                Ok(opened) => {
                     desk.report(Report::Stream(id, Ok(())));
-                    stream::read(body, &sender, &desk.alarm);
+                    stream::read(opened, &sender, &desk.alarm);
                 }
                 Err(ending) => desk.report(Report::Stream(id, Err(ending))),
             }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use attache_driver::{
-    BaseUrl, Options, OptionsError, Way,
+    Way,
     addresses::{HEAD_START, take_turns},
     failure,
     proxy::{self, Answer, Proxy, Route},
@@ -20,104 +20,86 @@ use rustls::pki_types::ServerName;
 
 use crate::{abort::Abort, alarm::Alarm, line::Line};
 
-/// Opens lines to one server.
-pub(crate) struct Connector {
-    way: Way,
+/// A line to the server at the end of `way`, encrypted if its URL says so, on which reading and writing
+/// wait. `abort` breaks it off, now and later.
+pub(crate) fn open(way: &Way, abort: &Abort) -> Result<Line, NetworkFailure> {
+    let line = match &way.route {
+        Route::Direct => tcp(way, way.base.host(), way.base.port(), abort)?,
+        Route::Proxy(proxy) => tunnel(way, proxy, abort)?,
+    };
+    if way.base.is_tls() {
+        encrypt(way, line, way.base.host())
+    } else {
+        Ok(line)
+    }
 }
 
-impl Connector {
-    pub(crate) fn new(options: &Options) -> Result<Self, OptionsError> {
-        Ok(Self {
-            way: Way::new(options)?,
-        })
+fn tunnel(way: &Way, proxy: &Proxy, abort: &Abort) -> Result<Line, NetworkFailure> {
+    let mut line = tcp(way, proxy.host(), proxy.port(), abort)?;
+    if proxy.is_tls() {
+        line = encrypt(way, line, proxy.host())?;
     }
-
-    pub(crate) fn base(&self) -> &BaseUrl {
-        &self.way.base
-    }
-
-    /// A line to the server, encrypted if its URL says so, on which reading and writing wait. `abort`
-    /// breaks it off, now and later.
-    pub(crate) fn open(&self, abort: &Abort) -> Result<Line, NetworkFailure> {
-        let base = &self.way.base;
-        let line = match &self.way.route {
-            Route::Direct => self.tcp(base.host(), base.port(), abort)?,
-            Route::Proxy(proxy) => self.tunnel(proxy, abort)?,
-        };
-        if base.is_tls() {
-            self.encrypt(line, base.host())
-        } else {
-            Ok(line)
-        }
-    }
-
-    fn tunnel(&self, proxy: &Proxy, abort: &Abort) -> Result<Line, NetworkFailure> {
-        let mut line = self.tcp(proxy.host(), proxy.port(), abort)?;
-        if proxy.is_tls() {
-            line = self.encrypt(line, proxy.host())?;
-        }
-        let request = proxy.connect_request(&self.way.base);
-        line.write_all(&request).map_err(broken)?;
-        line.flush().map_err(broken)?;
-        let mut read = Vec::new();
-        loop {
-            match proxy::read_answer(&read) {
-                Answer::Partial => {}
-                Answer::Open => return Ok(line),
-                Answer::Refused { status } => {
-                    tracing::warn!(status, "the proxy refuses a tunnel");
-                    return Err(NetworkFailure::Other);
-                }
-                Answer::Malformed => return Err(NetworkFailure::Protocol),
+    let request = proxy.connect_request(&way.base);
+    line.write_all(&request).map_err(broken)?;
+    line.flush().map_err(broken)?;
+    let mut read = Vec::new();
+    loop {
+        match proxy::read_answer(&read) {
+            Answer::Partial => {}
+            Answer::Open => return Ok(line),
+            Answer::Refused { status } => {
+                tracing::warn!(status, "the proxy refuses a tunnel");
+                return Err(NetworkFailure::Other);
             }
-            let mut chunk = [0; 1024];
-            let count = line.read(&mut chunk).map_err(broken)?;
-            match chunk.get(..count) {
-                Some(bytes) if count > 0 => read.extend_from_slice(bytes),
-                _ => return Err(NetworkFailure::Ended),
-            }
+            Answer::Malformed => return Err(NetworkFailure::Protocol),
+        }
+        let mut chunk = [0; 1024];
+        let count = line.read(&mut chunk).map_err(broken)?;
+        match chunk.get(..count) {
+            Some(bytes) if count > 0 => read.extend_from_slice(bytes),
+            _ => return Err(NetworkFailure::Ended),
         }
     }
+}
 
-    /// Connects to the first address of `host` that answers, IPv6 and IPv4 in turn.
-    fn tcp(&self, host: &str, port: u16, abort: &Abort) -> Result<Line, NetworkFailure> {
-        let found = match self.way.names.find(host, port) {
-            Some(known) => known,
-            None => match (host, port).to_socket_addrs() {
-                Ok(found) => found.collect(),
-                Err(_) => return Err(NetworkFailure::Dns),
-            },
+fn encrypt(way: &Way, line: Line, host: &str) -> Result<Line, NetworkFailure> {
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| NetworkFailure::Tls)?;
+    let tls = way.tls.as_ref().ok_or(NetworkFailure::Tls)?;
+    line.encrypt(Arc::clone(tls), name).map_err(|error| {
+        tracing::debug!(%error, "TLS handshake failed");
+        broken(error)
+    })
+}
+
+/// Connects to the first address of `host` that answers, IPv6 and IPv4 in turn.
+fn tcp(way: &Way, host: &str, port: u16, abort: &Abort) -> Result<Line, NetworkFailure> {
+    let found = match way.names.find(host, port) {
+        Some(known) => known,
+        None => match (host, port).to_socket_addrs() {
+            Ok(found) => found.collect(),
+            Err(_) => return Err(NetworkFailure::Dns),
+        },
+    };
+    let mut race = Race::new(abort).map_err(broken)?;
+    abort.check()?;
+    let mut untried = take_turns(found);
+    let mut last = NetworkFailure::Dns;
+    loop {
+        let started = match untried.pop_front() {
+            Some(address) => race.enter(address),
+            None if race.runners.is_empty() => return Err(last),
+            None => Ok(()),
         };
-        let mut race = Race::new(abort).map_err(broken)?;
+        let won = started.and_then(|()| {
+            let head_start = (!untried.is_empty()).then(|| Instant::now() + HEAD_START);
+            race.wait(head_start, abort)
+        });
+        match won {
+            Ok(Some(stream)) => return settle(stream, abort).map_err(broken),
+            Ok(None) => {}
+            Err(error) => last = broken(error),
+        }
         abort.check()?;
-        let mut untried = take_turns(found);
-        let mut last = NetworkFailure::Dns;
-        loop {
-            let started = match untried.pop_front() {
-                Some(address) => race.enter(address),
-                None if race.runners.is_empty() => return Err(last),
-                None => Ok(()),
-            };
-            let won = started.and_then(|()| {
-                let head_start = (!untried.is_empty()).then(|| Instant::now() + HEAD_START);
-                race.wait(head_start, abort)
-            });
-            match won {
-                Ok(Some(stream)) => return settle(stream, abort).map_err(broken),
-                Ok(None) => {}
-                Err(error) => last = broken(error),
-            }
-            abort.check()?;
-        }
-    }
-
-    fn encrypt(&self, line: Line, host: &str) -> Result<Line, NetworkFailure> {
-        let name = ServerName::try_from(host.to_owned()).map_err(|_| NetworkFailure::Tls)?;
-        let tls = self.way.tls.as_ref().ok_or(NetworkFailure::Tls)?;
-        line.encrypt(Arc::clone(tls), name).map_err(|error| {
-            tracing::debug!(%error, "TLS handshake failed");
-            broken(error)
-        })
     }
 }
 

@@ -7,7 +7,9 @@ use std::{
     time::SystemTime,
 };
 
-use attache_driver::{Options, OptionsError, WebSocketOptions, failure, request};
+use attache_driver::{
+    Options, OptionsError, Way, WebSocketOptions, failure, request, servers::Servers,
+};
 use attache_protocol::io::{HttpRequest, HttpResponse, Method, NetworkFailure};
 use http::Response;
 use ureq::{
@@ -22,7 +24,7 @@ use ureq::{
     },
 };
 
-use crate::{abort::Abort, dial::Connector, line::Line};
+use crate::{abort::Abort, dial, line::Line};
 
 /// What is read or written at once, in bytes.
 pub(crate) const CHUNK: usize = 64 * 1024;
@@ -38,13 +40,6 @@ pub struct Http {
     websocket: WebSocketOptions,
 }
 
-/// The configured server, and the one that it named last.
-struct Servers {
-    options: Options,
-    configured: Arc<Connector>,
-    named: Mutex<Option<Arc<Connector>>>,
-}
-
 impl Http {
     /// A client for the server of `options`.
     ///
@@ -52,11 +47,7 @@ impl Http {
     /// [`OptionsError`] when the TLS files or the proxy can't be used.
     pub fn new(options: &Options) -> Result<Self, OptionsError> {
         Ok(Self {
-            servers: Arc::new(Servers {
-                options: options.clone(),
-                configured: Arc::new(Connector::new(options)?),
-                named: Mutex::default(),
-            }),
+            servers: Arc::new(Servers::new(options)?),
             websocket: options.websocket.clone(),
         })
     }
@@ -104,19 +95,20 @@ impl Http {
         request: HttpRequest,
         abort: &Abort,
     ) -> Result<(Response<Body>, Fate), NetworkFailure> {
-        let connector = self.servers.find(&request.server)?;
-        let url = connector.base().http_url(&request.path);
+        let host = self.servers.find(&request.server)?;
+        let way = host.way();
+        let url = way.base.http_url(&request.path);
         let has_body = match request.method {
             Method::Get | Method::Delete => request.body.is_some(),
             Method::Post | Method::Put | Method::Patch => true,
         };
-        let mut call = request::http(connector.base(), request).map_err(|error| {
+        let mut call = request::http(&way.base, request).map_err(|error| {
             tracing::warn!(%error, "request not possible");
             NetworkFailure::Other
         })?;
         *call.uri_mut() = url.parse().map_err(|_| NetworkFailure::Other)?;
 
-        let line = connector.open(abort)?;
+        let line = dial::open(way, abort)?;
         let fate = Fate::default();
         let pipe = Pipe {
             line,
@@ -137,8 +129,8 @@ impl Http {
     }
 
     /// The server of the options.
-    pub(crate) fn configured(&self) -> &Connector {
-        &self.servers.configured
+    pub(crate) fn configured(&self) -> &Way {
+        self.servers.configured().way()
     }
 
     pub(crate) fn websocket(&self) -> &WebSocketOptions {
@@ -146,40 +138,10 @@ impl Http {
     }
 }
 
-impl Servers {
-    /// The server that a request names, if its URL keeps the rules.
-    fn find(
-        &self,
-        server: &attache_protocol::io::Server,
-    ) -> Result<Arc<Connector>, NetworkFailure> {
-        let base = self.options.base_url.resolve(server).map_err(|error| {
-            tracing::warn!(%error, "the server names another one that can't be used");
-            NetworkFailure::Other
-        })?;
-        if *base == self.options.base_url {
-            return Ok(Arc::clone(&self.configured));
-        }
-        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(connector) = &*named
-            && *connector.base() == *base
-        {
-            return Ok(Arc::clone(connector));
-        }
-        let mut options = self.options.clone();
-        options.base_url = base.into_owned();
-        let connector = Arc::new(Connector::new(&options).map_err(|error| {
-            tracing::warn!(%error, "the server names another one that can't be reached");
-            NetworkFailure::Other
-        })?);
-        *named = Some(Arc::clone(&connector));
-        Ok(connector)
-    }
-}
-
 impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Http")
-            .field("base_url", self.configured().base())
+            .field("base_url", &self.configured().base)
             .finish_non_exhaustive()
     }
 }

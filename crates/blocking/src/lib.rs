@@ -101,6 +101,15 @@
 //! and TCP slows the server down. A worker's [`upload`](WorkerSession::upload) waits while
 //! [`WorkerLimits::uploads`](attache_protocol::worker::WorkerLimits::uploads) are waiting for the server.
 
+//!
+//! # Beside the adapters for async code
+//!
+//! Handles, methods, arguments and errors are those of `attache-tokio` and `attache-async-std`, but for
+//! what a thread makes different: [`Events`] is an iterator, and [`recv_timeout`](Events::recv_timeout)
+//! waits no longer than it is told; a [`TokenSource`] waits on a thread of its own; a start can fail for
+//! want of a thread or a poll ([`StartError`]); a [`Driver`] [runs](Driver::run) and is not polled; what
+//! waits can't be dropped, so a call has a connection of its own and ends with it.
+
 mod abort;
 mod alarm;
 mod connections;
@@ -137,6 +146,7 @@ pub use attache_driver::{
 pub use driver::Driver;
 pub use events::Events;
 pub use session::Session;
+pub use stream::OpenStream;
 pub use token::TokenSource;
 pub use worker::WorkerSession;
 

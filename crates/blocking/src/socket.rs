@@ -14,6 +14,7 @@ use tungstenite::{Error, HandshakeError, Message, WebSocket, client::client_with
 
 use crate::{
     abort::{Abort, AbortOnDrop},
+    dial,
     http::Http,
     line::Line,
 };
@@ -54,12 +55,12 @@ impl Socket {
         request: &SocketRequest,
         abort: &Abort,
     ) -> Result<Self, Refusal> {
-        let connector = http.configured();
-        let upgrade = request::websocket(connector.base(), request).map_err(|error| {
+        let way = http.configured();
+        let upgrade = request::websocket(&way.base, request).map_err(|error| {
             tracing::warn!(%error, "upgrade not possible");
             Refusal::Network(NetworkFailure::Other)
         })?;
-        let line = connector.open(abort).map_err(Refusal::Network)?;
+        let line = dial::open(way, abort).map_err(Refusal::Network)?;
         let config = http.websocket().config();
         let (stream, _) =
             client_with_config(upgrade, line, Some(config)).map_err(|error| match error {

@@ -1,6 +1,7 @@
 //! One event stream, from the attempt to open it to its end.
 
 use std::{
+    fmt,
     io::Read as _,
     sync::mpsc::{Receiver, SyncSender},
     time::SystemTime,
@@ -12,7 +13,7 @@ use attache_protocol::{
     Bytes,
     io::{HttpRequest, Input, NetworkFailure, Refusal, StreamId},
 };
-use ureq::Body;
+use ureq::BodyReader;
 
 use crate::{
     abort::{Abort, AbortOnDrop},
@@ -59,34 +60,75 @@ impl EventStream {
     }
 }
 
-/// Opens a stream. The thread waits, unless `abort` sets it free.
-pub(crate) fn open(
-    http: &Http,
-    request: HttpRequest,
-    abort: &Abort,
-) -> Result<(Body, Fate), Refusal> {
-    let (response, fate) = http.ask(request, abort).map_err(Refusal::Network)?;
-    if response.status() != StatusCode::OK {
-        return Err(Refusal::Http {
-            status: response.status().as_u16(),
-            retry_after: failure::announced_delay(response.headers(), SystemTime::now()),
-        });
+/// The body of an answer that is read as it comes, made by [`Http::open`]. Dropping it closes the
+/// connection.
+pub struct OpenStream {
+    reader: BodyReader<'static>,
+    fate: Fate,
+    buffer: Vec<u8>,
+}
+
+impl OpenStream {
+    /// The next bytes, at least one and at most 64 KiB. Waits for as long as it takes.
+    ///
+    /// # Errors
+    /// [`NetworkFailure::Ended`] at the end of the body, another [`NetworkFailure`] when the connection
+    /// broke. Nothing comes after that.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "the end is told with its cause, as by the other adapters"
+    )]
+    pub fn next(&mut self) -> Result<Bytes, NetworkFailure> {
+        match self.reader.read(&mut self.buffer) {
+            Ok(0) => Err(NetworkFailure::Ended),
+            Ok(count) => Ok(Bytes::copy_from_slice(
+                self.buffer.get(..count).unwrap_or_default(),
+            )),
+            Err(error) => Err(self.fate.of(&error.into())),
+        }
     }
-    Ok((response.into_body(), fate))
+}
+
+impl fmt::Debug for OpenStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenStream").finish_non_exhaustive()
+    }
+}
+
+impl Http {
+    /// Makes one call whose answer is read as it comes. There is no time limit.
+    ///
+    /// # Errors
+    /// [`Refusal`] when there was no answer, or one other than 200.
+    pub fn open(&self, request: HttpRequest) -> Result<OpenStream, Refusal> {
+        self.open_until(request, &Abort::default())
+    }
+
+    /// [`open`](Self::open), until `abort` breaks it off, now or later.
+    pub(crate) fn open_until(
+        &self,
+        request: HttpRequest,
+        abort: &Abort,
+    ) -> Result<OpenStream, Refusal> {
+        let (response, fate) = self.ask(request, abort).map_err(Refusal::Network)?;
+        if response.status() != StatusCode::OK {
+            return Err(Refusal::Http {
+                status: response.status().as_u16(),
+                retry_after: failure::announced_delay(response.headers(), SystemTime::now()),
+            });
+        }
+        Ok(OpenStream {
+            reader: response.into_body().into_reader(),
+            fate,
+            buffer: vec![0; CHUNK],
+        })
+    }
 }
 
 /// Reads a stream to its end, or until nobody wants it any more.
-pub(crate) fn read((body, fate): (Body, Fate), chunks: &SyncSender<Chunk>, alarm: &Alarm) {
-    let mut reader = body.into_reader();
-    let mut buffer = vec![0; CHUNK];
+pub(crate) fn read(mut stream: OpenStream, chunks: &SyncSender<Chunk>, alarm: &Alarm) {
     loop {
-        let chunk = match reader.read(&mut buffer) {
-            Ok(0) => Err(NetworkFailure::Ended),
-            Ok(count) => Ok(Bytes::copy_from_slice(
-                buffer.get(..count).unwrap_or_default(),
-            )),
-            Err(error) => Err(fate.of(&error.into())),
-        };
+        let chunk = stream.next();
         let is_last = chunk.is_err();
         let is_wanted = chunks.send(chunk).is_ok();
         alarm.ring();

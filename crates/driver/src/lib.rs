@@ -15,6 +15,7 @@
 //! | a name's addresses | the order to try them in | [`addresses`] |
 //! | `SendText`, `SendPing`, `CloseSocket` | a WebSocket message | [`text_message`], [`ping_message`], [`close_message`] |
 //! | a WebSocket message that came | an `Input` | [`heard`] |
+//! | a server that a request names | the way there, and what is kept open | [`servers`] |
 //! | nothing | 32 random bytes | [`seed`] |
 //! | futures for connections | handles, events and the loop, with the feature `async` | `asynchronous` |
 
@@ -32,7 +33,6 @@ pub mod proxy;
 pub mod request;
 mod retry_after;
 mod seed;
-#[cfg(feature = "async")]
 pub mod servers;
 mod tls;
 mod token;

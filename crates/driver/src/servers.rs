@@ -1,6 +1,7 @@
 //! The servers that calls go to, and the connections kept for them.
 
 use std::{
+    convert::Infallible,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -23,20 +24,21 @@ pub trait Line {
     fn is_fit(&mut self) -> bool;
 }
 
-/// The configured server, and the one that it named last.
-pub struct Servers<L> {
+/// The configured server, and the one that it named last. Without a parameter, those of an adapter that
+/// keeps no connections.
+pub struct Servers<L = Infallible> {
     options: Options,
     configured: Arc<Host<L>>,
     named: Mutex<Option<Arc<Host<L>>>>,
 }
 
 /// One server.
-pub struct Host<L> {
+pub struct Host<L = Infallible> {
     way: Way,
     idle: Mutex<Vec<L>>,
 }
 
-impl<L: Line> Servers<L> {
+impl<L> Servers<L> {
     /// The server of `options`.
     ///
     /// # Errors
@@ -83,7 +85,7 @@ impl<L: Line> Servers<L> {
     }
 }
 
-impl<L: Line> Host<L> {
+impl<L> Host<L> {
     fn new(options: &Options) -> Result<Self, OptionsError> {
         Ok(Self {
             way: Way::new(options)?,
@@ -95,7 +97,9 @@ impl<L: Line> Host<L> {
     pub fn way(&self) -> &Way {
         &self.way
     }
+}
 
+impl<L: Line> Host<L> {
     /// The connection that was used last, if it can be used again.
     pub fn take_idle(&self) -> Option<L> {
         let mut idle = lock(&self.idle);

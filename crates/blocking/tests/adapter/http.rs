@@ -4,15 +4,16 @@ use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener},
     sync::mpsc,
+    time::Duration,
 };
 
 use attache_blocking::Http;
 use attache_protocol::io::{
-    HttpRequest, HttpResponse, Method, NetworkFailure, Server as Place, Token,
+    HttpRequest, HttpResponse, Method, NetworkFailure, Refusal, Server as Place, Token,
 };
 
 use crate::{
-    server::{LIMIT, Server, started},
+    server::{LIMIT, Server, started, within},
     viewer::options,
 };
 
@@ -145,4 +146,51 @@ fn a_request_that_cannot_be_made_is_not_sent() {
     elsewhere.server = Place::At("http://elsewhere.example".into());
     let refused = calling(server.address(), elsewhere);
     assert_eq!(answered(&refused), Err(NetworkFailure::Other));
+}
+
+#[test]
+fn an_answer_is_read_as_it_comes_and_its_end_is_told() {
+    let server = Server::start();
+    let http = Http::new(&options(server.address())).unwrap();
+    let opening = started(move || http.open(request(Method::Get, None)));
+    let mut flow = server.call().flows();
+    let mut stream = opening.recv_timeout(LIMIT).unwrap().unwrap();
+
+    flow.sends("one");
+    let (mut stream, first) = within(move || {
+        let first = stream.next();
+        (stream, first)
+    });
+    flow.ends();
+    let end = within(move || stream.next());
+
+    assert_eq!(&*first.unwrap(), b"one");
+    assert_eq!(end, Err(NetworkFailure::Ended));
+}
+
+#[test]
+fn a_stream_that_is_dropped_closes_its_connection() {
+    let server = Server::start();
+    let http = Http::new(&options(server.address())).unwrap();
+    let opening = started(move || http.open(request(Method::Get, None)));
+    let flow = server.call().flows();
+
+    drop(opening.recv_timeout(LIMIT).unwrap().unwrap());
+
+    flow.sees_end();
+}
+
+#[test]
+fn a_stream_is_refused_with_its_status() {
+    let server = Server::start();
+    let http = Http::new(&options(server.address())).unwrap();
+    let opening = started(move || http.open(request(Method::Get, None)));
+
+    server.call().answer_with(503, "retry-after: 7\r\n", "");
+
+    let refusal = Refusal::Http {
+        status: 503,
+        retry_after: Some(Duration::from_secs(7)),
+    };
+    assert_eq!(opening.recv_timeout(LIMIT).unwrap().unwrap_err(), refusal);
 }

@@ -16,6 +16,7 @@ mod limits;
 mod opening;
 mod pressure;
 mod proxy;
+mod reading;
 mod server;
 mod stream;
 mod talking;
