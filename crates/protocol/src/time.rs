@@ -72,6 +72,12 @@ impl<const N: usize> TimerTable<N> {
         self.set(timer, deadline);
     }
 
+    /// Sets `timer` to fire at `deadline`, replacing an earlier setting. A deadline that has passed stays
+    /// where it is, however often it is set.
+    pub fn arm_at<T: TimerIndex>(&mut self, timer: T, deadline: Timestamp) {
+        self.set(timer, Some(deadline));
+    }
+
     /// Forgets `timer`.
     pub fn disarm<T: TimerIndex>(&mut self, timer: T) {
         self.set(timer, None);

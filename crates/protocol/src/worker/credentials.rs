@@ -96,7 +96,7 @@ impl Worker {
         match judge(answer) {
             Judgement::Fine(body) => {
                 let newest = self.credentials.as_ref().map_or(0, |known| known.epoch);
-                match endpoint::read_credentials(body) {
+                match endpoint::read_credentials(body, self.now) {
                     Some(credentials) if credentials.epoch >= newest => {
                         let delay = self.config.refresh.after(credentials.lifetime);
                         self.timers.arm(Timer::Refresh, self.now, delay);
@@ -151,8 +151,17 @@ impl Worker {
         self.fetch_token(TokenReason::Attempt);
     }
 
+    /// Whether the credentials have run out or were refused: nothing goes out with them any more.
+    pub(super) fn credentials_are_over(&self) -> bool {
+        let until = self.credentials.as_ref().and_then(|known| known.until);
+        until.is_some_and(|until| until <= self.now)
+    }
+
     /// The credentials were refused.
     pub(super) fn credentials_refused(&mut self) {
+        if let Some(refused) = &mut self.credentials {
+            refused.until = Some(self.now);
+        }
         self.refusals = self.refusals.saturating_add(1);
         if self.refusals >= self.config.liveness.refusals.max(1) {
             self.drop_transport();

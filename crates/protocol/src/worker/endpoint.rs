@@ -21,6 +21,7 @@ use crate::{
     ids::SessionId,
     io::{Header, HttpRequest, Method, Server, Token},
     number::Number,
+    time::Timestamp,
 };
 
 /// Answers are short objects.
@@ -33,6 +34,8 @@ pub(super) struct Credentials {
     pub(super) server: ByteString,
     pub(super) epoch: u64,
     pub(super) lifetime: Duration,
+    /// From when on they open no door any more, if ever.
+    pub(super) until: Option<Timestamp>,
 }
 
 pub(super) fn register(token: &Token, session: &NewSession) -> HttpRequest {
@@ -93,7 +96,7 @@ pub(super) fn bridge(token: &Token, session: &SessionId, instance: &str) -> Http
 }
 
 /// The credentials that were granted.
-pub(super) fn read_credentials(body: &[u8]) -> Option<Credentials> {
+pub(super) fn read_credentials(body: &[u8], now: Timestamp) -> Option<Credentials> {
     #[derive(Deserialize)]
     struct Answer {
         worker_jwt: String,
@@ -105,11 +108,13 @@ pub(super) fn read_credentials(body: &[u8]) -> Option<Credentials> {
     if answer.worker_jwt.trim().is_empty() {
         return None;
     }
+    let lifetime = Duration::from_secs(answer.expires_in);
     Some(Credentials {
         token: Token::new(answer.worker_jwt),
         server: answer.api_base_url.into(),
         epoch: answer.worker_epoch.get()?,
-        lifetime: Duration::from_secs(answer.expires_in),
+        lifetime,
+        until: now.checked_add(lifetime),
     })
 }
 
@@ -249,16 +254,19 @@ mod tests {
             let body = format!(
                 r#"{{"worker_jwt":"j","api_base_url":"https://a.example","expires_in":3600,"worker_epoch":{epoch},"more":1}}"#
             );
-            let credentials = read_credentials(body.as_bytes()).unwrap();
+            let now = Timestamp::from_origin(Duration::from_secs(10));
+            let credentials = read_credentials(body.as_bytes(), now).unwrap();
             assert_eq!(credentials.epoch, 7);
             assert_eq!(credentials.lifetime, Duration::from_secs(3600));
+            let until = Timestamp::from_origin(Duration::from_secs(3610));
+            assert_eq!(credentials.until, Some(until));
         }
         for broken in [
             "",
             "{}",
             r#"{"worker_jwt":"","api_base_url":"x","expires_in":1,"worker_epoch":1}"#,
         ] {
-            assert!(read_credentials(broken.as_bytes()).is_none());
+            assert!(read_credentials(broken.as_bytes(), Timestamp::ORIGIN).is_none());
         }
     }
 

@@ -74,6 +74,7 @@ const RECHECK: Duration = Duration::from_millis(10);
 ///   [`poll_timeout`](Self::poll_timeout)
 /// - **questions**: [`status`](Self::status), [`wants_read`](Self::wants_read),
 ///   [`wants_write`](Self::wants_write), [`is_closed`](Self::is_closed), [`is_drained`](Self::is_drained)
+#[derive(Clone)]
 pub struct Worker {
     config: WorkerConfig,
     rng: Rng,

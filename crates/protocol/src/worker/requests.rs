@@ -50,7 +50,7 @@ impl Requests {
             "initialize" => (patience.initialize, Fallback::LeastAnswer),
             _ => (patience.request, Fallback::Error),
         };
-        let deadline = now.checked_add(delay);
+        let deadline = now.checked_add(delay.max(Duration::from_nanos(1)));
         self.open.insert(id.clone(), Open { deadline, fallback });
         Ok(())
     }

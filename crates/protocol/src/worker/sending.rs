@@ -1,5 +1,7 @@
 //! What goes up as soon as it can: uploads, deliveries, states, heartbeats.
 
+use core::time::Duration;
+
 use super::{
     Timer, Worker, WorkerEvent,
     calls::Call,
@@ -16,6 +18,9 @@ use crate::{
 impl Worker {
     /// Does what has become possible.
     pub(super) fn advance(&mut self) {
+        if matches!(self.phase, Phase::Running) && self.credentials_are_over() {
+            self.rebuild();
+        }
         if matches!(self.phase, Phase::Running) {
             self.report_if_new();
             self.upload_next();
@@ -34,7 +39,9 @@ impl Worker {
     /// Makes a call; there is never more than one of a kind.
     pub(super) fn call(&mut self, call: Call, request: HttpRequest) {
         let id = self.ids.http();
-        let deadline = self.now.checked_add(self.config.patience.http);
+        // What is ordered at an instant is never overdue at that same instant.
+        let patience = self.config.patience.http.max(Duration::from_nanos(1));
+        let deadline = self.now.checked_add(patience);
         self.calls.start(call, id, deadline);
         self.effects.push_back(Effect::SendHttp { id, request });
     }
@@ -86,6 +93,10 @@ impl Worker {
     }
 
     pub(super) fn heartbeat(&mut self) {
+        if matches!(self.phase, Phase::Running) && self.credentials_are_over() {
+            self.rebuild();
+            return;
+        }
         if let (Phase::Running, Some(session), Some(credentials)) =
             (&self.phase, &self.session, &self.credentials)
         {
@@ -236,7 +247,7 @@ impl Worker {
         }
     }
 
-    fn pause(&mut self, timer: Timer, failures: u32, asked: Option<core::time::Duration>) {
+    fn pause(&mut self, timer: Timer, failures: u32, asked: Option<Duration>) {
         let cap = self.config.liveness.retry_after_cap;
         let asked = asked.unwrap_or_default().min(cap);
         let delay = self.backoff(failures).max(asked);
@@ -245,10 +256,7 @@ impl Worker {
 
     fn arm_calls(&mut self) {
         match self.calls.deadline() {
-            Some(deadline) => {
-                let delay = deadline.saturating_since(self.now);
-                self.timers.arm(Timer::Calls, self.now, delay);
-            }
+            Some(deadline) => self.timers.arm_at(Timer::Calls, deadline),
             None => self.timers.disarm(Timer::Calls),
         }
     }
@@ -256,8 +264,7 @@ impl Worker {
     fn arm_requests(&mut self) {
         match self.requests.deadline() {
             Some(deadline) if !matches!(self.phase, Phase::Closed) => {
-                let delay = deadline.saturating_since(self.now);
-                self.timers.arm(Timer::Requests, self.now, delay);
+                self.timers.arm_at(Timer::Requests, deadline);
             }
             Some(_) | None => self.timers.disarm(Timer::Requests),
         }

@@ -101,6 +101,7 @@ impl Worker {
         let worker = self
             .credentials
             .as_ref()
+            .filter(|_| !self.credentials_are_over())
             .map(|granted| granted.token.clone());
         let mut untried: Vec<Token> = vec![];
         for token in [self.token.clone(), worker].into_iter().flatten() {

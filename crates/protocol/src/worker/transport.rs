@@ -18,6 +18,11 @@ use crate::{
 impl Worker {
     /// Takes a step of opening.
     pub(super) fn open(&mut self, step: Step) {
+        if self.credentials_are_over() {
+            let outcome = Outcome::Network(NetworkFailure::TimedOut);
+            self.try_again(outcome, None);
+            return;
+        }
         self.phase = Phase::Opening(step);
         self.set_status(match self.reached {
             Reached::Never => WorkerStatus::Connecting,
@@ -63,6 +68,10 @@ impl Worker {
 
     /// Asks for the stream, from where it was left.
     pub(super) fn open_stream(&mut self) {
+        if self.credentials_are_over() {
+            self.rebuild();
+            return;
+        }
         let (Some(session), Some(credentials)) = (&self.session, &self.credentials) else {
             return;
         };
@@ -209,6 +218,8 @@ impl Worker {
             return;
         };
         let request = endpoint::report(session, credentials, &self.state);
+        // Until it is answered, nobody knows which of the two the server has.
+        self.reported = None;
         self.reporting = Some(self.state.clone());
         self.call(Call::Report, request);
     }

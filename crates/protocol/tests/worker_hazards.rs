@@ -1,0 +1,230 @@
+//! Moments in which a worker could do the wrong thing, each as short as it gets.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that goes wrong fails here"
+)]
+
+use std::time::Duration;
+
+use attache_protocol::{
+    io::{Effect, HttpRequestId, HttpResponse, Input, NetworkFailure, Refusal, StreamId, Token},
+    time::Timestamp,
+    worker::{AgentState, NewSession, SessionChoice, Worker, WorkerConfig, WorkerStatus},
+};
+
+/// How long credentials live.
+const LIFETIME: Duration = Duration::from_secs(60);
+
+/// A worker whose answers a test gives itself.
+struct Rig {
+    worker: Worker,
+    now: Timestamp,
+    stream: StreamId,
+}
+
+/// An order, in short.
+#[derive(Debug, PartialEq, Eq)]
+enum Order {
+    Token,
+    Call(HttpRequestId, String, String),
+    Cancel(HttpRequestId),
+    Open(StreamId, String),
+    Close(StreamId),
+}
+
+impl Rig {
+    /// A worker that runs, at the origin of time.
+    fn running() -> Self {
+        let config = WorkerConfig::new(SessionChoice::Create(NewSession::default()));
+        let now = Timestamp::ORIGIN;
+        let mut worker = Worker::new(config, [3; 32], now);
+        worker.start(now).unwrap();
+        let (mut epoch, mut stream) = (0, None);
+        while let Some(effect) = worker.poll_effect() {
+            let input = match effect {
+                Effect::FetchToken { id, .. } => Input::TokenFetched {
+                    id,
+                    token: Token::new("person"),
+                },
+                Effect::SendHttp { id, request } => {
+                    let body = if request.path.ends_with("/bridge") {
+                        epoch += 1;
+                        bridged(epoch)
+                    } else {
+                        r#"{"session":{"id":"cse_1"}}"#.to_owned()
+                    };
+                    answered(id, 200, &body)
+                }
+                Effect::OpenStream { id, .. } => {
+                    stream = Some(id);
+                    Input::StreamOpened { id }
+                }
+                other => panic!("{other:?}"),
+            };
+            worker.handle_input(now, input);
+        }
+        assert_eq!(worker.status(), WorkerStatus::Running);
+        let stream = stream.unwrap();
+        Self {
+            worker,
+            now,
+            stream,
+        }
+    }
+
+    fn at(&mut self, seconds: u64) -> &mut Self {
+        self.now = Timestamp::from_origin(Duration::from_secs(seconds));
+        self
+    }
+
+    fn input(&mut self, input: Input) {
+        self.worker.handle_input(self.now, input);
+    }
+
+    fn timeout(&mut self) {
+        self.worker.handle_timeout(self.now);
+    }
+
+    /// Fires the next timer, when it is due.
+    fn next_timer(&mut self) {
+        let (at, _) = self.worker.poll_timeout().unwrap();
+        self.now = at;
+        self.timeout();
+    }
+
+    fn orders(&mut self) -> Vec<Order> {
+        std::iter::from_fn(|| self.worker.poll_effect())
+            .map(|effect| match effect {
+                Effect::FetchToken { .. } => Order::Token,
+                Effect::SendHttp { id, request } => {
+                    Order::Call(id, request.path, request.bearer.expose().to_owned())
+                }
+                Effect::CancelHttp { id } => Order::Cancel(id),
+                Effect::OpenStream { id, request } => {
+                    Order::Open(id, request.bearer.expose().to_owned())
+                }
+                Effect::CloseStream { id } => Order::Close(id),
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    }
+
+    /// The one call that is ordered.
+    fn call(&mut self) -> (HttpRequestId, String, String) {
+        let mut calls = self.orders().into_iter().filter_map(|order| match order {
+            Order::Call(id, path, bearer) => Some((id, path, bearer)),
+            _ => None,
+        });
+        let call = calls.next().unwrap();
+        assert_eq!(calls.next(), None);
+        call
+    }
+}
+
+fn bridged(epoch: u64) -> String {
+    format!(
+        r#"{{"worker_jwt":"jwt{epoch}","api_base_url":"https://w.example","expires_in":{},"worker_epoch":{epoch}}}"#,
+        LIFETIME.as_secs()
+    )
+}
+
+fn answered(id: HttpRequestId, status: u16, body: &str) -> Input {
+    let response = HttpResponse {
+        status,
+        retry_after: None,
+        body: body.to_owned().into(),
+    };
+    Input::HttpAnswered { id, response }
+}
+
+#[test]
+fn credentials_that_ran_out_during_a_sleep_are_not_used_again() {
+    let mut rig = Rig::running();
+    rig.at(61).timeout();
+    let orders = rig.orders();
+    assert!(orders.contains(&Order::Token), "{orders:?}");
+    let uses = |order: &&Order| matches!(order, Order::Call(..) | Order::Open(..));
+    assert_eq!(orders.iter().find(uses), None);
+}
+
+#[test]
+fn credentials_that_run_out_while_the_stream_is_down_are_renewed() {
+    let mut rig = Rig::running();
+    let reset = |id| Input::StreamClosed {
+        id,
+        ending: Refusal::Network(NetworkFailure::Reset),
+    };
+    let stream = rig.stream;
+    rig.at(20).input(reset(stream));
+    let end = Timestamp::from_origin(LIFETIME);
+    loop {
+        let orders = rig.orders();
+        if orders.contains(&Order::Token) {
+            break;
+        }
+        assert!(rig.now < end, "{orders:?}");
+        for order in orders {
+            match order {
+                Order::Open(id, _) => rig.input(reset(id)),
+                Order::Call(id, ..) => rig.input(answered(id, 200, "{}")),
+                Order::Token | Order::Cancel(_) | Order::Close(_) => {}
+            }
+        }
+        rig.next_timer();
+    }
+    assert!(rig.now >= end, "the session may be another worker's");
+}
+
+#[test]
+fn refused_credentials_do_not_archive_the_session() {
+    let mut rig = Rig::running();
+    rig.next_timer();
+    let (heartbeat, ..) = rig.call();
+    rig.input(answered(heartbeat, 401, ""));
+    assert!(rig.orders().contains(&Order::Token));
+
+    rig.worker.close(rig.now);
+    let (archive, path, bearer) = rig.call();
+    assert_eq!(
+        (path.as_str(), bearer.as_str()),
+        ("/v1/sessions/session_1/archive", "person")
+    );
+    rig.input(answered(archive, 401, ""));
+    assert_eq!(rig.orders(), []);
+    assert!(rig.worker.is_closed());
+}
+
+#[test]
+fn an_input_that_comes_late_does_not_hide_that_a_call_is_overdue() {
+    let mut rig = Rig::running();
+    rig.next_timer();
+    let (heartbeat, ..) = rig.call();
+    // Asleep until the next heartbeat is due as well.
+    rig.at(45).input(Input::Woke);
+    assert_eq!(rig.orders(), []);
+    rig.timeout();
+    let orders = rig.orders();
+    assert_eq!(
+        orders.first(),
+        Some(&Order::Cancel(heartbeat)),
+        "{orders:?}"
+    );
+}
+
+#[test]
+fn a_state_whose_report_may_have_arrived_is_corrected_when_the_agent_goes_back() {
+    let mut rig = Rig::running();
+    rig.worker.report(rig.now, AgentState::Running);
+    let (report, ..) = rig.call();
+    rig.worker.report(rig.now, AgentState::Idle);
+    rig.input(Input::HttpFailed {
+        id: report,
+        failure: NetworkFailure::Ended,
+    });
+    rig.next_timer();
+    let (_, path, _) = rig.call();
+    assert_eq!(path, "/v1/code/sessions/cse_1/worker", "idle is reported");
+}
