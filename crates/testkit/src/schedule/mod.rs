@@ -3,6 +3,7 @@
 
 mod choices;
 mod shrink;
+mod worker;
 
 use std::{fmt, time::Duration};
 
@@ -10,6 +11,7 @@ use attache_protocol::time::Timestamp;
 
 pub use choices::{Bytes, Choices, Record, Recorded, Recorder, Seeded};
 pub use shrink::shrunk;
+pub use worker::worker;
 
 /// How long a schedule goes on at most, before everything is mended and it ends.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,493 @@
+//! One worker's life: its driver in virtual time, the link to its server, and every check on the way.
+
+mod checks;
+mod link;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
+
+use attache_protocol::{
+    ByteString, SessionId,
+    io::{HttpRequestId, Input, NetworkFailure, StreamId, TokenRequestId},
+    time::Timestamp,
+    worker::{
+        AgentState, Delivery, EventId, SessionChoice, Worker, WorkerCloseCause, WorkerConfig,
+        WorkerStatus,
+    },
+};
+
+use super::{
+    machine::{Act, Machine, Said},
+    order::{Kind, Order},
+    owed::{Owed, Promise},
+    server::{Server, number_of},
+    weather::{Fate, TokenFate, Weather},
+};
+use crate::secs;
+
+/// Servers let a stream know this often that they are there.
+const COMMENT_EVERY: Duration = secs(15);
+/// More happenings at once than this are taken for a loop.
+const HAPPENINGS_AT_ONCE: u32 = 20_000;
+
+/// A worker, its server, and the link between them.
+#[derive(Clone, Debug)]
+pub(super) struct Life {
+    pub(super) config: WorkerConfig,
+    pub(super) machine: Machine,
+    pub(super) now: Timestamp,
+    pub(super) server: Server,
+    pub(super) weather: Weather,
+    pub(super) owed: Owed,
+    agenda: BTreeMap<(Timestamp, u64), Happening>,
+    planned: u64,
+    calls: BTreeMap<HttpRequestId, Order>,
+    last_id: u64,
+    stream: Option<Line>,
+    unread: VecDeque<(StreamId, Input)>,
+    /// The number of the person's token that the source gives.
+    person: u32,
+    token: Option<TokenRequestId>,
+    given: Option<String>,
+    held: Option<Held>,
+    refused: BTreeSet<String>,
+    /// Which statuses the worker has been answered, and whether a token was refused to it.
+    statuses: BTreeSet<u16>,
+    token_refused: Option<TokenFate>,
+    fenced: Option<u16>,
+    failures: u32,
+    reading: Reading,
+    beat: Beat,
+    status: WorkerStatus,
+    /// The application was so slow that it was told the last of several.
+    statuses_merged: bool,
+    is_started: bool,
+    close_asked_at: Option<Timestamp>,
+    pub(super) closed: Option<WorkerCloseCause>,
+    /// Somebody else archived the session.
+    pub(super) was_archived: bool,
+    got: Vec<EventId>,
+    /// Until when what went wrong may still be felt.
+    pub(super) trouble_until: Timestamp,
+    pub(super) counts: Counts,
+}
+
+/// What happened so far.
+#[derive(Copy, Clone, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) faults: u64,
+    pub(super) streams: u64,
+    pub(super) delivered: u64,
+    pub(super) bridges: u64,
+}
+
+/// Something that is going to happen.
+#[derive(Clone, Debug)]
+enum Happening {
+    /// A call arrives at the server.
+    Arrive(HttpRequestId, Fate),
+    /// An answer to a call or a question arrives.
+    Answer(Input),
+    /// Something arrives on a stream.
+    Line(StreamId, Input),
+    /// The server lets a stream know that it is there.
+    Comment(StreamId),
+}
+
+/// The stream that was asked for last.
+#[derive(Clone, Debug)]
+struct Line {
+    id: StreamId,
+    bearer: String,
+    after: u64,
+    life: LineLife,
+    busy_until: Timestamp,
+}
+
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum LineLife {
+    Asked,
+    Open,
+    /// Nothing passes and nobody is told.
+    Mute,
+}
+
+/// The credentials the worker has.
+#[derive(Clone, Debug)]
+struct Held {
+    token: String,
+    epoch: u64,
+    until: Timestamp,
+}
+
+/// Whether the application takes its events.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    Eagerly,
+    NotAtAll,
+}
+
+/// From when on the next heartbeat is counted.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Beat {
+    /// None is owed.
+    Off,
+    /// From a heartbeat, or from the beginning.
+    Since(Timestamp),
+    /// Time has jumped, or a wake-up brought one early.
+    Somewhere(Timestamp),
+}
+
+impl Life {
+    pub(super) fn new(
+        config: WorkerConfig,
+        seed: [u8; 32],
+        server: Server,
+        now: Timestamp,
+    ) -> Self {
+        let worker = Worker::new(config.clone(), seed, now);
+        Self {
+            machine: Machine::new(worker, now),
+            now,
+            server,
+            weather: Weather::calm(),
+            owed: Owed::new(&config),
+            agenda: BTreeMap::new(),
+            planned: 0,
+            calls: BTreeMap::new(),
+            last_id: 0,
+            stream: None,
+            unread: VecDeque::new(),
+            person: 1,
+            token: None,
+            given: None,
+            held: None,
+            refused: BTreeSet::new(),
+            statuses: BTreeSet::new(),
+            token_refused: None,
+            fenced: None,
+            failures: 0,
+            reading: Reading::Eagerly,
+            beat: Beat::Off,
+            status: WorkerStatus::Idle,
+            statuses_merged: config.limits.events < 100,
+            is_started: false,
+            close_asked_at: None,
+            closed: None,
+            was_archived: false,
+            got: Vec::new(),
+            trouble_until: now,
+            counts: Counts::default(),
+            config,
+        }
+    }
+
+    // What the application does.
+
+    /// Makes a call of the machine at the present instant, and carries out what comes of it.
+    pub(super) fn act(&mut self, act: &Act) -> Result<Said, String> {
+        let takes_events = self.reading == Reading::Eagerly;
+        let was_closed = self.machine.worker.is_closed();
+        match act {
+            Act::Start => self.is_started = true,
+            Act::Close => {
+                self.close_asked_at.get_or_insert(self.now);
+                self.owed.state = AgentState::Idle;
+            }
+            Act::Upload(_)
+            | Act::Report(_)
+            | Act::Acknowledge(..)
+            | Act::Input(_)
+            | Act::Timeout => {}
+        }
+        let is_timeout = matches!(act, Act::Timeout);
+        let (said, output) = self.machine.act(self.now, act, takes_events)?;
+        if was_closed && !output.effects.is_empty() {
+            return Err("something is ordered after the end".to_owned());
+        }
+        for effect in output.effects {
+            self.carry_out(effect)?;
+        }
+        for event in output.events {
+            self.hear(event)?;
+        }
+        self.check_standing(is_timeout)?;
+        Ok(said)
+    }
+
+    pub(super) fn read(&mut self, reading: Reading) -> Result<(), String> {
+        if self.reading == reading {
+            return Ok(());
+        }
+        self.reading = reading;
+        self.statuses_merged = true;
+        if reading == Reading::Eagerly {
+            let events = self.machine.take_events(self.now);
+            let limit = self.config.limits.events + 64;
+            if events.len() > limit {
+                return Err(format!("{} events were waiting", events.len()));
+            }
+            for event in events {
+                self.hear(event)?;
+            }
+            // A mute stream is not held against the server while nobody reads, nor once more.
+            if self
+                .stream
+                .as_ref()
+                .is_some_and(|line| line.life == LineLife::Mute)
+            {
+                self.trouble(self.config.liveness.stream_silence * 2);
+            }
+        }
+        self.read_line()
+    }
+
+    /// Hands a frame in, if there is room for it; whether it was taken.
+    pub(super) fn upload(
+        &mut self,
+        text: ByteString,
+        uuid: String,
+        promise: Promise,
+    ) -> Result<bool, String> {
+        let is_room = self.machine.worker.wants_write();
+        match self.act(&Act::Upload(text))? {
+            Said::Nothing => {
+                self.owed.uploaded(uuid, promise);
+                let limit = self.config.limits.uploads.max(1);
+                let waiting = self.owed.waiting();
+                if waiting > limit {
+                    return Err(format!("{waiting} frames wait, and {limit} may"));
+                }
+                Ok(true)
+            }
+            Said::Refused(_) if !is_room || self.is_closed() => Ok(false),
+            Said::Refused(why) => Err(format!("a frame was refused: {why}")),
+        }
+    }
+
+    pub(super) fn acknowledge(&mut self, event: EventId, delivery: Delivery) -> Result<(), String> {
+        if let Some(number) = number_of(event.as_str()) {
+            self.owed.acknowledged(number, delivery);
+        }
+        self.act(&Act::Acknowledge(event, delivery)).map(drop)
+    }
+
+    /// The events the agent got since this was asked last.
+    pub(super) fn take_got(&mut self) -> Vec<EventId> {
+        std::mem::take(&mut self.got)
+    }
+
+    // What viewers do.
+
+    /// Sends an event over the stream, perhaps in two pieces.
+    pub(super) fn tell(&mut self, number: u64, in_pieces: bool) {
+        let said = self.server.said_after(number - 1);
+        let Some((_, event)) = said.first() else {
+            return;
+        };
+        let (one, other) = event.split_at(if in_pieces { event.len() / 2 } else { 0 });
+        for piece in [one, other] {
+            if !piece.is_empty() {
+                self.send_bytes(piece);
+            }
+        }
+    }
+
+    // Time.
+
+    /// Lets time pass.
+    pub(super) fn pass(&mut self, time: Duration) -> Result<(), String> {
+        let end = self.now.checked_add(time).unwrap_or(self.now);
+        self.pass_until(end, |_| false)?;
+        self.now = self.now.max(end);
+        Ok(())
+    }
+
+    /// Lets time pass up to `end`, or until `reached`; whether it was.
+    pub(super) fn pass_until(
+        &mut self,
+        end: Timestamp,
+        reached: impl Fn(&Self) -> bool,
+    ) -> Result<bool, String> {
+        let mut at_once = 0;
+        loop {
+            self.read_line()?;
+            if reached(self) {
+                return Ok(true);
+            }
+            let planned = self.agenda.keys().next().map(|(at, _)| *at);
+            let deadline = self.machine.worker.poll_timeout().map(|(at, _)| at);
+            let Some(next) = planned.into_iter().chain(deadline).min() else {
+                return Ok(false);
+            };
+            if next > end {
+                return Ok(false);
+            }
+            at_once = if next > self.now { 0 } else { at_once + 1 };
+            if at_once > HAPPENINGS_AT_ONCE {
+                return Err("it does not come to rest".to_owned());
+            }
+            self.now = self.now.max(next);
+            if planned == Some(next) {
+                if let Some((_, happening)) = self.agenda.pop_first() {
+                    self.happen(happening)?;
+                }
+            } else {
+                self.act(&Act::Timeout)?;
+            }
+        }
+    }
+
+    /// Jumps ahead, as a suspended machine does: what was due is late.
+    pub(super) fn sleep(&mut self, time: Duration) {
+        if self.trouble_until > self.now {
+            // It is told late.
+            self.trouble_until = self.trouble_until.checked_add(time).unwrap_or(self.now);
+        }
+        self.now = self.now.checked_add(time).unwrap_or(self.now);
+        self.machine.note(self.now, format!("slept {time:?}"));
+        if self.beat != Beat::Off {
+            self.beat = Beat::Somewhere(self.now);
+        }
+        self.trouble(Duration::ZERO);
+        if self
+            .stream
+            .as_ref()
+            .is_some_and(|line| line.life == LineLife::Mute)
+        {
+            self.trouble(self.config.liveness.stream_silence * 2);
+        }
+    }
+
+    fn happen(&mut self, happening: Happening) -> Result<(), String> {
+        match happening {
+            Happening::Arrive(id, fate) => self.arrive(id, fate),
+            Happening::Answer(input) => self.answer(input),
+            Happening::Line(id, input) => {
+                self.unread.push_back((id, input));
+                Ok(())
+            }
+            Happening::Comment(id) => {
+                if let Some(line) = &self.stream
+                    && line.id == id
+                {
+                    if line.life == LineLife::Open {
+                        self.send_bytes(":keepalive\n\n");
+                    }
+                    self.plan(COMMENT_EVERY, Happening::Comment(id));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn plan(&mut self, delay: Duration, happening: Happening) {
+        let at = self.now.checked_add(delay).unwrap_or(self.now);
+        self.plan_at(at, happening);
+    }
+
+    fn plan_at(&mut self, at: Timestamp, happening: Happening) {
+        self.planned += 1;
+        self.agenda.insert((at, self.planned), happening);
+    }
+
+    // What goes wrong.
+
+    /// Something went wrong just now, and may be felt for so long.
+    pub(super) fn trouble(&mut self, lasting: Duration) {
+        let until = self.now.checked_add(lasting).unwrap_or(self.now);
+        self.trouble_until = self.trouble_until.max(until);
+    }
+
+    /// Everything works from here on.
+    pub(super) fn mend(&mut self) -> Result<(), String> {
+        self.machine.note(self.now, "mended");
+        self.weather = Weather::calm();
+        self.trouble(Duration::ZERO);
+        self.read(Reading::Eagerly)
+    }
+
+    /// What is not as it should be, now that everything works.
+    pub(super) fn unwell(&self) -> Option<String> {
+        if self.machine.worker.status() != WorkerStatus::Running {
+            return Some(format!("it is {:?}", self.machine.worker.status()));
+        }
+        self.owed.open(&self.server, self.now)
+    }
+
+    /// How long it may take from the last trouble on until everything is well.
+    pub(super) fn recovery_budget(&self) -> Duration {
+        let patience = &self.config.patience;
+        let cap = self.config.liveness.retry_cap.max(self.config.start.cap);
+        cap + patience.http.max(patience.token) + secs(1)
+    }
+
+    /// Another worker takes the session over. One that runs, and whose credentials still say who it is, finds out and is
+    /// gone; it does not take the session back.
+    pub(super) fn lose_session(&mut self, session: &str) -> Result<(), String> {
+        let patience = secs(40);
+        let known_until = self.now.checked_add(patience);
+        let Some(held) = self.held.clone() else {
+            return Ok(());
+        };
+        let is_known =
+            Some(held.until) > known_until && self.server.admits(&held.token, self.now) == 200;
+        let must_yield = is_known && self.calls.is_empty() && self.stream_is_open();
+        self.server.take_over(session);
+        if !must_yield {
+            self.end_stream(NetworkFailure::Ended);
+            return Ok(());
+        }
+        self.mend()?;
+        self.weather.latency = Duration::ZERO;
+        self.break_stream(NetworkFailure::Ended);
+        let bridges = self.counts.bridges;
+        self.pass(patience)?;
+        if self.counts.bridges != bridges {
+            return Err("it took the session back".to_owned());
+        }
+        if self.closed != Some(WorkerCloseCause::Superseded) {
+            return Err("it was taken over, and did not notice".to_owned());
+        }
+        Ok(())
+    }
+
+    // What the schedule wants to know.
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.machine.worker.is_closed()
+    }
+
+    /// The session as its server spells it.
+    pub(super) fn session(&self) -> Option<String> {
+        self.machine.worker.session().map(SessionId::v2)
+    }
+
+    /// The token that people are given now.
+    pub(super) fn person_token(&self) -> String {
+        format!("person-{}", self.person)
+    }
+
+    /// Whether the worker has a token that the server takes.
+    pub(super) fn has_good_token(&self) -> bool {
+        let is_good =
+            |token: &String| !self.refused.contains(token) && !self.server.is_revoked(token);
+        self.given.as_ref().is_some_and(is_good)
+    }
+
+    /// Whether it came to an end of its own, and was not sent away.
+    pub(super) fn ended_itself(&self) -> bool {
+        self.closed == Some(WorkerCloseCause::Requested)
+    }
+
+    pub(super) fn joins(&self) -> bool {
+        matches!(self.config.session, SessionChoice::Join(_))
+    }
+
+    /// Whether a call of this kind is under way.
+    pub(super) fn is_calling(&self, kind: Kind) -> bool {
+        self.calls.values().any(|order| order.kind == kind)
+    }
+}

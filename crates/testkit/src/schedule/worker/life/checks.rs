@@ -1,0 +1,275 @@
+//! What must hold after every step.
+
+use std::time::Duration;
+
+use attache_protocol::{
+    io::{HttpRequest, Method, Server as Place},
+    worker::{WorkerCloseCause, WorkerEvent, WorkerStatus},
+};
+
+use super::{
+    super::{
+        order::{BASE, Body, Kind, Order},
+        owed::as_reported,
+        weather::TokenFate,
+    },
+    Beat, Life,
+};
+
+impl Life {
+    /// A call, before it goes out.
+    pub(super) fn check_order(&mut self, order: &Order) -> Result<(), String> {
+        let kind = order.kind;
+        if self.is_calling(kind) {
+            return Err(format!("two calls of the kind {kind:?} at once"));
+        }
+        self.check_bearer(kind, &order.bearer)?;
+        if let Some(epoch) = order.epoch
+            && self.held.as_ref().is_none_or(|held| held.epoch != epoch)
+        {
+            return Err(format!("{kind:?} names the epoch {epoch}"));
+        }
+        match &order.body {
+            Body::Nothing => {}
+            Body::State(status, details) => {
+                let (said, known) = ((status.clone(), details.clone()), &self.owed.state);
+                if said != as_reported(known) {
+                    return Err(format!("{said:?} is reported, and the agent is {known:?}"));
+                }
+            }
+            Body::Frames(frames) => {
+                let limits = &self.config.limits;
+                let bytes: usize = frames.iter().map(|frame| frame.text.len()).sum();
+                if frames.is_empty() || frames.len() > limits.batch.max(1) {
+                    return Err(format!("{} frames at once", frames.len()));
+                }
+                if frames.len() > 1 && bytes > limits.batch_bytes {
+                    return Err(format!("{bytes} bytes of frames at once"));
+                }
+            }
+            Body::News(news) => {
+                if news.is_empty() {
+                    return Err("a report of deliveries says nothing".to_owned());
+                }
+            }
+        }
+        if kind == Kind::Heartbeat {
+            self.check_beat()?;
+        }
+        Ok(())
+    }
+
+    /// The stream, before it is asked for; after which number.
+    pub(super) fn check_stream(&mut self, request: &HttpRequest) -> Result<u64, String> {
+        if self.stream.is_some() {
+            return Err("two streams at once".to_owned());
+        }
+        let (path, after) = request
+            .path
+            .split_once("?from_sequence_num=")
+            .ok_or("the stream is asked for without a position")?;
+        let is_stream = path.ends_with("/worker/events/stream") && request.method == Method::Get;
+        if !is_stream || request.server != Place::At(BASE.into()) {
+            return Err(format!("no server has {path}"));
+        }
+        self.check_bearer(Kind::Read, request.bearer.expose())?;
+        let last = request
+            .headers
+            .iter()
+            .find(|header| header.name == "last-event-id");
+        if last.map(|header| header.value.as_str()) != Some(after) {
+            return Err("the two positions of the stream differ".to_owned());
+        }
+        let after = after
+            .parse()
+            .map_err(|error| format!("the position of the stream: {error}"))?;
+        if after < self.owed.delivered_up_to() {
+            return Err(format!("the stream is asked for from {after} again"));
+        }
+        Ok(after)
+    }
+
+    fn check_bearer(&self, kind: Kind, bearer: &str) -> Result<(), String> {
+        if self.refused.contains(bearer) {
+            return Err(format!(
+                "{kind:?} goes out with {bearer}, which was refused"
+            ));
+        }
+        let is_persons = self.given.as_deref() == Some(bearer);
+        let is_grant = match &self.held {
+            Some(held) if held.token == bearer => {
+                if held.until <= self.now {
+                    return Err(format!(
+                        "{kind:?} goes out with {bearer}, which has expired"
+                    ));
+                }
+                true
+            }
+            Some(_) | None => false,
+        };
+        let is_right = match kind {
+            Kind::Register | Kind::Bridge => is_persons,
+            Kind::Archive => is_persons || is_grant,
+            Kind::Read | Kind::Report | Kind::Upload | Kind::Delivery | Kind::Heartbeat => is_grant,
+        };
+        if is_right {
+            Ok(())
+        } else {
+            Err(format!("{kind:?} goes out with {bearer}"))
+        }
+    }
+
+    fn check_beat(&mut self) -> Result<(), String> {
+        let every = self.config.liveness.heartbeat;
+        if let Beat::Since(last) = self.beat {
+            let distance = self.now.saturating_since(last);
+            if distance < every.saturating_sub(every / 10) {
+                return Err(format!("a heartbeat {distance:?} after the last one"));
+            }
+        }
+        self.beat = Beat::Since(self.now);
+        Ok(())
+    }
+
+    pub(super) fn hear(&mut self, event: WorkerEvent) -> Result<(), String> {
+        if self.closed.is_some() {
+            return Err(format!("{event:?} after the end"));
+        }
+        match event {
+            WorkerEvent::Status(status) => {
+                if self.status == status && !self.statuses_merged {
+                    return Err(format!("{status:?} is told twice in a row"));
+                }
+                self.status = status;
+                Ok(())
+            }
+            WorkerEvent::Registered(session) => match self.machine.worker.session() {
+                Some(known) if *known == session && !self.joins() => Ok(()),
+                Some(_) | None => Err(format!("{session} is not the session")),
+            },
+            WorkerEvent::Inbound(inbound) => {
+                self.counts.delivered += 1;
+                self.owed.delivered(&inbound, self.now)?;
+                self.got.push(inbound.event_id);
+                Ok(())
+            }
+            WorkerEvent::Malformed(_) => self.owed.malformed(),
+            WorkerEvent::UploadRejected { uuid, status } => {
+                if !self.statuses.contains(&status) {
+                    return Err(format!(
+                        "{uuid} is rejected with {status}, which nobody said"
+                    ));
+                }
+                self.owed.rejected(&uuid)
+            }
+            WorkerEvent::Closed(cause) => {
+                self.closed = Some(cause);
+                self.check_cause(cause)
+            }
+            other => Err(format!("{other:?} is new")),
+        }
+    }
+
+    fn check_cause(&self, cause: WorkerCloseCause) -> Result<(), String> {
+        let was_told = |status| self.statuses.contains(&status);
+        let is_justified = match cause {
+            WorkerCloseCause::Requested => self.close_asked_at.is_some(),
+            WorkerCloseCause::Superseded => self.fenced.is_some(),
+            WorkerCloseCause::Unauthorized => {
+                let refusals = self.config.liveness.refusals.max(1);
+                self.token_refused == Some(TokenFate::Stale)
+                    || self.refused.len() >= 2
+                    || (refusals == 1 && !self.refused.is_empty())
+            }
+            WorkerCloseCause::SignedOut => self.token_refused == Some(TokenFate::SignedOut),
+            WorkerCloseCause::SessionNotFound => was_told(404),
+            WorkerCloseCause::Rejected { status } => was_told(status),
+            WorkerCloseCause::Unreadable => was_told(200),
+            WorkerCloseCause::StartFailed { .. } => {
+                self.counts.streams == 0 && self.failures > 0
+                    || self.failures >= self.config.start.attempts
+            }
+            _ => false,
+        };
+        if is_justified {
+            Ok(())
+        } else {
+            Err(format!("it ends as {cause:?} without a reason"))
+        }
+    }
+
+    /// Where the machine stands after a call.
+    pub(super) fn check_standing(&mut self, after_timeout: bool) -> Result<(), String> {
+        let worker = &self.machine.worker;
+        let deadline = worker.poll_timeout();
+        let status = worker.status();
+        if worker.is_closed() {
+            if let Some(order) = self.calls.values().next() {
+                return Err(format!("it is closed, and {:?} is under way", order.kind));
+            }
+            if let Some(line) = &self.stream {
+                return Err(format!("it is closed, and {:?} is open", line.id));
+            }
+            if deadline.is_some() {
+                return Err(format!("it is closed, and waits for {deadline:?}"));
+            }
+            return if matches!(status, WorkerStatus::Closed(_)) {
+                Ok(())
+            } else {
+                Err(format!("it is closed, and its status is {status:?}"))
+            };
+        }
+        if let Some(status) = self.fenced {
+            return Err(format!("it was told {status}, and goes on"));
+        }
+        if self.is_started && deadline.is_none() {
+            return Err(format!("it is {status:?}, and waits for nothing"));
+        }
+        if after_timeout
+            && let Some((at, timer)) = deadline
+            && at <= self.now
+        {
+            return Err(format!("{timer:?} is due again at once"));
+        }
+        if let Some(asked) = self.close_asked_at {
+            let budget = self.close_budget();
+            if self.now.saturating_since(asked) > budget {
+                return Err(format!("it was told to close more than {budget:?} ago"));
+            }
+        }
+        self.check_heart(status)
+    }
+
+    /// A worker that runs has a heartbeat.
+    fn check_heart(&mut self, status: WorkerStatus) -> Result<(), String> {
+        let every = self.config.liveness.heartbeat;
+        match status {
+            WorkerStatus::Running | WorkerStatus::Deaf { .. } => {}
+            WorkerStatus::Idle
+            | WorkerStatus::Registering
+            | WorkerStatus::Connecting
+            | WorkerStatus::Rebuilding
+            | WorkerStatus::Closing
+            | WorkerStatus::Closed(_) => {
+                self.beat = Beat::Off;
+                return Ok(());
+            }
+        }
+        match self.beat {
+            Beat::Off => self.beat = Beat::Since(self.now),
+            Beat::Since(last) | Beat::Somewhere(last) => {
+                let silent = self.now.saturating_since(last);
+                if silent > every + every / 10 {
+                    return Err(format!("no heartbeat for {silent:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How long closing may take.
+    pub(in super::super) fn close_budget(&self) -> Duration {
+        let patience = &self.config.patience;
+        patience.close
+    }
+}

@@ -1,0 +1,477 @@
+//! What the worker orders, and what becomes of it on the way to the server and back.
+
+use std::time::Duration;
+
+use attache_protocol::{
+    Bytes,
+    io::{
+        Effect, HttpRequest, HttpRequestId, HttpResponse, Input, NetworkFailure, Refusal, StreamId,
+        Token, TokenReason, TokenRefusal, TokenRequestId,
+    },
+    time::Timestamp,
+};
+
+use super::{
+    super::{
+        machine::Act,
+        order::{Kind, Order},
+        weather::{Fate, Loss, StreamFate, TokenFate},
+    },
+    Beat, COMMENT_EVERY, Happening, Held, Life, Line, LineLife,
+};
+
+impl Life {
+    pub(super) fn carry_out(&mut self, effect: Effect) -> Result<(), String> {
+        match effect {
+            Effect::FetchToken { id, reason } => {
+                self.fresh(id.get())?;
+                self.fetch_token(id, reason);
+            }
+            Effect::SendHttp { id, request } => {
+                self.fresh(id.get())?;
+                let order = Order::read(&request)?;
+                self.check_order(&order)?;
+                self.send(id, order);
+            }
+            Effect::CancelHttp { id } => {
+                let Some(order) = self.calls.remove(&id) else {
+                    return Err(format!("{id:?} is given up, and it is over"));
+                };
+                self.failures += 1;
+                self.owed.lost(&order);
+            }
+            Effect::OpenStream { id, request } => {
+                self.fresh(id.get())?;
+                let after = self.check_stream(&request)?;
+                self.open_stream(id, &request, after);
+            }
+            Effect::CloseStream { id } => {
+                if self.stream.take_if(|line| line.id == id).is_none() {
+                    return Err(format!("{id:?} is closed, and it is gone"));
+                }
+                self.failures += 1;
+            }
+            Effect::OpenSocket { .. }
+            | Effect::SendText { .. }
+            | Effect::SendPing { .. }
+            | Effect::CloseSocket { .. }
+            | Effect::AbortSocket { .. } => return Err("a worker has no sockets".to_owned()),
+        }
+        Ok(())
+    }
+
+    fn fresh(&mut self, id: u64) -> Result<(), String> {
+        if id <= self.last_id {
+            return Err(format!("the id {id} is used again"));
+        }
+        self.last_id = id;
+        Ok(())
+    }
+
+    // Tokens.
+
+    fn fetch_token(&mut self, id: TokenRequestId, reason: TokenReason) {
+        if self.token.replace(id).is_some() {
+            self.failures += 1;
+        }
+        let fate = self.weather.of_token();
+        if reason == TokenReason::Rejected && fate != TokenFate::Stale {
+            self.person += 1;
+        }
+        let token = Token::new(self.person_token());
+        let refuse = |refusal| Input::TokenRefused { id, refusal };
+        let (delay, input) = match fate {
+            TokenFate::Given => (Duration::ZERO, Input::TokenFetched { id, token }),
+            TokenFate::Stale => {
+                self.token_refused = Some(fate);
+                (Duration::ZERO, Input::TokenFetched { id, token })
+            }
+            TokenFate::Late(delay) => (delay, Input::TokenFetched { id, token }),
+            TokenFate::Unavailable => (Duration::ZERO, refuse(TokenRefusal::Unavailable)),
+            TokenFate::SignedOut => {
+                self.token_refused = Some(fate);
+                (Duration::ZERO, refuse(TokenRefusal::SignedOut))
+            }
+            TokenFate::Never => {
+                self.fault("the token source says nothing", Duration::ZERO);
+                return;
+            }
+        };
+        if fate != TokenFate::Given {
+            self.fault(&format!("{fate:?} for a token"), delay);
+        }
+        self.plan(self.weather.latency + delay, Happening::Answer(input));
+    }
+
+    // Calls.
+
+    fn send(&mut self, id: HttpRequestId, order: Order) {
+        let fate = self.weather.of_call(order.kind, self.now);
+        if fate != Fate::Served {
+            let lasting = match fate {
+                Fate::Slow(delay) => delay,
+                Fate::Status(_, after) => {
+                    let cap = self.config.liveness.retry_after_cap;
+                    after.unwrap_or_default().min(cap)
+                }
+                Fate::Served
+                | Fate::AnswerLost(_)
+                | Fate::Failed(_)
+                | Fate::Swallowed
+                | Fate::Garbled => Duration::ZERO,
+            };
+            let lasting = lasting + self.weather.latency * 2;
+            self.fault(&format!("{fate:?} for {:?}", order.kind), lasting);
+        }
+        self.owed.sent(&order);
+        self.calls.insert(id, order);
+        self.plan(self.weather.latency, Happening::Arrive(id, fate));
+    }
+
+    pub(super) fn arrive(&mut self, id: HttpRequestId, fate: Fate) -> Result<(), String> {
+        // Given up on the way, it does not arrive.
+        let Some(order) = self.calls.get(&id).cloned() else {
+            return Ok(());
+        };
+        let latency = self.weather.latency;
+        let failed = |failure| Input::HttpFailed { id, failure };
+        let answered = |status, retry_after, body: String| Input::HttpAnswered {
+            id,
+            response: HttpResponse {
+                status,
+                retry_after,
+                body: body.into(),
+            },
+        };
+        let (delay, input) = match fate {
+            Fate::Served => (latency, self.serve(&order, answered)?),
+            Fate::Slow(delay) => (latency + delay, self.serve(&order, answered)?),
+            Fate::AnswerLost(loss) => {
+                self.serve(&order, answered)?;
+                match loss {
+                    Loss::Broken => (latency, failed(NetworkFailure::Ended)),
+                    Loss::Silence => return Ok(()),
+                    Loss::Status(status) => (latency, answered(status, None, String::new())),
+                }
+            }
+            Fate::Failed(failure) => (latency, failed(failure)),
+            Fate::Swallowed => return Ok(()),
+            Fate::Status(status, retry_after) => {
+                (latency, answered(status, retry_after, String::new()))
+            }
+            Fate::Garbled => {
+                let honest = self.serve(&order, answered)?;
+                let is_done = matches!(&honest, Input::HttpAnswered { response, .. } if response.status == 200);
+                let garbled = answered(200, None, "<html>".to_owned());
+                (latency, if is_done { garbled } else { honest })
+            }
+        };
+        self.plan(delay, Happening::Answer(input));
+        Ok(())
+    }
+
+    /// Lets the server do it.
+    fn serve(
+        &mut self,
+        order: &Order,
+        answered: impl Fn(u16, Option<Duration>, String) -> Input,
+    ) -> Result<Input, String> {
+        let served = self.server.serve(order, self.now)?;
+        for payload in &served.heard {
+            self.owed.heard(payload)?;
+        }
+        for (event, delivery) in &served.news {
+            self.owed.told(event, *delivery)?;
+        }
+        if order.kind == Kind::Bridge && served.status == 200 {
+            self.counts.bridges += 1;
+            // Whoever had the session before is sent away.
+            self.end_stream(NetworkFailure::Ended);
+        }
+        if order.kind == Kind::Archive && served.status == 200 {
+            self.end_stream(NetworkFailure::Ended);
+        }
+        Ok(answered(served.status, None, served.body))
+    }
+
+    pub(super) fn answer(&mut self, input: Input) -> Result<(), String> {
+        match &input {
+            Input::TokenFetched { id, token } => {
+                if self.token == Some(*id) {
+                    self.token = None;
+                    self.given = Some(token.expose().to_owned());
+                    if self.refused.contains(token.expose()) {
+                        self.token_refused = Some(TokenFate::Stale);
+                    }
+                }
+            }
+            Input::TokenRefused { id, .. } => {
+                if self.token == Some(*id) {
+                    self.token = None;
+                    self.failures += 1;
+                }
+            }
+            Input::HttpAnswered { id, response } => {
+                let Some(order) = self.calls.remove(id) else {
+                    return Ok(());
+                };
+                self.learn(&order, response);
+            }
+            Input::HttpFailed { id, .. } => {
+                let Some(order) = self.calls.remove(id) else {
+                    return Ok(());
+                };
+                self.failures += 1;
+                self.owed.lost(&order);
+            }
+            Input::StreamOpened { id } => {
+                let Some(line) = self.stream.as_mut().filter(|line| line.id == *id) else {
+                    return Ok(());
+                };
+                if line.life == LineLife::Asked {
+                    line.life = LineLife::Open;
+                }
+                self.counts.streams += 1;
+                let after = line.after;
+                self.plan(COMMENT_EVERY, Happening::Comment(*id));
+                self.act(&Act::Input(input))?;
+                self.send_bytes(":ok\n\n");
+                for (_, event) in self.server.said_after(after) {
+                    self.send_bytes(&event);
+                }
+                return Ok(());
+            }
+            Input::StreamClosed { id, ending } => {
+                if self.stream.take_if(|line| line.id == *id).is_none() {
+                    return Ok(());
+                }
+                self.stream_ended(*ending);
+            }
+            Input::StreamBytes { .. }
+            | Input::SocketOpened { .. }
+            | Input::SocketRefused { .. }
+            | Input::SocketBytes { .. }
+            | Input::SocketText { .. }
+            | Input::SocketBinary { .. }
+            | Input::SocketPing { .. }
+            | Input::SocketPong { .. }
+            | Input::SocketClosed { .. }
+            | Input::Woke => {}
+        }
+        self.act(&Act::Input(input)).map(drop)
+    }
+
+    /// Keeps what the answer tells the worker.
+    fn learn(&mut self, order: &Order, response: &HttpResponse) {
+        let status = response.status;
+        self.statuses.insert(status);
+        match status {
+            200..=299 => {
+                let is_readable = response.body.starts_with(b"{");
+                if order.kind == Kind::Bridge && is_readable {
+                    let until = self.now.checked_add(self.server.lifetime);
+                    let granted = self.server.last_granted();
+                    self.held = granted.map(|(token, epoch)| Held {
+                        token,
+                        epoch,
+                        until: until.unwrap_or(self.now),
+                    });
+                } else if order.kind == Kind::Bridge {
+                    self.failures += 1;
+                }
+            }
+            401 | 403 => {
+                self.failures += 1;
+                self.refused.insert(order.bearer.clone());
+            }
+            409 => {
+                if order.kind != Kind::Archive {
+                    self.fenced = Some(status);
+                }
+            }
+            429 | 404 | 410 => self.failures += 1,
+            408 | 425 | 500.. => {
+                self.failures += 1;
+                self.owed.lost(order);
+            }
+            _ => {
+                self.failures += 1;
+                self.owed.refused(order);
+            }
+        }
+    }
+
+    // The stream.
+
+    fn open_stream(&mut self, id: StreamId, request: &HttpRequest, after: u64) {
+        let bearer = request.bearer.expose().to_owned();
+        let fate = self.weather.of_stream(self.now);
+        let admitted = self.server.admits(&bearer, self.now);
+        self.stream = Some(Line {
+            id,
+            bearer,
+            after,
+            life: LineLife::Asked,
+            busy_until: self.now,
+        });
+        if fate != StreamFate::Opened {
+            self.fault(&format!("{fate:?} for the stream"), Duration::ZERO);
+        }
+        let closed = |ending| Input::StreamClosed { id, ending };
+        let refused = |status, retry_after| {
+            closed(Refusal::Http {
+                status,
+                retry_after,
+            })
+        };
+        let latency = self.weather.latency * 2;
+        let input = match fate {
+            StreamFate::Opened | StreamFate::Ended | StreamFate::Mute if admitted != 200 => {
+                refused(admitted, None)
+            }
+            StreamFate::Opened => Input::StreamOpened { id },
+            StreamFate::Ended => {
+                self.plan(latency, Happening::Answer(Input::StreamOpened { id }));
+                closed(Refusal::Network(NetworkFailure::Ended))
+            }
+            StreamFate::Mute => {
+                if let Some(line) = &mut self.stream {
+                    line.life = LineLife::Mute;
+                }
+                self.trouble(latency + self.config.liveness.stream_silence * 2);
+                Input::StreamOpened { id }
+            }
+            StreamFate::Failed(failure) => closed(Refusal::Network(failure)),
+            StreamFate::Swallowed => return,
+            StreamFate::Status(status, retry_after) => {
+                let cap = self.config.liveness.retry_after_cap;
+                self.trouble(latency + retry_after.unwrap_or_default().min(cap));
+                refused(status, retry_after)
+            }
+        };
+        self.plan(latency, Happening::Answer(input));
+    }
+
+    fn stream_ended(&mut self, ending: Refusal) {
+        self.failures += 1;
+        if let Refusal::Http { status, .. } = ending {
+            self.statuses.insert(status);
+            if status == 409 {
+                self.fenced = Some(status);
+            }
+            if matches!(status, 401 | 403)
+                && let Some(held) = &self.held
+            {
+                self.refused.insert(held.token.clone());
+            }
+        }
+    }
+
+    /// Bytes for the worker, behind what is on its way already.
+    pub(in super::super) fn send_bytes(&mut self, text: &str) {
+        let bytes = Bytes::copy_from_slice(text.as_bytes());
+        self.send_line(|id| Input::StreamBytes { id, bytes });
+    }
+
+    /// The server ends the stream.
+    pub(in super::super) fn end_stream(&mut self, failure: NetworkFailure) {
+        self.send_line(|id| Input::StreamClosed {
+            id,
+            ending: Refusal::Network(failure),
+        });
+    }
+
+    /// The stream breaks: what is on its way is lost.
+    pub(in super::super) fn break_stream(&mut self, failure: NetworkFailure) {
+        let Some(line) = &self.stream else { return };
+        if line.life == LineLife::Asked {
+            return;
+        }
+        let id = line.id;
+        self.lose(id);
+        let ending = Refusal::Network(failure);
+        let input = Input::StreamClosed { id, ending };
+        self.plan(Duration::ZERO, Happening::Line(id, input));
+    }
+
+    /// Nothing passes any more, and nobody is told.
+    pub(in super::super) fn mute_stream(&mut self) {
+        let Some(line) = &mut self.stream else { return };
+        if line.life == LineLife::Open {
+            line.life = LineLife::Mute;
+            let id = line.id;
+            self.lose(id);
+            self.trouble(self.config.liveness.stream_silence * 2);
+        }
+    }
+
+    /// Every call under way fails.
+    pub(in super::super) fn break_calls(&mut self, failure: NetworkFailure) {
+        let ids: Vec<_> = self.calls.keys().copied().collect();
+        for id in ids {
+            self.plan(
+                Duration::ZERO,
+                Happening::Answer(Input::HttpFailed { id, failure }),
+            );
+        }
+    }
+
+    /// Hands over what has arrived for as long as the worker wants to read.
+    pub(super) fn read_line(&mut self) -> Result<(), String> {
+        while self.machine.worker.wants_read() {
+            let Some((id, input)) = self.unread.pop_front() else {
+                return Ok(());
+            };
+            if self.stream.as_ref().is_none_or(|line| line.id != id) {
+                continue;
+            }
+            if let Input::StreamClosed { ending, .. } = &input {
+                let ending = *ending;
+                self.stream = None;
+                self.stream_ended(ending);
+            }
+            self.act(&Act::Input(input))?;
+        }
+        Ok(())
+    }
+
+    /// The bearer of the open stream, which tells who has it.
+    pub(in super::super) fn stream_is_open(&self) -> bool {
+        let is_open = |line: &Line| line.life == LineLife::Open && !line.bearer.is_empty();
+        self.stream.as_ref().is_some_and(is_open)
+    }
+
+    fn send_line(&mut self, input: impl FnOnce(StreamId) -> Input) {
+        let latency = self.weather.latency;
+        let Some(line) = &mut self.stream else { return };
+        if line.life != LineLife::Open {
+            return;
+        }
+        // A line never reorders.
+        let at: Timestamp = self.now.checked_add(latency).unwrap_or(self.now);
+        let at = at.max(line.busy_until);
+        line.busy_until = at;
+        let happening = Happening::Line(line.id, input(line.id));
+        self.plan_at(at, happening);
+    }
+
+    fn lose(&mut self, id: StreamId) {
+        self.unread.retain(|(line, _)| *line != id);
+        self.agenda
+            .retain(|_, happening| !matches!(happening, Happening::Line(line, _) if *line == id));
+    }
+
+    pub(in super::super) fn fault(&mut self, what: &str, lasting: Duration) {
+        self.counts.faults += 1;
+        self.machine.note(self.now, what);
+        self.trouble(lasting);
+    }
+
+    /// The machine this runs on says that it woke up.
+    pub(in super::super) fn wake(&mut self) -> Result<(), String> {
+        if self.beat != Beat::Off {
+            self.beat = Beat::Somewhere(self.now);
+        }
+        self.act(&Act::Input(Input::Woke)).map(drop)
+    }
+}
