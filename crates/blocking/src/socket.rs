@@ -122,7 +122,7 @@ impl Socket {
             Err(error) if would_block(&error) => return self.nothing_read(id),
             Err(error) => {
                 self.part_from_offender(&error);
-                let ending = failure::lost(&error);
+                let ending = failure::ending(failure::lost(&error), self.unwritable.take());
                 return Some(Input::SocketClosed { id, ending });
             }
         };

@@ -37,6 +37,19 @@ pub fn lost(error: &Error) -> SocketEnding {
     SocketEnding::Lost(websocket(error))
 }
 
+/// How an open socket ended whose reader came to `found`, and whose writer had come to `unwritable` before.
+///
+/// A reset is told once, to whoever asks first: where that was the writer, the reader finds a mere end.
+pub fn ending(found: SocketEnding, unwritable: Option<SocketEnding>) -> SocketEnding {
+    match (&found, unwritable) {
+        (
+            SocketEnding::Lost(NetworkFailure::Ended),
+            Some(reset @ SocketEnding::Lost(NetworkFailure::Reset)),
+        ) => reset,
+        _ => found,
+    }
+}
+
 /// How a socket ended whose peer sent `frame`.
 pub fn closed(frame: Option<&CloseFrame>) -> SocketEnding {
     match frame {
@@ -104,10 +117,11 @@ pub fn io(error: &io::Error) -> NetworkFailure {
     )]
     match error.kind() {
         io::ErrorKind::ConnectionRefused => NetworkFailure::Refused,
-        io::ErrorKind::ConnectionReset
-        | io::ErrorKind::ConnectionAborted
-        | io::ErrorKind::BrokenPipe => NetworkFailure::Reset,
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::NotConnected => NetworkFailure::Ended,
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => NetworkFailure::Reset,
+        // Writing to a pipe that broke: the peer had ended the connection before.
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::NotConnected | io::ErrorKind::BrokenPipe => {
+            NetworkFailure::Ended
+        }
         io::ErrorKind::TimedOut => NetworkFailure::TimedOut,
         io::ErrorKind::InvalidData => NetworkFailure::Protocol,
         _ => NetworkFailure::Other,
@@ -125,6 +139,19 @@ mod tests {
     use http::Response;
 
     use super::*;
+
+    #[test]
+    fn a_reset_that_the_writer_was_told_is_what_ended_the_socket() {
+        let lost = SocketEnding::Lost;
+        let (ended, reset) = (NetworkFailure::Ended, NetworkFailure::Reset);
+        let protocol = NetworkFailure::Protocol;
+
+        assert_eq!(ending(lost(ended), Some(lost(reset))), lost(reset));
+        assert_eq!(ending(lost(ended), Some(lost(ended))), lost(ended));
+        assert_eq!(ending(lost(ended), None), lost(ended));
+        assert_eq!(ending(lost(protocol), Some(lost(reset))), lost(protocol));
+        assert_eq!(ending(closed(None), Some(lost(reset))), closed(None));
+    }
 
     #[test]
     fn errors_of_the_library_have_their_names() {
@@ -162,7 +189,7 @@ mod tests {
     fn errors_of_streams_have_their_names() {
         let cases = [
             (io::ErrorKind::ConnectionRefused, NetworkFailure::Refused),
-            (io::ErrorKind::BrokenPipe, NetworkFailure::Reset),
+            (io::ErrorKind::BrokenPipe, NetworkFailure::Ended),
             (io::ErrorKind::UnexpectedEof, NetworkFailure::Ended),
             (io::ErrorKind::TimedOut, NetworkFailure::TimedOut),
             (io::ErrorKind::PermissionDenied, NetworkFailure::Other),

@@ -110,11 +110,12 @@ impl<W: WebSocket> Socket<W> {
             Poll::Ready(Some(Ok(message))) => message,
             Poll::Ready(Some(Err(error))) => {
                 self.part_from_offender(&error, cx);
-                let ending = failure::lost(&error);
+                let ending = failure::ending(failure::lost(&error), self.unwritable.take());
                 return Poll::Ready(Input::SocketClosed { id, ending });
             }
             Poll::Ready(None) => {
-                let ending = SocketEnding::Lost(NetworkFailure::Ended);
+                let ended = SocketEnding::Lost(NetworkFailure::Ended);
+                let ending = failure::ending(ended, self.unwritable.take());
                 return Poll::Ready(Input::SocketClosed { id, ending });
             }
             Poll::Pending => return self.poll_nothing_read(id),
