@@ -24,6 +24,8 @@ pub(crate) struct Canonical {
     pub(crate) now: Timestamp,
     /// The longest age that makes a difference.
     pub(crate) oldest: Duration,
+    /// Times closer together than this are the same.
+    pub(crate) grain: Duration,
     /// What is counted.
     pub(crate) counters: &'static [Counter],
     /// Where the counters are.
@@ -87,7 +89,7 @@ impl Canonical {
             let at = Timestamp::from_origin(read_duration(span));
             let _ = match at.checked_add(Duration::ZERO) {
                 Some(at) if at > self.now => {
-                    write!(out, "in {:?}", at.saturating_since(self.now))
+                    write!(out, "in {:?}", self.rounded(at.saturating_since(self.now)))
                 }
                 _ => write!(
                     out,
@@ -117,6 +119,14 @@ impl Canonical {
         let word = text.get(..end).unwrap_or(text);
         out.push_str(word);
         word.len()
+    }
+}
+
+impl Canonical {
+    fn rounded(&self, span: Duration) -> Duration {
+        let grain = self.grain.max(Duration::from_nanos(1)).as_nanos();
+        let grains = span.as_nanos().div_ceil(grain);
+        Duration::from_nanos(u64::try_from(grains * grain).unwrap_or(u64::MAX))
     }
 }
 
@@ -169,6 +179,7 @@ mod tests {
         let canonical = Canonical {
             now: Timestamp::from_origin(Duration::from_millis(now_millis)),
             oldest: Duration::from_secs(5),
+            grain: Duration::ZERO,
             counters: &[("ping:", |counted| counted.pings)],
             counted: Counted { pings, turn: 0 },
         };

@@ -83,8 +83,7 @@ impl Viewer {
     fn arm_requests(&mut self) {
         match self.requests.deadline() {
             Some(deadline) if !matches!(self.phase, Phase::Closing { .. } | Phase::Closed) => {
-                let delay = deadline.saturating_since(self.now);
-                self.timers.arm(Timer::Request, self.now, delay);
+                self.timers.arm_at(Timer::Request, deadline);
             }
             Some(_) | None => self.timers.disarm(Timer::Request),
         }

@@ -19,6 +19,7 @@ pub(super) enum Call {
 
 /// The calls under way, with the time by which each must have been answered.
 #[derive(Clone, Default)]
+#[cfg_attr(test, derive(Debug))]
 pub(super) struct Calls {
     open: BTreeMap<Call, (HttpRequestId, Option<Timestamp>)>,
 }

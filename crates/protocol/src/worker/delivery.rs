@@ -10,6 +10,7 @@ use crate::{frame::RawJson, memory::Memory};
 /// Events that were delivered are remembered, so that the server may send them again; how far each is
 /// waits here to be told.
 #[derive(Clone)]
+#[cfg_attr(test, derive(Debug))]
 pub(super) struct Deliveries {
     seen: Memory,
     waiting: VecDeque<News>,
@@ -19,6 +20,7 @@ pub(super) struct Deliveries {
 
 /// How far an event is.
 #[derive(Clone)]
+#[cfg_attr(test, derive(Debug))]
 struct News {
     id: EventId,
     delivery: Delivery,

@@ -16,6 +16,8 @@ mod credentials;
 mod delivery;
 mod endpoint;
 mod event;
+#[cfg(test)]
+mod exhaustive;
 mod inbound;
 mod judgement;
 mod phase;

@@ -9,6 +9,7 @@ use crate::{
 };
 
 #[derive(Clone)]
+#[cfg_attr(test, derive(Debug))]
 pub(super) enum Phase {
     /// Not asked to start yet.
     Idle,

@@ -7,6 +7,7 @@ use super::{WorkerEvent, config::WorkerLimits};
 /// Events in order, with the bytes they hold. Beyond the bound nothing is read from the stream, and
 /// statuses are brought up to date instead of piling up.
 #[derive(Clone)]
+#[cfg_attr(test, derive(Debug))]
 pub(super) struct EventQueue {
     events: VecDeque<WorkerEvent>,
     bytes: usize,

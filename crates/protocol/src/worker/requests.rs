@@ -13,11 +13,13 @@ use crate::{
 
 /// The requests the agent has not answered.
 #[derive(Clone, Default)]
+#[cfg_attr(test, derive(Debug))]
 pub(super) struct Requests {
     open: BTreeMap<RequestId, Open>,
 }
 
 #[derive(Clone)]
+#[cfg_attr(test, derive(Debug))]
 struct Open {
     deadline: Option<Timestamp>,
     fallback: Fallback,
@@ -25,6 +27,7 @@ struct Open {
 
 /// What is said when the agent says nothing.
 #[derive(Copy, Clone)]
+#[cfg_attr(test, derive(Debug))]
 enum Fallback {
     LeastAnswer,
     Error,

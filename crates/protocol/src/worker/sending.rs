@@ -100,8 +100,11 @@ impl Worker {
         if let (Phase::Running, Some(session), Some(credentials)) =
             (&self.phase, &self.session, &self.credentials)
         {
-            let request = endpoint::heartbeat(session, credentials);
-            self.call(Call::Heartbeat, request);
+            // The one before may still be under way, where answers are waited for longer than this.
+            if !self.calls.is_open(Call::Heartbeat) {
+                let request = endpoint::heartbeat(session, credentials);
+                self.call(Call::Heartbeat, request);
+            }
             self.arm_heartbeat();
         }
     }

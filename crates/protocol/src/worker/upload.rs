@@ -10,6 +10,7 @@ use crate::{frame::push_line, memory::Memory};
 
 /// The waiting frames; the first ones may be in flight.
 #[derive(Clone)]
+#[cfg_attr(test, derive(Debug))]
 pub(super) struct Uploads {
     waiting: VecDeque<Upload>,
     bytes: usize,
@@ -21,6 +22,7 @@ pub(super) struct Uploads {
 }
 
 #[derive(Clone)]
+#[cfg_attr(test, derive(Debug))]
 struct Upload {
     number: u64,
     uuid: Option<ByteString>,

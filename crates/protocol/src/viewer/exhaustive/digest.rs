@@ -78,6 +78,7 @@ pub(super) fn canonical(viewer: &Viewer, now: Timestamp, text: &str) -> String {
         now,
         // A wake-up asks whether a failure was a second ago; nothing asks for a greater age.
         oldest: Duration::from_secs(1),
+        grain: Duration::ZERO,
         counters: &[
             ("AwaitsPong(", |counted| counted.pings),
             ("ping:", |counted| counted.pings),

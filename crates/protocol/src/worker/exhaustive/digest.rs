@@ -1,0 +1,107 @@
+//! A worker as a text that leaves nothing out that makes a difference.
+
+use alloc::{format, string::String, vec::Vec};
+use core::time::Duration;
+
+use super::super::{
+    Timer, Worker,
+    endpoint::Credentials,
+    phase::{Phase, Reached},
+};
+use crate::{
+    exhaustive::{Canonical, Counted},
+    io::Token,
+    time::{TimerIndex as _, Timestamp},
+};
+
+/// All of it. A new field does not compile past this.
+pub(super) fn raw(worker: &Worker) -> String {
+    let Worker {
+        // The same in all states of a search.
+        config: _,
+        instance: _,
+        // Feeds names, and when the next heartbeat is, which is shown as due or not due only.
+        rng: _,
+        ids: _,
+        now: _,
+        timers,
+        goal,
+        phase,
+        status,
+        reached,
+        failures,
+        session,
+        token,
+        rejected,
+        credentials,
+        refusals,
+        calls,
+        stream,
+        decoder,
+        sequence,
+        // What lengthens delays, which are fixed here.
+        stream_failures: _,
+        upload_failures: _,
+        delivery_failures: _,
+        report_failures: _,
+        attentive,
+        uploads,
+        deliveries,
+        requests,
+        state,
+        reporting,
+        reported,
+        heartbeat_failures,
+        effects,
+        events,
+    } = worker;
+    let deadlines: Vec<Option<Timestamp>> = Timer::ALL
+        .iter()
+        .filter(|timer| **timer != Timer::Heartbeat)
+        .map(|timer| timers.deadline(*timer))
+        .collect();
+    let beats = timers.deadline(Timer::Heartbeat).is_some();
+    // Attempts are counted at the start only.
+    let attempts = (*reached == Reached::Never).then_some(failures);
+    let tokens = [token.as_ref(), rejected.as_ref()].map(|token| token.map(Token::expose));
+    let granted = credentials.as_ref().map(|granted| {
+        let Credentials {
+            token,
+            server,
+            epoch,
+            lifetime,
+            until,
+        } = granted;
+        (token.expose(), server, epoch, lifetime, until)
+    });
+    let untried: Vec<&str> = match phase {
+        Phase::Archiving { untried, .. } => untried.iter().map(Token::expose).collect(),
+        Phase::Idle
+        | Phase::FetchingToken(_)
+        | Phase::Registering
+        | Phase::Bridging
+        | Phase::Opening(_)
+        | Phase::Running
+        | Phase::Pausing
+        | Phase::Closed => Vec::new(),
+    };
+    format!(
+        "{deadlines:?} {beats} {goal:?} {phase:?} {untried:?} {status:?} {reached:?} {attempts:?} \
+         {session:?} {tokens:?} {granted:?} {refusals} {calls:?} {stream:?} {decoder:?} {sequence} \
+         {attentive:?} {uploads:?} {deliveries:?} {requests:?} {state:?} {reporting:?} {reported:?} \
+         {heartbeat_failures} {effects:?} {events:?}"
+    )
+}
+
+pub(super) fn canonical(now: Timestamp, text: &str) -> String {
+    let canonical = Canonical {
+        now,
+        // A worker asks for no age.
+        oldest: Duration::ZERO,
+        // What is tried again at once is tried a nanosecond later.
+        grain: Duration::from_millis(1),
+        counters: &[],
+        counted: Counted::default(),
+    };
+    canonical.text(text)
+}
