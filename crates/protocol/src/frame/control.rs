@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
 use super::decision::{AfterDeny, Decision};
-use super::{Frame, MalformedJson, MalformedReason, RawJson, RequestId, json::object, push_line};
+use super::{
+    Frame, MalformedJson, MalformedReason, RawJson, RequestId, detached, json::object, push_line,
+};
 use crate::io::Token;
 
 /// What is answered to `initialize` by whoever has nothing to say of an agent: a JSON object with the
@@ -135,6 +137,7 @@ impl ControlResponse {
             pending_permission_requests: pending
                 .into_iter()
                 .map(|raw| frame.text().slice_ref(raw.get()))
+                .map(|request| detached(request, frame.as_str().len()))
                 .collect(),
         })
     }

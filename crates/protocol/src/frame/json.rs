@@ -219,6 +219,16 @@ pub(crate) fn push_line(line: &mut String, json: &str) {
     }
 }
 
+/// A part of a text of `whole` bytes, which keeps all of them in memory: a copy if that is more than twice
+/// what is needed.
+pub(crate) fn detached(part: ByteString, whole: usize) -> ByteString {
+    if part.len() < whole / 2 {
+        ByteString::from(&*part)
+    } else {
+        part
+    }
+}
+
 /// `found` as text that shares the memory of `text` when it lies inside.
 pub(super) fn shared(text: &ByteString, found: Cow<'_, str>) -> ByteString {
     match found {

@@ -30,9 +30,9 @@ use bytestring::ByteString;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-pub(crate) use json::push_line;
 pub use json::{JsonShape, MalformedJson, MalformedReason, RawJson};
 use json::{Lenient, object, shared};
+pub(crate) use json::{detached, push_line};
 
 /// The longest `request_id` that is understood, in bytes; a longer one makes its frame malformed.
 pub const REQUEST_ID_LIMIT: usize = 1024;
@@ -68,6 +68,11 @@ impl RequestId {
     /// An id of our own, of fixed length.
     pub(crate) fn minted(uuid: String) -> Self {
         Self(uuid.into())
+    }
+
+    /// The id on its own, without the frame whose memory it may share.
+    pub(crate) fn detached(&self) -> Self {
+        Self(ByteString::from(&*self.0))
     }
 
     /// The id as it stands on the wire.

@@ -95,7 +95,7 @@ impl PermissionRequest {
             FrameKind::ControlRequest {
                 request_id,
                 subtype,
-            } => (request_id.clone(), &**subtype == "can_use_tool"),
+            } => (request_id.detached(), &**subtype == "can_use_tool"),
             FrameKind::ControlResponse { .. }
             | FrameKind::ControlCancelRequest { .. }
             | FrameKind::KeepAlive

@@ -159,7 +159,7 @@ pub struct Patience {
     pub token: Duration,
     /// One HTTP call. 10 s.
     pub http: Duration,
-    /// A whole catch-up; after that the rest is reported as a gap. 2 min.
+    /// A catch-up that brings nothing new; after that the rest is reported as a gap. 2 min.
     pub catch_up: Duration,
     /// A control request. 30 s.
     pub request: Duration,
@@ -208,6 +208,8 @@ pub struct Limits {
     pub outbox_bytes: usize,
     /// Open prompts; one more is answered with an error. 256.
     pub prompts: usize,
+    /// Their bytes. 64 MiB.
+    pub prompt_bytes: usize,
     /// Open requests of our own. 64.
     pub requests: usize,
     /// How many delivered ids are remembered, to drop what comes twice. 4096.
@@ -231,6 +233,7 @@ impl Default for Limits {
             outbox: 256,
             outbox_bytes: 16 * MIB,
             prompts: 256,
+            prompt_bytes: 64 * MIB,
             requests: 64,
             remembered: 4096,
             page: 100,

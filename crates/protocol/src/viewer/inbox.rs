@@ -5,13 +5,24 @@ use alloc::collections::VecDeque;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use crate::frame::sse::{SseDecoder, SseItem};
+use crate::frame::{
+    detached,
+    sse::{SseDecoder, SseItem},
+};
 
 /// Messages of a socket whose frames have not all been looked at, or the unread bytes of a stream.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Inbox {
-    messages: VecDeque<ByteString>,
+    messages: VecDeque<Message>,
     stream: Option<Reading>,
+}
+
+/// What is left of a message.
+#[derive(Clone, Debug)]
+struct Message {
+    text: ByteString,
+    /// How long it was, which is what its frames keep in memory.
+    whole: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -37,7 +48,10 @@ pub(super) enum Unread {
 
 impl Inbox {
     pub(super) fn push(&mut self, message: ByteString) {
-        self.messages.push_back(message);
+        self.messages.push_back(Message {
+            whole: message.len(),
+            text: message,
+        });
     }
 
     /// A stream begins. An event of more than `limit_bytes` will be dropped.
@@ -78,14 +92,14 @@ impl Inbox {
 
     /// The text of the next frame.
     fn next_frame(&mut self) -> Option<ByteString> {
-        while let Some(message) = self.messages.front_mut() {
-            let (line, rest) = match message.split_once('\n') {
-                Some((line, rest)) => (line.trim(), Some(message.slice_ref(rest))),
-                None => (message.trim(), None),
+        while let Some(Message { text, whole }) = self.messages.front_mut() {
+            let (line, rest) = match text.split_once('\n') {
+                Some((line, rest)) => (line.trim(), Some(text.slice_ref(rest))),
+                None => (text.trim(), None),
             };
-            let line = message.slice_ref(line);
+            let line = detached(text.slice_ref(line), *whole);
             match rest {
-                Some(rest) if !rest.is_empty() => *message = rest,
+                Some(rest) if !rest.is_empty() => *text = rest,
                 Some(_) | None => {
                     self.messages.pop_front();
                 }

@@ -87,8 +87,7 @@ impl Viewer {
     pub(super) fn page(&mut self, outcome: PageOutcome) {
         match outcome {
             PageOutcome::Frames(texts) => {
-                self.timers
-                    .arm(Timer::CatchUp, self.now, self.config.patience.catch_up);
+                let mut brings_news = false;
                 let source = self.catch_up.source();
                 for text in texts {
                     match Frame::classify(text) {
@@ -96,6 +95,7 @@ impl Viewer {
                             let is_known = frame
                                 .uuid()
                                 .is_some_and(|uuid| self.delivered.contains(uuid));
+                            brings_news |= !is_known;
                             if self.catch_up.admits(is_known) {
                                 self.catch_up.loaded(&frame);
                                 self.route_listed(frame, source);
@@ -103,6 +103,10 @@ impl Viewer {
                         }
                         Err(malformed) => self.malformed(malformed.error.into(), malformed.text),
                     }
+                }
+                if brings_news {
+                    self.timers
+                        .arm(Timer::CatchUp, self.now, self.config.patience.catch_up);
                 }
                 self.catch_up.page_looked_at();
             }

@@ -30,6 +30,7 @@ pub(super) struct Prompts {
     open: BTreeMap<RequestId, Prompt>,
     asked: u64,
     limit: usize,
+    limit_bytes: usize,
     verdicts: Verdicts,
     withdrawn: Memory,
     /// Whose answer was seen: what was asked before it may be looked at after it.
@@ -120,6 +121,7 @@ impl Prompts {
             open: BTreeMap::new(),
             asked: 0,
             limit: limits.prompts,
+            limit_bytes: limits.prompt_bytes,
             verdicts: Verdicts::ByPong,
             withdrawn: Memory::new(limits.prompts.saturating_mul(4)),
             answered: Memory::new(limits.prompts.saturating_mul(4)),
@@ -163,7 +165,7 @@ impl Prompts {
             None if seen == Seen::Past => (Shown::AfterCatchUp, Reply::None),
             None => (Shown::Yes, Reply::None),
         };
-        if self.open.len() >= self.limit {
+        if self.is_full_for(&request) {
             return Noted::Full;
         }
         self.asked += 1;
@@ -185,6 +187,18 @@ impl Prompts {
             Shown::Yes => Noted::New,
             Shown::AfterCatchUp | Shown::Over => Noted::Silently,
         }
+    }
+
+    /// Whether there is no room for one more; the first one always has it.
+    fn is_full_for(&self, request: &PermissionRequest) -> bool {
+        let length = |request: &PermissionRequest| request.frame().as_str().len();
+        let held: usize = self
+            .open
+            .values()
+            .map(|prompt| length(&prompt.request))
+            .sum();
+        self.open.len() >= self.limit
+            || (held > 0 && held.saturating_add(length(request)) > self.limit_bytes)
     }
 
     /// A person decides. The answer goes by the id `uuid`, however often it is sent.

@@ -23,6 +23,9 @@ use crate::{
 /// How soon a full queue is looked at again, to see whether the application took something.
 pub(super) const RECHECK: Duration = Duration::from_millis(10);
 
+/// So much of a name is told back to whoever used it, in characters.
+const QUOTED_LENGTH: usize = 128;
+
 impl Viewer {
     /// A text message came over the current socket.
     pub(super) fn text(&mut self, message: ByteString) {
@@ -114,13 +117,16 @@ impl Viewer {
                 request_id,
                 subtype,
             } => {
-                let why = format!("Unsupported control request subtype: {subtype}");
+                let end = subtype.char_indices().nth(QUOTED_LENGTH);
+                let quoted = end.and_then(|(end, _)| subtype.get(..end));
+                let quoted = quoted.unwrap_or(subtype);
+                let why = format!("Unsupported control request subtype: {quoted}");
                 self.refuse(&request_id.clone(), seen, &why);
             }
             FrameKind::ControlCancelRequest { request_id } => {
                 if self.prompts.withdraw(request_id, seen) {
                     self.events.push(Event::PermissionWithdrawn {
-                        request_id: request_id.clone(),
+                        request_id: request_id.detached(),
                     });
                 }
             }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     frame::{
-        Frame, FrameError, FrameKind,
+        Frame, FrameError, FrameKind, detached,
         relay::DeliveryUpdate,
         sse::{SseEvent, SseItem},
     },
@@ -339,7 +339,7 @@ impl Envelope {
             said_by,
             number: event.sequence_num.as_ref().and_then(Number::get),
             event_id: event.event_id.map(ByteString::from),
-            payload: data.slice_ref(event.payload.get()),
+            payload: detached(data.slice_ref(event.payload.get()), data.len()),
         })
     }
 }

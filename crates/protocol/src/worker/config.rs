@@ -230,7 +230,8 @@ pub struct WorkerLimits {
     pub stream_event_bytes: usize,
     /// How many ids are remembered in each direction, to drop what comes twice. 2000.
     pub remembered: usize,
-    /// Open requests of viewers. 256.
+    /// Open requests of viewers; one more is answered with an error. When so many answers of the worker's
+    /// own wait to be uploaded, [`wants_read`](super::Worker::wants_read) turns false. 256.
     pub requests: usize,
 }
 

@@ -17,7 +17,7 @@ use super::{
     event::{AgentState, EventId},
 };
 use crate::{
-    frame::RawJson,
+    frame::{RawJson, detached},
     ids::SessionId,
     io::{Header, HttpRequest, Method, Server, Token},
     number::Number,
@@ -187,6 +187,9 @@ pub(super) fn archive(token: &Token, session: &SessionId) -> HttpRequest {
     request
 }
 
+/// The longest `event_id`, in bytes; an event with a longer one can't be read.
+const EVENT_ID_LIMIT: usize = 256;
+
 /// An event of the stream.
 pub(super) struct StreamEvent {
     pub(super) event_id: EventId,
@@ -205,10 +208,14 @@ pub(super) fn read_event(data: &ByteString) -> Option<StreamEvent> {
     }
     RawJson::parse(data.clone()).ok()?;
     let event: Wire<'_> = serde_json::from_str(data).ok()?;
+    // Thousands are remembered.
+    if event.event_id.len() > EVENT_ID_LIMIT {
+        return None;
+    }
     Some(StreamEvent {
         event_id: EventId(event.event_id.into()),
         sequence: event.sequence_num.as_ref().and_then(Number::get),
-        payload: data.slice_ref(event.payload.get()),
+        payload: detached(data.slice_ref(event.payload.get()), data.len()),
     })
 }
 

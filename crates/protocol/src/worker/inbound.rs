@@ -2,7 +2,7 @@
 
 use bytestring::ByteString;
 
-use super::{Worker, WorkerEvent, endpoint, event::Inbound, upload::Life};
+use super::{Worker, WorkerEvent, endpoint, event::Inbound};
 use crate::{
     frame::{Frame, FrameError, FrameKind, MalformedFrame, sse::SseItem},
     io::StreamId,
@@ -20,7 +20,7 @@ impl Worker {
 
     /// Takes events of the stream for as long as there is room.
     pub(super) fn read_stream(&mut self) {
-        while !self.events.is_full() {
+        while self.has_room() {
             match self.decoder.next() {
                 Some(SseItem::Event(event)) if &*event.event == "client_event" => {
                     self.client_event(event.data, event.id.as_deref());
@@ -42,8 +42,15 @@ impl Worker {
             .arm(super::Timer::Backlog, self.now, super::RECHECK);
     }
 
+    /// Whether one more event may be looked at. Whoever asks and asks while no answer gets through has to
+    /// wait.
+    pub(super) fn has_room(&self) -> bool {
+        !self.events.is_full() && self.uploads.own() < self.config.limits.requests.max(1)
+    }
+
     fn client_event(&mut self, data: ByteString, id: Option<&str>) {
         let Some(event) = endpoint::read_event(&data) else {
+            self.seen_up_to(id.and_then(|id| id.parse().ok()));
             self.unreadable(data);
             return;
         };
@@ -102,7 +109,7 @@ impl Worker {
     fn answer(&mut self, text: ByteString) {
         if let Ok(frame) = Frame::classify(text) {
             let (uuid, text) = frame.identified(|| self.rng.uuid());
-            self.uploads.push(Some(uuid), text, Life::Stored);
+            self.uploads.push_own(uuid, text);
         }
     }
 

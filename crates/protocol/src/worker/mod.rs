@@ -331,7 +331,7 @@ impl Worker {
     /// Whether the driver should read from the stream.
     pub fn wants_read(&self) -> bool {
         // What was read and not decoded yet goes first, or it would pile up.
-        !self.events.is_full() && self.timers.deadline(Timer::Backlog).is_none()
+        self.has_room() && self.timers.deadline(Timer::Backlog).is_none()
     }
 
     /// Whether the application should go on handing frames in. When false, stop reading the agent: it

@@ -54,7 +54,7 @@ impl Requests {
             _ => (patience.request, Fallback::Error),
         };
         let deadline = now.checked_add(delay.max(Duration::from_nanos(1)));
-        self.open.insert(id.clone(), Open { deadline, fallback });
+        self.open.insert(id.detached(), Open { deadline, fallback });
         Ok(())
     }
 

@@ -14,6 +14,8 @@ use crate::{frame::push_line, memory::Memory};
 pub(super) struct Uploads {
     waiting: VecDeque<Upload>,
     bytes: usize,
+    /// How many of the waiting frames are answers of our own.
+    own: usize,
     in_flight: usize,
     batch: usize,
     known: Memory,
@@ -28,6 +30,14 @@ struct Upload {
     uuid: Option<ByteString>,
     text: ByteString,
     life: Life,
+    author: Author,
+}
+
+/// Who says a frame.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Author {
+    Agent,
+    Worker,
 }
 
 /// Whether a frame is kept by the server.
@@ -51,6 +61,7 @@ impl Uploads {
         Self {
             waiting: VecDeque::new(),
             bytes: 0,
+            own: 0,
             in_flight: 0,
             batch: limits.batch.max(1),
             known: Memory::new(limits.remembered),
@@ -78,8 +89,22 @@ impl Uploads {
         self.waiting.is_empty()
     }
 
-    /// Queues a frame, unless one with its `uuid` was queued before.
+    /// How many answers of the worker's own are waiting.
+    pub(super) fn own(&self) -> usize {
+        self.own
+    }
+
+    /// Queues a frame of the agent's, unless one with its `uuid` was queued before.
     pub(super) fn push(&mut self, uuid: Option<ByteString>, text: ByteString, life: Life) {
+        self.push_by(Author::Agent, uuid, text, life);
+    }
+
+    /// Queues an answer of the worker's own.
+    pub(super) fn push_own(&mut self, uuid: ByteString, text: ByteString) {
+        self.push_by(Author::Worker, Some(uuid), text, Life::Stored);
+    }
+
+    fn push_by(&mut self, author: Author, uuid: Option<ByteString>, text: ByteString, life: Life) {
         if let Some(uuid) = &uuid
             && !self.known.insert(uuid)
         {
@@ -87,11 +112,13 @@ impl Uploads {
         }
         self.bytes = self.bytes.saturating_add(text.len());
         self.last = self.last.saturating_add(1);
+        self.own += usize::from(author == Author::Worker);
         self.waiting.push_back(Upload {
             number: self.last,
             uuid,
             text,
             life,
+            author,
         });
     }
 
@@ -160,6 +187,7 @@ impl Uploads {
     fn pop(&mut self) -> Option<Upload> {
         let upload = self.waiting.pop_front()?;
         self.bytes = self.bytes.saturating_sub(upload.text.len());
+        self.own -= usize::from(upload.author == Author::Worker);
         Some(upload)
     }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    frame::{JsonShape, RawJson},
+    frame::{JsonShape, RawJson, detached},
     io::HttpResponse,
 };
 
@@ -55,7 +55,7 @@ pub(super) fn read_page(response: &HttpResponse) -> Option<ReadPage> {
         frames: page
             .data
             .iter()
-            .map(|raw| text.slice_ref(raw.get()))
+            .map(|raw| detached(text.slice_ref(raw.get()), text.len()))
             .collect(),
         has_more: page.has_more,
         last_id: named.or(last).map(ByteString::from),
