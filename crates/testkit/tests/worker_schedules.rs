@@ -1,25 +1,39 @@
-//! Schedules of a worker, each held against what a worker owes.
+//! Schedules of a worker, alone and with a viewer, each held against what is owed.
 
-use attache_testkit::schedule::{Seeded, Span, Tally, worker};
+use attache_testkit::schedule::{Breach, Choices, Seeded, Span, Tally, both, worker};
 
-const SEEDS: u64 = 200;
+type Schedule = fn(&mut dyn Choices, &Span) -> Result<Tally, Breach>;
 
-#[test]
-fn no_schedule_of_a_worker_breaks_a_promise() {
+fn run(schedule: Schedule, seeds: std::ops::Range<u64>) -> Tally {
     let mut all = Tally::default();
-    for seed in 0..SEEDS {
-        match worker(&mut Seeded::new(seed), &Span::default()) {
+    for seed in seeds {
+        match schedule(&mut Seeded::new(seed), &Span::default()) {
             Ok(tally) => all.add(&tally),
             Err(breach) => panic!("seed {seed}: {breach}"),
         }
     }
-    assert!(all.faults > SEEDS && all.delivered > SEEDS && all.sent > SEEDS);
+    all
+}
+
+#[test]
+fn no_schedule_of_a_worker_breaks_a_promise() {
+    let all = run(worker, 0..200);
+    assert!(all.faults > 2000 && all.delivered > 1000 && all.sent > 1000 && all.prompts > 100);
+}
+
+#[test]
+fn no_schedule_of_a_viewer_and_a_worker_breaks_a_promise() {
+    let all = run(both, 0..60);
+    assert!(all.faults > 2000 && all.delivered > 1000 && all.prompts > 100);
+    assert_eq!(all.delivered, all.sent);
 }
 
 #[test]
 fn the_same_seed_gives_the_same_schedule() {
-    let run = |seed| worker(&mut Seeded::new(seed), &Span::default());
-    for seed in 0..10 {
-        assert_eq!(run(seed), run(seed));
+    for schedule in [worker as Schedule, both] {
+        for seed in 0..10 {
+            let seed = seed..seed + 1;
+            assert_eq!(run(schedule, seed.clone()), run(schedule, seed));
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Schedules: random stories of ten virtual minutes, decided by any source of choices, in which every step is held against what
 //! the machines owe.
 
+mod both;
 mod choices;
 mod shrink;
 mod worker;
@@ -9,6 +10,7 @@ use std::{fmt, time::Duration};
 
 use attache_protocol::time::Timestamp;
 
+pub use both::both;
 pub use choices::{Bytes, Choices, Record, Recorded, Recorder, Seeded};
 pub use shrink::shrunk;
 pub use worker::worker;

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use attache_protocol::{
     ByteString, Bytes,
-    frame::Frame,
+    frame::{Frame, FrameKind},
     io::{Input, NetworkFailure, Refusal, SocketEnding, SocketId, StreamId, Token},
 };
 use serde_json::{Value, json};
@@ -144,6 +144,39 @@ impl Server {
     pub fn emit(&mut self, frame: &str) {
         let frame = self.store(frame);
         self.broadcast(&frame);
+    }
+
+    /// A frame of a worker's, which the server has not heard before.
+    pub(crate) fn take_from_worker(&mut self, frame: &ByteString) {
+        let text = self.store(frame);
+        self.broadcast(&text);
+        let Ok(frame) = Frame::classify(text) else {
+            return;
+        };
+        match frame.kind() {
+            FrameKind::ControlRequest { request_id, .. } => {
+                let id = request_id.as_str().to_owned();
+                self.open_prompts.insert(id, frame.text().clone());
+            }
+            FrameKind::ControlCancelRequest { request_id } => {
+                let id = request_id.as_str();
+                self.open_prompts.remove(id);
+                self.closed_prompts.insert(id.to_owned(), "withdrawn");
+            }
+            FrameKind::ControlResponse { .. }
+            | FrameKind::KeepAlive
+            | FrameKind::Auth
+            | FrameKind::UnknownControl { .. }
+            | FrameKind::Message { .. } => {}
+        }
+    }
+
+    /// What is stored behind number `after`: the numbers and the frames.
+    pub(crate) fn stored_after(&self, after: u64) -> Vec<(u64, ByteString)> {
+        let entries = self.log.after(after);
+        entries
+            .map(|(number, entry)| (number, entry.text.clone()))
+            .collect()
     }
 
     /// A frame that is stored although nobody is told.

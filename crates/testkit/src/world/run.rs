@@ -46,6 +46,12 @@ impl World {
         self.fail(&"the story does not come to rest");
     }
 
+    /// When something happens next, if nothing else does.
+    pub(crate) fn next_at(&self) -> Option<Timestamp> {
+        let deadline = self.viewer.poll_timeout().map(|(at, _)| at);
+        self.agenda.next_at().into_iter().chain(deadline).min()
+    }
+
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::FromLine(id, input) => self.unread.push_back((id, input)),

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How much time passes after a step.
-pub(super) fn pause(choices: &mut dyn Choices) -> Duration {
+pub(in crate::schedule) fn pause(choices: &mut dyn Choices) -> Duration {
     match choices.below(8) {
         0 => Duration::ZERO,
         1 => millis(1),
@@ -116,7 +116,9 @@ impl Deeds {
         life: &mut Life,
         choices: &mut dyn Choices,
     ) -> Result<(), String> {
-        self.unacknowledged.extend(life.take_got());
+        let got = life.take_got().into_iter();
+        self.unacknowledged
+            .extend(got.map(|inbound| inbound.event_id));
         let delivery = if choices.below(3) == 0 {
             Delivery::Processing
         } else {
@@ -174,13 +176,11 @@ impl Deeds {
                 11 => (r#"{"kind":"nothing"}"#.to_owned(), Down::Broken),
                 _ => message,
             };
-            let number = life.server.say(frame);
-            life.owed.said(number, down);
+            let number = life.viewer_says(frame, down, choices.below(4) == 3);
             self.recent.push_back(number);
             if self.recent.len() > 20 {
                 self.recent.pop_front();
             }
-            life.tell(number, choices.below(4) == 3);
         }
     }
 
@@ -228,6 +228,34 @@ impl Deeds {
             }
         }
     }
+}
+
+/// Something goes wrong on the worker's side that it can recover from.
+pub(in crate::schedule) fn worker_trouble(
+    life: &mut Life,
+    choices: &mut dyn Choices,
+) -> Result<(), String> {
+    match choices.below(12) {
+        0..=4 => {
+            let kind = one_of(choices, &Kind::ALL, Kind::Upload);
+            let fate = fault(choices, kind, Mercy::Spared);
+            // What is refused for good is nobody's to deliver.
+            let is_final = matches!(fate, Fate::Status(400..=407 | 411..=422 | 301, _));
+            let fate = if is_final { Fate::Swallowed } else { fate };
+            life.weather.plan_calls(kind, fate, 1 + choices.below(3));
+        }
+        5 => {
+            let fate = stream_fault(choices, Mercy::Spared);
+            life.weather.plan_stream(fate, 1);
+        }
+        6 => life.break_stream(NetworkFailure::Reset),
+        7 => life.mute_stream(),
+        8 => outage(life, choices),
+        9 => life.server.forget_grants(),
+        10 => life.weather.latency = millis(u64::from(choices.below(400))),
+        _ => return life.wake(),
+    }
+    Ok(())
 }
 
 fn mercy(choices: &mut dyn Choices) -> Mercy {

@@ -13,15 +13,15 @@ use attache_protocol::{
     io::{HttpRequestId, Input, NetworkFailure, StreamId, TokenRequestId},
     time::Timestamp,
     worker::{
-        AgentState, Delivery, EventId, SessionChoice, Worker, WorkerCloseCause, WorkerConfig,
-        WorkerStatus,
+        AgentState, Delivery, EventId, Inbound, SessionChoice, Worker, WorkerCloseCause,
+        WorkerConfig, WorkerStatus,
     },
 };
 
 use super::{
     machine::{Act, Machine, Said},
     order::{Kind, Order},
-    owed::{Owed, Promise},
+    owed::{Down, Owed, Promise},
     server::{Server, number_of},
     weather::{Fate, TokenFate, Weather},
 };
@@ -34,13 +34,13 @@ const HAPPENINGS_AT_ONCE: u32 = 20_000;
 
 /// A worker, its server, and the link between them.
 #[derive(Clone, Debug)]
-pub(super) struct Life {
+pub(in crate::schedule) struct Life {
     pub(super) config: WorkerConfig,
-    pub(super) machine: Machine,
-    pub(super) now: Timestamp,
+    pub(in crate::schedule) machine: Machine,
+    pub(in crate::schedule) now: Timestamp,
     pub(super) server: Server,
     pub(super) weather: Weather,
-    pub(super) owed: Owed,
+    pub(in crate::schedule) owed: Owed,
     agenda: BTreeMap<(Timestamp, u64), Happening>,
     planned: u64,
     calls: BTreeMap<HttpRequestId, Order>,
@@ -65,20 +65,21 @@ pub(super) struct Life {
     statuses_merged: bool,
     is_started: bool,
     close_asked_at: Option<Timestamp>,
-    pub(super) closed: Option<WorkerCloseCause>,
+    pub(in crate::schedule) closed: Option<WorkerCloseCause>,
     /// Somebody else archived the session.
     pub(super) was_archived: bool,
-    got: Vec<EventId>,
+    got: Vec<Inbound>,
+    heard: Vec<ByteString>,
     /// Until when what went wrong may still be felt.
-    pub(super) trouble_until: Timestamp,
-    pub(super) counts: Counts,
+    pub(in crate::schedule) trouble_until: Timestamp,
+    pub(in crate::schedule) counts: Counts,
 }
 
 /// What happened so far.
 #[derive(Copy, Clone, Debug, Default)]
-pub(super) struct Counts {
-    pub(super) faults: u64,
-    pub(super) streams: u64,
+pub(in crate::schedule) struct Counts {
+    pub(in crate::schedule) faults: u64,
+    pub(in crate::schedule) streams: u64,
     pub(super) delivered: u64,
     pub(super) bridges: u64,
 }
@@ -141,7 +142,7 @@ enum Beat {
 }
 
 impl Life {
-    pub(super) fn new(
+    pub(in crate::schedule) fn new(
         config: WorkerConfig,
         seed: [u8; 32],
         server: Server,
@@ -178,6 +179,7 @@ impl Life {
             closed: None,
             was_archived: false,
             got: Vec::new(),
+            heard: Vec::new(),
             trouble_until: now,
             counts: Counts::default(),
             config,
@@ -187,7 +189,7 @@ impl Life {
     // What the application does.
 
     /// Makes a call of the machine at the present instant, and carries out what comes of it.
-    pub(super) fn act(&mut self, act: &Act) -> Result<Said, String> {
+    pub(in crate::schedule) fn act(&mut self, act: &Act) -> Result<Said, String> {
         let takes_events = self.reading == Reading::Eagerly;
         let was_closed = self.machine.worker.is_closed();
         match act {
@@ -245,7 +247,7 @@ impl Life {
     }
 
     /// Hands a frame in, if there is room for it; whether it was taken.
-    pub(super) fn upload(
+    pub(in crate::schedule) fn upload(
         &mut self,
         text: ByteString,
         uuid: String,
@@ -267,7 +269,11 @@ impl Life {
         }
     }
 
-    pub(super) fn acknowledge(&mut self, event: EventId, delivery: Delivery) -> Result<(), String> {
+    pub(in crate::schedule) fn acknowledge(
+        &mut self,
+        event: EventId,
+        delivery: Delivery,
+    ) -> Result<(), String> {
         if let Some(number) = number_of(event.as_str()) {
             self.owed.acknowledged(number, delivery);
         }
@@ -275,11 +281,36 @@ impl Life {
     }
 
     /// The events the agent got since this was asked last.
-    pub(super) fn take_got(&mut self) -> Vec<EventId> {
+    pub(in crate::schedule) fn take_got(&mut self) -> Vec<Inbound> {
         std::mem::take(&mut self.got)
     }
 
+    /// The frames the server heard first since this was asked last.
+    pub(in crate::schedule) fn take_heard(&mut self) -> Vec<ByteString> {
+        std::mem::take(&mut self.heard)
+    }
+
     // What viewers do.
+
+    /// A viewer says something; its number.
+    pub(in crate::schedule) fn viewer_says(
+        &mut self,
+        frame: impl Into<ByteString>,
+        down: Down,
+        in_pieces: bool,
+    ) -> u64 {
+        let number = self.server.say(frame);
+        self.owed.said(number, down);
+        self.tell(number, in_pieces);
+        number
+    }
+
+    /// When something happens next, if nothing else does.
+    pub(in crate::schedule) fn next_at(&self) -> Option<Timestamp> {
+        let planned = self.agenda.keys().next().map(|(at, _)| *at);
+        let deadline = self.machine.worker.poll_timeout().map(|(at, _)| at);
+        planned.into_iter().chain(deadline).min()
+    }
 
     /// Sends an event over the stream, perhaps in two pieces.
     pub(super) fn tell(&mut self, number: u64, in_pieces: bool) {
@@ -298,7 +329,7 @@ impl Life {
     // Time.
 
     /// Lets time pass.
-    pub(super) fn pass(&mut self, time: Duration) -> Result<(), String> {
+    pub(in crate::schedule) fn pass(&mut self, time: Duration) -> Result<(), String> {
         let end = self.now.checked_add(time).unwrap_or(self.now);
         self.pass_until(end, |_| false)?;
         self.now = self.now.max(end);
@@ -306,7 +337,7 @@ impl Life {
     }
 
     /// Lets time pass up to `end`, or until `reached`; whether it was.
-    pub(super) fn pass_until(
+    pub(in crate::schedule) fn pass_until(
         &mut self,
         end: Timestamp,
         reached: impl Fn(&Self) -> bool,
@@ -318,8 +349,7 @@ impl Life {
                 return Ok(true);
             }
             let planned = self.agenda.keys().next().map(|(at, _)| *at);
-            let deadline = self.machine.worker.poll_timeout().map(|(at, _)| at);
-            let Some(next) = planned.into_iter().chain(deadline).min() else {
+            let Some(next) = self.next_at() else {
                 return Ok(false);
             };
             if next > end {
@@ -402,7 +432,7 @@ impl Life {
     }
 
     /// Everything works from here on.
-    pub(super) fn mend(&mut self) -> Result<(), String> {
+    pub(in crate::schedule) fn mend(&mut self) -> Result<(), String> {
         self.machine.note(self.now, "mended");
         self.weather = Weather::calm();
         self.trouble(Duration::ZERO);
@@ -410,7 +440,7 @@ impl Life {
     }
 
     /// What is not as it should be, now that everything works.
-    pub(super) fn unwell(&self) -> Option<String> {
+    pub(in crate::schedule) fn unwell(&self) -> Option<String> {
         if self.machine.worker.status() != WorkerStatus::Running {
             return Some(format!("it is {:?}", self.machine.worker.status()));
         }
@@ -418,7 +448,7 @@ impl Life {
     }
 
     /// How long it may take from the last trouble on until everything is well.
-    pub(super) fn recovery_budget(&self) -> Duration {
+    pub(in crate::schedule) fn recovery_budget(&self) -> Duration {
         let patience = &self.config.patience;
         let cap = self.config.liveness.retry_cap.max(self.config.start.cap);
         cap + patience.http.max(patience.token) + secs(1)
@@ -456,7 +486,7 @@ impl Life {
 
     // What the schedule wants to know.
 
-    pub(super) fn is_closed(&self) -> bool {
+    pub(in crate::schedule) fn is_closed(&self) -> bool {
         self.machine.worker.is_closed()
     }
 

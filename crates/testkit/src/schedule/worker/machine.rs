@@ -17,7 +17,7 @@ use attache_protocol::{
 
 /// One call of the machine.
 #[derive(Clone, Debug)]
-pub(super) enum Act {
+pub(in crate::schedule) enum Act {
     Start,
     Upload(ByteString),
     Report(AgentState),
@@ -29,7 +29,7 @@ pub(super) enum Act {
 
 /// What a call of the machine returned.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Said {
+pub(in crate::schedule) enum Said {
     Nothing,
     Refused(String),
 }
@@ -39,7 +39,7 @@ const SHOWN: usize = 160;
 
 /// A worker, its twin, and what went before.
 #[derive(Clone, Debug)]
-pub(super) struct Machine {
+pub(in crate::schedule) struct Machine {
     pub(super) worker: Worker,
     twin: Option<Twin>,
     /// When it was called last.
@@ -186,7 +186,7 @@ impl Machine {
     }
 
     /// The last steps, a line for each.
-    pub(super) fn transcript(&self) -> String {
+    pub(in crate::schedule) fn transcript(&self) -> String {
         let mut text = String::new();
         for (at, line) in &self.lines {
             let at = at.since_origin().as_secs_f64();

@@ -24,13 +24,19 @@ use attache_protocol::{
     worker::{Farewell, NewSession, SessionChoice, WorkerCloseCause, WorkerConfig},
 };
 
+pub(in crate::schedule) use self::{
+    deeds::{pause, worker_trouble},
+    life::Life,
+    machine::Act,
+    owed::{Down, Promise},
+    server::Server,
+    weather::one_of,
+};
+
 use super::{Breach, Choices, Span, Tally};
 use crate::{millis, secs};
 use deeds::Deeds;
-use life::{Life, Reading};
-use machine::Act;
-use server::Server;
-use weather::one_of;
+use life::Reading;
 
 /// Runs a schedule of a worker against a server and a link on which everything goes wrong, as `choices` have it. Whenever
 /// everything is mended, and at the end, nothing may be lost, repeated, reordered or left behind.
@@ -112,7 +118,7 @@ fn live(
         } else {
             deeds.next(life, choices, tally)?;
         }
-        life.pass(deeds::pause(choices))?;
+        life.pass(pause(choices))?;
         if life.is_closed() {
             return Ok(());
         }

@@ -17,7 +17,7 @@ use super::{
 
 /// What was handed in on either side, and how far it has come.
 #[derive(Clone, Debug)]
-pub(super) struct Owed {
+pub(in crate::schedule) struct Owed {
     frames: Vec<Frame>,
     /// The number of the last frame the server heard first.
     heard_up_to: Option<usize>,
@@ -54,7 +54,7 @@ struct Frame {
 
 /// What is promised for a frame.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(super) enum Promise {
+pub(in crate::schedule) enum Promise {
     /// It is heard.
     Kept,
     /// It is heard, unless a call with it got lost.
@@ -67,7 +67,7 @@ pub(super) enum Promise {
 
 /// What a viewer sent.
 #[derive(Clone, Debug)]
-pub(super) enum Down {
+pub(in crate::schedule) enum Down {
     /// Something the agent must get.
     ForAgent,
     /// A request under this id: for the agent, or answered in its place.
@@ -116,7 +116,7 @@ impl Owed {
     // Up.
 
     /// The number the next frame has.
-    pub(super) fn next_frame(&self) -> usize {
+    pub(in crate::schedule) fn next_frame(&self) -> usize {
         self.frames.len()
     }
 
@@ -462,7 +462,7 @@ impl Owed {
         self.delivered_up_to
     }
 
-    pub(super) fn request_ids(&self) -> Vec<String> {
+    pub(in crate::schedule) fn request_ids(&self) -> Vec<String> {
         let is_open = |request: &Request| request.due.is_some() && request.answers < request.asked;
         self.requests
             .iter()

@@ -12,7 +12,7 @@ use super::order::{BASE, Body, Kind, Order, Payload};
 
 /// A server that does everything right.
 #[derive(Clone, Debug)]
-pub(super) struct Server {
+pub(in crate::schedule) struct Server {
     sessions: Vec<Session>,
     grants: BTreeMap<String, Grant>,
     minted: u64,
@@ -69,7 +69,7 @@ impl Served {
 }
 
 impl Server {
-    pub(super) fn new(lifetime: Duration) -> Self {
+    pub(in crate::schedule) fn new(lifetime: Duration) -> Self {
         Self {
             sessions: Vec::new(),
             grants: BTreeMap::new(),
@@ -84,7 +84,7 @@ impl Server {
     }
 
     /// Makes a session, and says its id.
-    pub(super) fn create(&mut self) -> String {
+    pub(in crate::schedule) fn create(&mut self) -> String {
         let id = format!("s{}", self.sessions.len() + 1);
         self.sessions.push(Session {
             id: id.clone(),

@@ -161,7 +161,11 @@ const FAILURES: &[NetworkFailure] = &[
     NetworkFailure::Other,
 ];
 
-pub(super) fn one_of<T: Copy>(choices: &mut dyn Choices, from: &[T], otherwise: T) -> T {
+pub(in crate::schedule) fn one_of<T: Copy>(
+    choices: &mut dyn Choices,
+    from: &[T],
+    otherwise: T,
+) -> T {
     let bound = u32::try_from(from.len()).unwrap_or(1).max(1);
     let index = usize::try_from(choices.below(bound)).unwrap_or(0);
     from.get(index).copied().unwrap_or(otherwise)

@@ -150,7 +150,7 @@ impl Life {
             WorkerEvent::Inbound(inbound) => {
                 self.counts.delivered += 1;
                 self.owed.delivered(&inbound, self.now)?;
-                self.got.push(inbound.event_id);
+                self.got.push(inbound);
                 Ok(())
             }
             WorkerEvent::Malformed(_) => self.owed.malformed(),
@@ -268,7 +268,7 @@ impl Life {
     }
 
     /// How long closing may take.
-    pub(in super::super) fn close_budget(&self) -> Duration {
+    pub(in crate::schedule) fn close_budget(&self) -> Duration {
         let patience = &self.config.patience;
         patience.close
     }

@@ -179,6 +179,7 @@ impl Life {
         let served = self.server.serve(order, self.now)?;
         for payload in &served.heard {
             self.owed.heard(payload)?;
+            self.heard.push(payload.text.clone());
         }
         for (event, delivery) in &served.news {
             self.owed.told(event, *delivery)?;
@@ -368,13 +369,13 @@ impl Life {
     }
 
     /// Bytes for the worker, behind what is on its way already.
-    pub(in super::super) fn send_bytes(&mut self, text: &str) {
+    pub(in crate::schedule) fn send_bytes(&mut self, text: &str) {
         let bytes = Bytes::copy_from_slice(text.as_bytes());
         self.send_line(|id| Input::StreamBytes { id, bytes });
     }
 
     /// The server ends the stream.
-    pub(in super::super) fn end_stream(&mut self, failure: NetworkFailure) {
+    pub(in crate::schedule) fn end_stream(&mut self, failure: NetworkFailure) {
         self.send_line(|id| Input::StreamClosed {
             id,
             ending: Refusal::Network(failure),
@@ -382,7 +383,7 @@ impl Life {
     }
 
     /// The stream breaks: what is on its way is lost.
-    pub(in super::super) fn break_stream(&mut self, failure: NetworkFailure) {
+    pub(in crate::schedule) fn break_stream(&mut self, failure: NetworkFailure) {
         let Some(line) = &self.stream else { return };
         if line.life == LineLife::Asked {
             return;
@@ -395,7 +396,7 @@ impl Life {
     }
 
     /// Nothing passes any more, and nobody is told.
-    pub(in super::super) fn mute_stream(&mut self) {
+    pub(in crate::schedule) fn mute_stream(&mut self) {
         let Some(line) = &mut self.stream else { return };
         if line.life == LineLife::Open {
             line.life = LineLife::Mute;
@@ -406,7 +407,7 @@ impl Life {
     }
 
     /// Every call under way fails.
-    pub(in super::super) fn break_calls(&mut self, failure: NetworkFailure) {
+    pub(in crate::schedule) fn break_calls(&mut self, failure: NetworkFailure) {
         let ids: Vec<_> = self.calls.keys().copied().collect();
         for id in ids {
             self.plan(
@@ -436,7 +437,7 @@ impl Life {
     }
 
     /// The bearer of the open stream, which tells who has it.
-    pub(in super::super) fn stream_is_open(&self) -> bool {
+    pub(in crate::schedule) fn stream_is_open(&self) -> bool {
         let is_open = |line: &Line| line.life == LineLife::Open && !line.bearer.is_empty();
         self.stream.as_ref().is_some_and(is_open)
     }
@@ -461,14 +462,14 @@ impl Life {
             .retain(|_, happening| !matches!(happening, Happening::Line(line, _) if *line == id));
     }
 
-    pub(in super::super) fn fault(&mut self, what: &str, lasting: Duration) {
+    pub(in crate::schedule) fn fault(&mut self, what: &str, lasting: Duration) {
         self.counts.faults += 1;
         self.machine.note(self.now, what);
         self.trouble(lasting);
     }
 
     /// The machine this runs on says that it woke up.
-    pub(in super::super) fn wake(&mut self) -> Result<(), String> {
+    pub(in crate::schedule) fn wake(&mut self) -> Result<(), String> {
         if self.beat != Beat::Off {
             self.beat = Beat::Somewhere(self.now);
         }
