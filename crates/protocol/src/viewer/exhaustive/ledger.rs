@@ -8,7 +8,7 @@ use alloc::{
 
 use bytestring::ByteString;
 
-use super::super::{Event, SendState, phase::Line};
+use super::super::{Event, PromptState, SendState, phase::Line};
 use crate::{
     frame::{Frame, FrameKind},
     io::{Effect, HttpRequest, HttpRequestId, Method, Token, TokenRequestId},
@@ -31,6 +31,8 @@ pub(super) struct Ledger {
     sends: BTreeMap<String, SendState>,
     requests: BTreeSet<String>,
     prompts: BTreeSet<String>,
+    /// The prompts that a person has answered.
+    pub(super) decided: BTreeSet<String>,
     answers: BTreeMap<String, ByteString>,
     answered_on_line: BTreeSet<String>,
     pub(super) is_closed: bool,
@@ -117,13 +119,14 @@ impl Ledger {
             sends,
             requests,
             prompts,
+            decided,
             answers,
             answered_on_line,
             is_closed,
         } = self;
         format!(
             "{line:?} last_ping: {last_ping:?} {calls:?} {refused:?} {line_token:?} {delivered:?} {sends:?} \
-             {requests:?} {prompts:?} {answers:?} {answered_on_line:?} {is_closed}"
+             {requests:?} {prompts:?} {decided:?} {answers:?} {answered_on_line:?} {is_closed}"
         )
     }
 
@@ -302,7 +305,12 @@ impl Ledger {
                     Err(format!("{event:?}, which is open"))
                 }
             }
+            Event::AnswerRefused { request_id, .. } => {
+                self.decided.remove(request_id.as_str());
+                Ok(())
+            }
             Event::PermissionSettled { request_id, .. } => {
+                self.decided.remove(request_id.as_str());
                 if self.prompts.remove(request_id.as_str()) {
                     Ok(())
                 } else {
@@ -310,10 +318,15 @@ impl Ledger {
                 }
             }
             Event::PermissionWithdrawn { request_id } => {
+                self.decided.remove(request_id.as_str());
                 self.prompts.remove(request_id.as_str());
                 Ok(())
             }
-            Event::PermissionChanged { request_id, .. } => {
+            Event::PermissionChanged { request_id, state } => {
+                let is_open = matches!(state, PromptState::Pending | PromptState::Unverified);
+                if is_open && self.decided.contains(request_id.as_str()) {
+                    return Err(format!("{event:?}, though it is answered"));
+                }
                 if self.prompts.contains(request_id.as_str()) {
                     Ok(())
                 } else {

@@ -268,11 +268,11 @@ impl Model for Attended {
                 None
             }
             Move::Allow => {
-                let _ = self.viewer.decide(now, &prompt, &Decision::allow());
+                self.decide(&prompt, &Decision::allow());
                 None
             }
             Move::Deny => {
-                let _ = self.viewer.decide(now, &prompt, &Decision::deny("no"));
+                self.decide(&prompt, &Decision::deny("no"));
                 None
             }
             Move::Request => {
@@ -335,6 +335,10 @@ impl Model for Attended {
         let was_stable = stable.is_some_and(|at| at <= self.now);
         if was_stable {
             self.ledger.refused = None;
+            let spent = self.viewer.episode.spent();
+            if matches!(self.viewer.phase, Phase::Up(_)) && spent != [0; 6] {
+                return Err(format!("the link is stable, and {spent:?} stay spent"));
+            }
         } else {
             let grown = spent
                 .iter()
@@ -347,7 +351,7 @@ impl Model for Attended {
                 ));
             }
         }
-        self.heard(step)?;
+        super::promises::a_sign_of_life_moves_the_deadlines(self, step)?;
         self.drain()?;
         super::promises::the_end_leaves_nothing(self)
     }
@@ -378,29 +382,9 @@ impl Model for Attended {
 }
 
 impl Attended {
-    /// A sign of life moves every deadline that waits for one.
-    fn heard(&self, step: &Move) -> Result<(), String> {
-        let is_sign = matches!(step, Move::Line(LineFact::Pong | LineFact::Text(_)));
-        let Phase::Up(link) = &self.viewer.phase else {
-            return Ok(());
-        };
-        if !is_sign || self.ledger.line.map(|(line, _)| line) != Some(link.line) {
-            return Ok(());
+    fn decide(&mut self, prompt: &RequestId, decision: &Decision) {
+        if self.viewer.decide(self.now, prompt, decision).is_ok() {
+            self.ledger.decided.insert(prompt.to_string());
         }
-        let liveness = &self.viewer.config.liveness;
-        let expected = match link.line {
-            Line::Socket(_) => vec![
-                (Timer::Ping, liveness.ping_after),
-                (Timer::Silence, liveness.silence_deadline),
-            ],
-            Line::Stream(_) => vec![(Timer::Silence, liveness.stream_silence)],
-        };
-        for (timer, delay) in expected {
-            let due = self.viewer.timers.deadline(timer);
-            if due != self.now.checked_add(delay) {
-                return Err(format!("{timer:?} is due at {due:?} after a sign of life"));
-            }
-        }
-        Ok(())
     }
 }

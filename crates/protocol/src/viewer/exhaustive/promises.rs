@@ -3,14 +3,18 @@
 use alloc::{
     format,
     string::{String, ToString},
+    vec,
 };
 
 use super::{
-    super::{Status, Timer, Viewer, phase::Phase},
+    super::{
+        Status, Timer, Viewer,
+        phase::{Line, Phase},
+    },
     digest,
     ledger::Stale,
     model::Attended,
-    moves::{Reading, inputs_about},
+    moves::{LineFact, Move, Reading, inputs_about},
 };
 use crate::{io::Input, time::Timestamp};
 
@@ -25,13 +29,13 @@ pub(super) fn all(attended: &Attended) -> Result<(), String> {
 
 fn every_wait_has_a_deadline(viewer: &Viewer) -> Result<(), String> {
     let mut wanted = match &viewer.phase {
-        Phase::Idle | Phase::Closed | Phase::Ending { .. } => alloc::vec![],
-        Phase::FetchingToken { .. } => alloc::vec![Timer::Token],
-        Phase::Locating { .. } | Phase::Opening { .. } => alloc::vec![Timer::Connect],
-        Phase::Waiting { .. } => alloc::vec![Timer::Retry],
-        Phase::Closing { .. } => alloc::vec![Timer::Close],
+        Phase::Idle | Phase::Closed | Phase::Ending { .. } => vec![],
+        Phase::FetchingToken { .. } => vec![Timer::Token],
+        Phase::Locating { .. } | Phase::Opening { .. } => vec![Timer::Connect],
+        Phase::Waiting { .. } => vec![Timer::Retry],
+        Phase::Closing { .. } => vec![Timer::Close],
         Phase::Up(link) => {
-            let mut wanted = alloc::vec![Timer::Silence];
+            let mut wanted = vec![Timer::Silence];
             if link.refresh.is_some() {
                 wanted.push(Timer::Token);
             }
@@ -235,4 +239,33 @@ fn closing_ends_in_time(attended: &Attended) -> Result<(), String> {
     } else {
         Err(format!("closed, and left {:?}", leaving.ledger))
     }
+}
+
+/// A sign of life moves every deadline that waits for one.
+pub(super) fn a_sign_of_life_moves_the_deadlines(
+    attended: &Attended,
+    step: &Move,
+) -> Result<(), String> {
+    let is_sign = matches!(step, Move::Line(LineFact::Pong | LineFact::Text(_)));
+    let Phase::Up(link) = &attended.viewer.phase else {
+        return Ok(());
+    };
+    if !is_sign || attended.ledger.line.map(|(line, _)| line) != Some(link.line) {
+        return Ok(());
+    }
+    let liveness = &attended.viewer.config.liveness;
+    let expected = match link.line {
+        Line::Socket(_) => vec![
+            (Timer::Ping, liveness.ping_after),
+            (Timer::Silence, liveness.silence_deadline),
+        ],
+        Line::Stream(_) => vec![(Timer::Silence, liveness.stream_silence)],
+    };
+    for (timer, delay) in expected {
+        let due = attended.viewer.timers.deadline(timer);
+        if due != attended.now.checked_add(delay) {
+            return Err(format!("{timer:?} is due at {due:?} after a sign of life"));
+        }
+    }
+    Ok(())
 }
