@@ -15,6 +15,7 @@ pub mod message;
 mod object;
 pub mod relay_request;
 pub mod sse;
+pub mod worker;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,7 @@ pub const TARGETS: &[Target] = &[
     target("message", message::check),
     target("sse", sse::check),
     target("relay_request", relay_request::check),
+    target("worker", worker::check),
 ];
 
 const fn target(name: &'static str, check: fn(&[u8])) -> Target {

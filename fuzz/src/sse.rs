@@ -6,6 +6,9 @@ use std::time::Duration;
 use attache_protocol::frame::sse::{SseDecoder, SseItem};
 use axum::body::Bytes;
 
+/// Longer streams are cut into larger pieces only, which is faster.
+const LONGEST_BYTE_BY_BYTE: usize = 512;
+
 /// Takes the first byte as how to cut, and the rest as a stream.
 pub fn check(data: &[u8]) {
     let Some((&cut, stream)) = data.split_first() else {
@@ -15,7 +18,9 @@ pub fn check(data: &[u8]) {
     assert_eq!(whole, plain(stream));
     for limit in [usize::MAX, usize::from(cut)] {
         let at_once = decode(limit, [stream]);
-        assert_eq!(at_once, decode(limit, stream.chunks(1)), "byte by byte");
+        if stream.len() <= LONGEST_BYTE_BY_BYTE {
+            assert_eq!(at_once, decode(limit, stream.chunks(1)), "byte by byte");
+        }
         let size = usize::from(cut % 16) + 2;
         assert_eq!(at_once, decode(limit, stream.chunks(size)), "in pieces");
         let (front, back) = stream.split_at(usize::from(cut) % (stream.len() + 1));
@@ -41,7 +46,6 @@ fn decode<'a>(limit: usize, chunks: impl IntoIterator<Item = &'a [u8]>) -> Decod
         items.extend(decoder.by_ref());
     }
     assert_eq!(decoder.next(), None, "the end is not the end");
-    let _ = format!("{decoder:?}{items:?}");
     Decoded {
         items,
         last_event_id: decoder.last_event_id().map(ToString::to_string),

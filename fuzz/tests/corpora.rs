@@ -42,6 +42,11 @@ fn relay_request() {
 }
 
 #[test]
+fn worker() {
+    replay("worker");
+}
+
+#[test]
 fn every_corpus_has_a_target_and_is_small() {
     let mut folders: Vec<String> = entries(&root())
         .iter()
