@@ -128,7 +128,7 @@ impl Replay {
     clippy::wildcard_enum_match_arm,
     reason = "only some events have content"
 )]
-fn shown(event: &Event) -> String {
+pub(crate) fn shown(event: &Event) -> String {
     let content = match event {
         Event::Message(message) => message.frame.as_str(),
         Event::PermissionRequested(prompt) => prompt.frame().as_str(),

@@ -47,6 +47,11 @@ impl TokenSource {
         self.usual = plan;
     }
 
+    /// It answers again, whatever was planned.
+    pub(crate) fn come_back(&mut self) {
+        self.plans.clear();
+    }
+
     /// How often it was asked.
     pub fn asked(&self) -> usize {
         self.asked

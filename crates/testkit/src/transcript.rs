@@ -5,7 +5,7 @@
     reason = "each question picks the events it is about"
 )]
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, fmt::Write as _, time::Duration};
 
 use attache_protocol::{
     io::{Effect, Input, Method, SocketId},
@@ -21,45 +21,99 @@ use crate::{checks::is_message, record::Call, world::World};
 /// How many of the last steps are shown when a test fails.
 const SHOWN: usize = 60;
 
-/// Everything that came out, with its time.
+/// Everything that went in and came out, with its time.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Transcript {
-    effects: Vec<(Timestamp, Effect)>,
-    events: Vec<(Timestamp, Event)>,
-    lines: VecDeque<String>,
+    entries: VecDeque<(Timestamp, Entry)>,
+    dropped: usize,
+    /// Of timeouts in a row that brought nothing, only the last is kept.
+    pub(crate) terse: bool,
+}
+
+/// A line of the transcript.
+#[derive(Clone, Debug)]
+pub(crate) enum Entry {
+    /// Something happened around the viewer.
+    Note(String),
+    Call(Call),
+    Effect(Effect),
+    Event(Event),
 }
 
 impl Transcript {
-    pub(crate) fn call(&mut self, now: Timestamp, call: &Call) {
-        self.line(now, "->", call);
+    pub(crate) fn push(&mut self, now: Timestamp, entry: Entry) {
+        let is_timeout = |entry: &Entry| matches!(entry, Entry::Call(Call::Timeout));
+        if self.terse
+            && is_timeout(&entry)
+            && self
+                .entries
+                .back()
+                .is_some_and(|(_, last)| is_timeout(last))
+        {
+            self.entries.pop_back();
+        }
+        self.entries.push_back((now, entry));
     }
 
-    pub(crate) fn effect(&mut self, now: Timestamp, effect: &Effect) {
-        self.line(now, "   do", effect);
-        self.effects.push((now, effect.clone()));
+    /// How many lines there have been.
+    pub(crate) fn len(&self) -> usize {
+        self.dropped + self.entries.len()
     }
 
-    pub(crate) fn event(&mut self, now: Timestamp, event: Event) {
-        self.line(now, "   <-", &event);
-        self.events.push((now, event));
+    /// The lines from number `first` on.
+    pub(crate) fn since(&self, first: usize) -> impl Iterator<Item = &(Timestamp, Entry)> {
+        self.entries.iter().skip(first.saturating_sub(self.dropped))
+    }
+
+    /// Forgets all but the last lines.
+    pub(crate) fn keep_last(&mut self, lines: usize) {
+        let surplus = self.entries.len().saturating_sub(lines);
+        self.entries.drain(..surplus);
+        self.dropped += surplus;
+    }
+
+    /// The last lines as text.
+    pub(crate) fn text(&self, lines: usize) -> String {
+        let mut text = String::new();
+        let first = self.len().saturating_sub(lines);
+        for (at, entry) in self.since(first) {
+            let at = at.since_origin().as_secs_f64();
+            let line = match entry {
+                Entry::Note(note) => writeln!(text, "{at:>12.3} == {note}"),
+                Entry::Call(call) => writeln!(text, "{at:>12.3} -> {call:?}"),
+                Entry::Effect(effect) => writeln!(text, "{at:>12.3}    do {effect:?}"),
+                Entry::Event(event) => writeln!(text, "{at:>12.3}    <- {event:?}"),
+            };
+            if line.is_err() {
+                break;
+            }
+        }
+        text
     }
 
     pub(crate) fn show(&self) {
-        eprintln!("the last steps:");
-        for line in &self.lines {
-            eprintln!("{line}");
-        }
+        eprintln!("the last steps:\n{}", self.text(SHOWN));
     }
 
-    fn line(&mut self, now: Timestamp, arrow: &str, what: &dyn std::fmt::Debug) {
-        if self.lines.len() == SHOWN {
-            self.lines.pop_front();
-        }
-        let line = format!(
-            "{:>12.3} {arrow} {what:?}",
-            now.since_origin().as_secs_f64()
-        );
-        self.lines.push_back(line);
+    fn effects(&self) -> impl Iterator<Item = (Timestamp, &Effect)> {
+        self.entries.iter().filter_map(|(at, entry)| match entry {
+            Entry::Effect(effect) => Some((*at, effect)),
+            _ => None,
+        })
+    }
+
+    fn events(&self) -> impl Iterator<Item = (Timestamp, &Event)> {
+        self.entries.iter().filter_map(|(at, entry)| match entry {
+            Entry::Event(event) => Some((*at, event)),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn calls(&self) -> impl Iterator<Item = (Timestamp, &Call)> {
+        self.entries.iter().filter_map(|(at, entry)| match entry {
+            Entry::Call(call) => Some((*at, call)),
+            _ => None,
+        })
     }
 }
 
@@ -76,19 +130,18 @@ impl World {
 
     /// Every event so far.
     pub fn events(&self) -> impl Iterator<Item = &Event> {
-        self.transcript.events.iter().map(|(_, event)| event)
+        self.transcript.events().map(|(_, event)| event)
     }
 
     /// Every effect so far.
     pub fn effects(&self) -> impl Iterator<Item = &Effect> {
-        self.transcript.effects.iter().map(|(_, effect)| effect)
+        self.transcript.effects().map(|(_, effect)| effect)
     }
 
     /// When each effect that `wanted` picks was ordered.
     pub fn times(&self, wanted: impl Fn(&Effect) -> bool) -> Vec<Duration> {
         self.transcript
-            .effects
-            .iter()
+            .effects()
             .filter(|(_, effect)| wanted(effect))
             .map(|(at, _)| at.since_origin())
             .collect()
@@ -148,8 +201,7 @@ impl World {
     /// When each status began.
     pub fn statuses(&self) -> Vec<(Duration, Status)> {
         self.transcript
-            .events
-            .iter()
+            .events()
             .filter_map(|(at, event)| match event {
                 Event::Status(status) => Some((at.since_origin(), status.clone())),
                 _ => None,

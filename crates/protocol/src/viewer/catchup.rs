@@ -27,10 +27,8 @@ pub(super) use tail::Kept;
 
 use super::{Cursor, GapCause, History, Limits, Source};
 use crate::{
-    frame::Frame,
+    frame::{Frame, FrameKind},
     io::{HttpRequestId, Token},
-    policy::Profile,
-    rng::Rng,
 };
 
 /// The position in the log, and what is needed to get on from there.
@@ -189,15 +187,6 @@ impl CatchUp {
         }
     }
 
-    /// Another token may come later: a page that waits for one pauses for the returned delay.
-    pub(super) fn pause(&mut self, profile: &Profile, rng: &mut Rng) -> Option<Duration> {
-        self.wants_other_than()?;
-        let run = self.run.as_mut()?;
-        run.page = Page::Pausing;
-        run.failures = run.failures.saturating_add(1);
-        Some(profile.drops.delays.draw(run.failures, rng))
-    }
-
     /// Gives the rest of the run up. The hole is told once a run.
     pub(super) fn give_up(&mut self, cause: GapCause) -> PageOutcome {
         let outcome = self.tell(cause);
@@ -250,9 +239,13 @@ impl CatchUp {
     }
 
     /// Keeps a frame that arrived while the run is on. A stream is not kept waiting for what it does not
-    /// store: beyond the bound that is lost.
+    /// store: beyond the bound that is lost, except for what is asked.
     pub(super) fn hold(&mut self, frame: Frame, limits: &Limits) {
-        if !self.follows() || !self.held.is_full(limits) {
+        let asks = matches!(frame.kind(), FrameKind::ControlRequest { .. });
+        if !self.follows()
+            || !self.held.is_full(limits)
+            || (asks && self.held.requests() < limits.prompts)
+        {
             self.held.push(frame);
         }
     }

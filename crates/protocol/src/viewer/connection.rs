@@ -5,13 +5,13 @@ use core::time::Duration;
 use super::{
     CredentialPlacement, Event, GapCause, Status, Timer, Viewer,
     catchup::Start,
-    phase::{Line, Link, Phase, Subscription},
+    phase::{Line, Link, Phase, Refresh, Subscription},
     requests::{Audience, Scope},
 };
 use crate::{
     attention::Attention,
     frame::control::{self, Fields},
-    io::{Effect, Refusal, SocketEnding, SocketId, TokenReason},
+    io::{Effect, Refusal, SocketEnding, TokenReason},
     policy::{CloseCause, Next, Outcome, SessionEnd},
 };
 
@@ -32,14 +32,11 @@ impl Viewer {
         self.set_status(Status::Connecting { attempt });
     }
 
-    pub(super) fn line_opened(&mut self, opened: Line) {
+    pub(super) fn line_opened(&mut self) {
         let Phase::Opening { line, token } = &self.phase else {
             return;
         };
-        if *line != opened {
-            return;
-        }
-        let token = token.clone();
+        let (opened, token) = (*line, token.clone());
         self.timers.disarm(Timer::Connect);
         self.timers
             .arm(Timer::Stable, self.now, self.config.liveness.stable_after);
@@ -64,7 +61,7 @@ impl Viewer {
             line: opened,
             opened_with: token.clone(),
             token,
-            refresh: None,
+            refresh: Refresh::Idle { failures: 0 },
             attention: Attention::Undivided,
             subscription,
         });
@@ -101,34 +98,27 @@ impl Viewer {
         }
     }
 
-    pub(super) fn socket_refused(&mut self, id: SocketId, refusal: Refusal) {
-        if matches!(&self.phase, Phase::Opening { line, .. } if *line == Line::Socket(id)) {
-            self.lose(match refusal {
-                Refusal::Http {
-                    status,
-                    retry_after,
-                } => Outcome::Http {
-                    status,
-                    retry_after,
-                },
-                Refusal::Network(failure) => Outcome::Network(failure),
-            });
-        }
+    pub(super) fn socket_refused(&mut self, refusal: Refusal) {
+        self.lose(match refusal {
+            Refusal::Http {
+                status,
+                retry_after,
+            } => Outcome::Http {
+                status,
+                retry_after,
+            },
+            Refusal::Network(failure) => Outcome::Network(failure),
+        });
     }
 
-    pub(super) fn socket_closed(&mut self, id: SocketId, ending: &SocketEnding) {
+    pub(super) fn socket_closed(&mut self, ending: &SocketEnding) {
         if let Phase::Closing { line } = &mut self.phase {
-            if *line == Some(Line::Socket(id)) {
-                *line = None;
-                // The peer read everything before it agreed to close.
-                if matches!(ending, SocketEnding::CloseFrame { .. }) {
-                    self.answers_delivered(u64::MAX);
-                }
-                self.close_if_done();
+            *line = None;
+            // The peer read everything before it agreed to close.
+            if matches!(ending, SocketEnding::CloseFrame { .. }) {
+                self.answers_delivered(u64::MAX);
             }
-            return;
-        }
-        if self.line() != Some(Line::Socket(id)) {
+            self.close_if_done();
             return;
         }
         self.lose(match ending {

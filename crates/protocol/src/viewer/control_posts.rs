@@ -137,7 +137,8 @@ impl Viewer {
         let refused = AnswerRefused {
             request_id,
             answer_id: None,
-            reason: refused.because.unwrap_or(RefusedBecause::Unknown),
+            // Without a reason nothing is known of the prompt: it stands as before.
+            reason: refused.because.unwrap_or(RefusedBecause::Forbidden),
             answered_by: refused.answered_by,
             message: refused.message,
         };

@@ -2,48 +2,22 @@
 
 use alloc::vec::Vec;
 
-use super::{GapCause, Timer, Viewer, catchup::PageOutcome, phase::Phase};
+use super::{
+    GapCause, Timer, Viewer,
+    catchup::PageOutcome,
+    phase::{Phase, Refresh},
+};
 use crate::{
     io::{Effect, Token, TokenReason, TokenRefusal, TokenRequestId},
     policy::{CloseCause, Outcome},
 };
 
 impl Viewer {
-    pub(super) fn token_fetched(&mut self, id: TokenRequestId, token: Token) {
-        match &mut self.phase {
-            Phase::FetchingToken { id: awaited } if *awaited == id => {
-                self.timers.disarm(Timer::Token);
-                if self.rejected.as_ref() == Some(&token) {
-                    self.finish(CloseCause::Unauthorized);
-                } else {
-                    self.open_line(token);
-                }
-            }
-            Phase::Up(link) if link.refresh == Some(id) => {
-                self.timers.disarm(Timer::Token);
-                link.refresh = None;
-                if link.token == token {
-                    self.no_other_token();
-                } else {
-                    link.token = token;
-                }
-            }
-            Phase::Idle
-            | Phase::FetchingToken { .. }
-            | Phase::Locating { .. }
-            | Phase::Opening { .. }
-            | Phase::Up(_)
-            | Phase::Waiting { .. }
-            | Phase::Ending { .. }
-            | Phase::Closing { .. }
-            | Phase::Closed => {}
-        }
-    }
-
-    pub(super) fn token_refused(&mut self, id: TokenRequestId, refusal: TokenRefusal) {
-        let awaited = match &self.phase {
+    /// The question to the token source that is open.
+    pub(super) fn awaited_token(&self) -> Option<TokenRequestId> {
+        match &self.phase {
             Phase::FetchingToken { id } => Some(*id),
-            Phase::Up(link) => link.refresh,
+            Phase::Up(link) => link.refresh.asked(),
             Phase::Idle
             | Phase::Locating { .. }
             | Phase::Opening { .. }
@@ -51,20 +25,58 @@ impl Viewer {
             | Phase::Ending { .. }
             | Phase::Closing { .. }
             | Phase::Closed => None,
-        };
-        if awaited == Some(id) {
-            self.timers.disarm(Timer::Token);
-            self.without_token(refusal);
+        }
+    }
+
+    /// The open question has its answer.
+    pub(super) fn token_fetched(&mut self, token: Token) {
+        self.timers.disarm(Timer::Token);
+        if let Phase::Up(link) = &mut self.phase {
+            link.refresh = Refresh::Idle { failures: 0 };
+            if link.token == token {
+                self.no_other_token();
+            } else {
+                link.token = token;
+            }
+        } else if self.rejected.as_ref() == Some(&token) {
+            self.finish(CloseCause::Unauthorized);
+        } else {
+            self.open_line(token);
+        }
+    }
+
+    /// The open question has none.
+    pub(super) fn token_refused(&mut self, refusal: TokenRefusal) {
+        self.timers.disarm(Timer::Token);
+        self.without_token(refusal);
+    }
+
+    /// The token source has not answered in time, or may be asked again.
+    pub(super) fn token_due(&mut self) {
+        if let Phase::Up(link) = &mut self.phase
+            && let Refresh::Pausing { failures } = link.refresh
+        {
+            link.refresh = Refresh::Idle { failures };
+        } else {
+            self.without_token(TokenRefusal::Unavailable);
         }
     }
 
     /// The token source gave nothing, or nothing in time.
-    pub(super) fn without_token(&mut self, refusal: TokenRefusal) {
+    fn without_token(&mut self, refusal: TokenRefusal) {
         if let Phase::Up(link) = &mut self.phase {
-            link.refresh = None;
             match refusal {
-                TokenRefusal::SignedOut => self.no_other_token(),
-                TokenRefusal::Unavailable => self.no_other_token_yet(),
+                TokenRefusal::SignedOut => {
+                    link.refresh = Refresh::Idle { failures: 0 };
+                    self.no_other_token();
+                }
+                TokenRefusal::Unavailable => {
+                    let failures = link.refresh.failures().saturating_add(1);
+                    link.refresh = Refresh::Pausing { failures };
+                    let delays = self.config.profile.drops.delays;
+                    let pause = delays.draw(failures, &mut self.rng);
+                    self.timers.arm(Timer::Token, self.now, pause);
+                }
             }
             return;
         }
@@ -91,20 +103,6 @@ impl Viewer {
         }
     }
 
-    /// What waits for another token tries again later.
-    fn no_other_token_yet(&mut self) {
-        if let Some(posted) = self.outbox.pause(&self.config.profile, &mut self.rng) {
-            self.posted(posted);
-        }
-        let profile = &self.config.profile;
-        if let Some(delay) = self.posting.wait_for_token(profile, &mut self.rng) {
-            self.timers.arm(Timer::Control, self.now, delay);
-        }
-        if let Some(delay) = self.catch_up.pause(&self.config.profile, &mut self.rng) {
-            self.page(PageOutcome::Again(delay));
-        }
-    }
-
     pub(super) fn refresh_token(&mut self) {
         if let Phase::Ending { .. } = self.phase {
             if self.catch_up.wants_other_than().is_some() {
@@ -119,9 +117,11 @@ impl Viewer {
         let wanted = self.outbox.wants_other_than() == Some(&link.token)
             || self.posting.wants_other_than() == Some(&link.token)
             || self.catch_up.wants_other_than() == Some(&link.token);
-        if wanted && link.refresh.is_none() {
+        if let Refresh::Idle { failures } = link.refresh
+            && wanted
+        {
             let id = self.ids.token();
-            link.refresh = Some(id);
+            link.refresh = Refresh::Asked { id, failures };
             self.timers
                 .arm(Timer::Token, self.now, self.config.patience.token);
             self.effects.push_back(Effect::FetchToken {

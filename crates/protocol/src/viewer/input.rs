@@ -16,57 +16,73 @@ impl Viewer {
     /// Takes in what the driver saw.
     pub fn handle_input(&mut self, now: Timestamp, input: Input) {
         self.set_now(now);
-        if matches!(self.phase, Phase::Closed) {
+        if !self.is_awaited(&input) {
             return;
         }
         match input {
-            Input::TokenFetched { id, token } => self.token_fetched(id, token),
-            Input::TokenRefused { id, refusal } => self.token_refused(id, refusal),
-            Input::SocketOpened { id } => self.line_opened(Line::Socket(id)),
-            Input::SocketRefused { id, refusal } => self.socket_refused(id, refusal),
-            Input::SocketBytes { id } | Input::SocketPing { id } => {
-                if self.is_up(Line::Socket(id)) {
-                    self.alive();
-                }
+            Input::TokenFetched { token, .. } => self.token_fetched(token),
+            Input::TokenRefused { refusal, .. } => self.token_refused(refusal),
+            Input::SocketOpened { .. } | Input::StreamOpened { .. } => self.line_opened(),
+            Input::SocketRefused { refusal, .. } => self.socket_refused(refusal),
+            Input::SocketBytes { .. } | Input::SocketPing { .. } => self.alive(),
+            Input::SocketText { text, .. } => {
+                self.alive();
+                self.text(text);
             }
-            Input::SocketText { id, text } => {
-                if self.is_up(Line::Socket(id)) {
-                    self.alive();
-                    self.text(text);
-                }
+            Input::SocketBinary { bytes, .. } => {
+                self.alive();
+                self.binary(&bytes);
             }
-            Input::SocketBinary { id, bytes } => {
-                if self.is_up(Line::Socket(id)) {
-                    self.alive();
-                    self.binary(&bytes);
-                }
-            }
-            Input::SocketPong { id, payload } => {
-                if self.is_up(Line::Socket(id)) {
-                    self.alive();
-                }
+            Input::SocketPong { payload, .. } => {
+                self.alive();
                 if let Some(ping) = payload
-                    && self.line() == Some(Line::Socket(id))
                     && ping <= self.pings
                 {
                     self.pong(ping);
                 }
             }
-            Input::SocketClosed { id, ending } => self.socket_closed(id, &ending),
+            Input::SocketClosed { ending, .. } => self.socket_closed(&ending),
             Input::HttpAnswered { id, response } => self.http_over(id, Ok(&response)),
             Input::HttpFailed { id, failure } => self.http_over(id, Err(failure)),
-            Input::StreamOpened { id } => self.line_opened(Line::Stream(id)),
-            Input::StreamBytes { id, bytes } => {
-                if self.is_up(Line::Stream(id)) {
-                    self.alive();
-                    self.inbox.push_bytes(bytes);
-                    self.read_inbox();
-                }
+            Input::StreamBytes { bytes, .. } => {
+                self.alive();
+                self.inbox.push_bytes(bytes);
+                self.read_inbox();
             }
-            Input::StreamClosed { id, ending } => self.stream_closed(id, ending),
+            Input::StreamClosed { ending, .. } => self.stream_closed(ending),
             Input::Woke => self.woke(),
         }
         self.advance();
+    }
+
+    /// Whether an input is about something that is still open: anything else changes nothing.
+    fn is_awaited(&self, input: &Input) -> bool {
+        match input {
+            Input::TokenFetched { id, .. } | Input::TokenRefused { id, .. } => {
+                self.awaited_token() == Some(*id)
+            }
+            Input::SocketOpened { id } | Input::SocketRefused { id, .. } => {
+                self.is_opening(Line::Socket(*id))
+            }
+            Input::SocketBytes { id }
+            | Input::SocketPing { id }
+            | Input::SocketText { id, .. }
+            | Input::SocketBinary { id, .. } => self.is_up(Line::Socket(*id)),
+            Input::SocketPong { id, .. } | Input::SocketClosed { id, .. } => {
+                self.line() == Some(Line::Socket(*id))
+            }
+            Input::StreamOpened { id } => self.is_opening(Line::Stream(*id)),
+            Input::StreamBytes { id, .. } => self.is_up(Line::Stream(*id)),
+            Input::StreamClosed { id, .. } => self.line() == Some(Line::Stream(*id)),
+            Input::HttpAnswered { id, .. } | Input::HttpFailed { id, .. } => {
+                let located = matches!(&self.phase, Phase::Locating { call, .. } if call == id);
+                located
+                    || self.outbox.in_flight() == Some(*id)
+                    || self.posting.in_flight() == Some(*id)
+                    || self.catch_up.in_flight() == Some(*id)
+            }
+            Input::Woke => !self.is_closed(),
+        }
     }
 
     /// Takes in that time has passed. Early calls are harmless; each due timer fires once.
@@ -76,6 +92,10 @@ impl Viewer {
             self.fire(timer);
             self.advance();
         }
+    }
+
+    fn is_opening(&self, opened: Line) -> bool {
+        matches!(&self.phase, Phase::Opening { line, .. } if *line == opened)
     }
 
     fn is_up(&self, over: Line) -> bool {
@@ -101,7 +121,7 @@ impl Viewer {
             self.close_if_done();
         } else if self.catch_up.in_flight() == Some(id) {
             self.page_answered(answer);
-        } else if matches!(&self.phase, Phase::Locating { call, .. } if *call == id) {
+        } else {
             self.located(answer);
         }
     }

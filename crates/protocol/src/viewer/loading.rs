@@ -41,7 +41,9 @@ impl Viewer {
             return;
         };
         if self.events.is_full() {
-            self.timers.arm(Timer::Page, self.now, RECHECK);
+            if self.timers.deadline(Timer::Page).is_none() {
+                self.timers.arm(Timer::Page, self.now, RECHECK);
+            }
             return;
         }
         let request = endpoint::list_events(&self.config, token, &page);
@@ -138,12 +140,20 @@ impl Viewer {
     /// A frame that came live goes where it belongs. Over a socket, the log may have come that far.
     pub(super) fn route_live(&mut self, frame: Frame) {
         let id = frame.uuid().map(|uuid| ByteString::from(&**uuid));
-        let is_place =
-            self.config.transport == Transport::WebSocket && self.catch_up.delivered(&frame);
+        let is_place = self.config.transport == Transport::WebSocket && self.comes_next(&frame);
         self.route(frame, Source::Live);
         if is_place && let Some(id) = id {
             self.events.mark(Cursor::Event(id));
         }
+    }
+
+    /// Whether the log has come as far as `frame`, which is about to be delivered. What comes again does
+    /// not lead back.
+    fn comes_next(&mut self, frame: &Frame) -> bool {
+        let is_known = frame
+            .uuid()
+            .is_some_and(|uuid| self.delivered.contains(uuid));
+        !is_known && self.catch_up.delivered(frame)
     }
 
     /// Everything there is has been loaded: what was held comes next.
@@ -165,6 +175,7 @@ impl Viewer {
                 Kept::Hole(after, cause) => self.gap(after, cause),
             }
         }
+        let was_read = finished.is_complete || finished.cursor.is_some();
         if let Some(cursor) = finished.cursor {
             self.events.mark(cursor);
         }
@@ -172,7 +183,10 @@ impl Viewer {
             match held.link {
                 HeldFrom::ThisLink => self.route_live(held.frame),
                 HeldFrom::EarlierLink => {
-                    self.catch_up.delivered(&held.frame);
+                    // Once the log has been read, a frame that was not in it has no place there.
+                    if !was_read {
+                        self.comes_next(&held.frame);
+                    }
                     self.route(held.frame, Source::Backfill);
                 }
             }

@@ -193,13 +193,6 @@ impl Outbox {
         Some(self.reject(id, SendRejection::Unauthorized))
     }
 
-    /// Another token may come later: what waits for one pauses.
-    pub(super) fn pause(&mut self, profile: &Profile, rng: &mut Rng) -> Option<Posted> {
-        self.wants_other_than()?;
-        let id = self.waiting.front()?.id.clone();
-        Some(self.again(id, None, profile, rng))
-    }
-
     /// Whether `uuid` is a message of ours, sent not too long ago.
     pub(super) fn is_own(&self, uuid: &str) -> bool {
         self.own.contains(uuid)

@@ -44,10 +44,38 @@ pub(super) struct Link {
     pub(super) opened_with: Token,
     /// The token HTTP calls are made with; another one once the first was refused for a call.
     pub(super) token: Token,
-    /// The question for another token, while it is open.
-    pub(super) refresh: Option<TokenRequestId>,
+    pub(super) refresh: Refresh,
     pub(super) attention: Attention,
     pub(super) subscription: Subscription,
+}
+
+/// The question for another token, once a call was refused.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Refresh {
+    /// None is needed, or the question has had its answer. So many questions in a row brought nothing.
+    Idle { failures: u32 },
+    /// The token source has been asked.
+    Asked { id: TokenRequestId, failures: u32 },
+    /// It gave nothing; the token timer runs until it is asked again.
+    Pausing { failures: u32 },
+}
+
+impl Refresh {
+    /// The question that is open.
+    pub(super) fn asked(self) -> Option<TokenRequestId> {
+        match self {
+            Self::Asked { id, .. } => Some(id),
+            Self::Idle { .. } | Self::Pausing { .. } => None,
+        }
+    }
+
+    pub(super) fn failures(self) -> u32 {
+        match self {
+            Self::Idle { failures } | Self::Asked { failures, .. } | Self::Pausing { failures } => {
+                failures
+            }
+        }
+    }
 }
 
 /// Whether the server is known to send us everything from now on. The upgrade alone does not say so: a

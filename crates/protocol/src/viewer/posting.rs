@@ -209,13 +209,10 @@ impl Posting {
         };
         let act = act.clone();
         self.flight = Flight::Idle;
+        if let Act::Refusals(texts) = &act {
+            self.refusals.retain(|text| !texts.contains(text));
+        }
         Some(self.forbid(act, None))
-    }
-
-    /// Another token may come later: what waits for one pauses.
-    pub(super) fn wait_for_token(&mut self, profile: &Profile, rng: &mut Rng) -> Option<Duration> {
-        self.wants_other_than()?;
-        Some(self.pause(None, profile, rng))
     }
 
     fn forbid(&mut self, act: Act, message: Option<String>) -> Delivered {

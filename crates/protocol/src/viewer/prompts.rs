@@ -56,7 +56,10 @@ struct Prompt {
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum Asked {
     Surely,
+    /// There was a drop; a catch-up without a hole will tell.
     Perhaps,
+    /// Its end may be in a hole: only being asked again tells.
+    NobodyKnows,
 }
 
 /// Whether the application knows of the prompt.
@@ -230,7 +233,7 @@ impl Prompts {
                 match (allow.standing, prompt.asked) {
                     (Standing::EvenIfUnverified, _) => Needs::Nothing,
                     (Standing::VerifiedOnly, Asked::Surely) => Needs::OpenPrompt,
-                    (Standing::VerifiedOnly, Asked::Perhaps) => {
+                    (Standing::VerifiedOnly, Asked::Perhaps | Asked::NobodyKnows) => {
                         return Err(DecideError::Unverified);
                     }
                 }
@@ -286,7 +289,9 @@ impl Prompts {
         let mut changed = Vec::new();
         for prompt in self.in_order() {
             let before = prompt.state();
-            prompt.asked = Asked::Perhaps;
+            if prompt.asked == Asked::Surely {
+                prompt.asked = Asked::Perhaps;
+            }
             if let Reply::Sent { answer, .. } = &prompt.reply {
                 prompt.reply = Reply::Ready(answer.clone());
             }
@@ -297,7 +302,8 @@ impl Prompts {
         changed
     }
 
-    /// The catch-up is over; without a hole, what is still in the table is still asked.
+    /// The catch-up is over; without a hole, what is still in the table is still asked, unless there was a hole
+    /// before.
     pub(super) fn caught_up(&mut self, is_complete: bool) -> Vec<CaughtUp> {
         let answered = self.open.iter_mut().filter_map(|(id, prompt)| {
             let (by, behavior) = prompt.seen_answered.take()?;
@@ -310,8 +316,10 @@ impl Prompts {
         let mut found: Vec<_> = settled.map(CaughtUp::Settled).collect();
         for prompt in self.in_order() {
             let before = prompt.state();
-            if is_complete {
-                prompt.asked = Asked::Surely;
+            match prompt.asked {
+                Asked::Perhaps if is_complete => prompt.asked = Asked::Surely,
+                Asked::Perhaps => prompt.asked = Asked::NobodyKnows,
+                Asked::Surely | Asked::NobodyKnows => {}
             }
             let state = prompt.state();
             match prompt.shown {
@@ -327,6 +335,13 @@ impl Prompts {
             }
         }
         found
+    }
+
+    /// Something is missing: the end of any prompt may be in it.
+    pub(super) fn hole(&mut self) {
+        for prompt in self.open.values_mut() {
+            prompt.asked = Asked::NobodyKnows;
+        }
     }
 
     /// The state of an open prompt the application knows of.
@@ -392,7 +407,7 @@ impl Prompt {
     fn state(&self) -> PromptState {
         match (&self.reply, self.asked) {
             (Reply::None, Asked::Surely) => PromptState::Pending,
-            (Reply::None, Asked::Perhaps) => PromptState::Unverified,
+            (Reply::None, Asked::Perhaps | Asked::NobodyKnows) => PromptState::Unverified,
             (Reply::Ready(_), _) => PromptState::Answered,
             (Reply::Sent { .. }, _) => PromptState::Sent,
         }

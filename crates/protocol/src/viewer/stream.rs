@@ -19,7 +19,7 @@ use crate::{
         relay::DeliveryUpdate,
         sse::{SseEvent, SseItem},
     },
-    io::{Effect, HttpResponse, NetworkFailure, Refusal, StreamId, Token},
+    io::{Effect, HttpResponse, NetworkFailure, Refusal, Token},
     number::Number,
     policy::{CloseCause, Outcome, SessionEnd},
 };
@@ -87,10 +87,7 @@ impl Viewer {
         }
     }
 
-    pub(super) fn stream_closed(&mut self, id: StreamId, ending: Refusal) {
-        if self.line() != Some(Line::Stream(id)) {
-            return;
-        }
+    pub(super) fn stream_closed(&mut self, ending: Refusal) {
         if let Phase::Opening { token, .. } = &self.phase
             && matches!(ending, Refusal::Http { status: GONE, .. })
         {
@@ -243,6 +240,7 @@ impl Viewer {
                 self.events
                     .push(Event::PermissionChanged { request_id, state });
             }
+            self.prompts.hole();
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Event, GapCause, Viewer};
 use crate::{
-    io::{Effect, TokenReason, TokenRefusal},
+    io::{Effect, TokenReason},
     policy::{CloseCause, Outcome},
     time::TimerIndex,
 };
@@ -10,7 +10,7 @@ use crate::{
 /// What a deadline of the viewer is for.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Timer {
-    /// The token source must have answered.
+    /// The token source must have answered, or may be asked again.
     Token,
     /// The socket or the stream must be open.
     Connect,
@@ -66,7 +66,7 @@ impl TimerIndex for Timer {
 impl Viewer {
     pub(super) fn fire(&mut self, timer: Timer) {
         match timer {
-            Timer::Token => self.without_token(TokenRefusal::Unavailable),
+            Timer::Token => self.token_due(),
             Timer::Connect => {
                 self.abort_line();
                 self.lose(Outcome::ConnectDeadline);

@@ -4,6 +4,7 @@
 mod both;
 mod choices;
 mod shrink;
+mod viewer;
 mod worker;
 
 use std::{fmt, time::Duration};
@@ -13,6 +14,7 @@ use attache_protocol::time::Timestamp;
 pub use both::both;
 pub use choices::{Bytes, Choices, Record, Recorded, Recorder, Seeded};
 pub use shrink::shrunk;
+pub use viewer::viewer;
 pub use worker::worker;
 
 /// How long a schedule goes on at most, before everything is mended and it ends.

@@ -186,7 +186,7 @@ impl Server {
         {
             let uuid = event["uuid"].as_str().unwrap_or_default().to_owned();
             self.posted.push(uuid.clone());
-            if self.log.holds(&uuid) {
+            if self.log.knows(&uuid) {
                 continue;
             }
             let text = self.store(&event.to_string());

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use attache_protocol::{ByteString, frame::Frame, io::HttpResponse};
+use attache_protocol::{
+    ByteString,
+    frame::{Frame, FrameKind},
+    io::HttpResponse,
+};
 use serde_json::Value;
 
 use crate::http::answer;
@@ -15,6 +19,17 @@ pub(crate) struct Log {
     minted: u64,
     /// How many entries are no longer there.
     forgotten: u64,
+    chronicle: Vec<Chronicled>,
+    /// Everything that was ever stored.
+    known: BTreeSet<String>,
+}
+
+/// What was stored once, whether it is still there or not.
+#[derive(Clone, Debug)]
+pub(crate) struct Chronicled {
+    pub(crate) uuid: String,
+    /// Whether it is for the application, and no control frame.
+    pub(crate) is_message: bool,
 }
 
 /// A stored frame.
@@ -51,6 +66,11 @@ impl Log {
             (uuid.clone(), format!(r#"{{"uuid":"{uuid}",{rest}"#).into())
         };
         self.ids.insert(uuid.clone());
+        self.known.insert(uuid.clone());
+        self.chronicle.push(Chronicled {
+            uuid: uuid.clone(),
+            is_message: matches!(parsed.kind(), FrameKind::Message { .. }),
+        });
         self.entries.push(Entry {
             uuid,
             text: text.clone(),
@@ -61,6 +81,27 @@ impl Log {
 
     pub(crate) fn holds(&self, uuid: &str) -> bool {
         self.ids.contains(uuid)
+    }
+
+    /// Whether it was ever stored.
+    pub(crate) fn knows(&self, uuid: &str) -> bool {
+        self.known.contains(uuid)
+    }
+
+    pub(crate) fn chronicle(&self) -> &[Chronicled] {
+        &self.chronicle
+    }
+
+    /// How many of the oldest entries are no longer there.
+    pub(crate) fn forgotten(&self) -> usize {
+        self.chronicle.len() - self.entries.len()
+    }
+
+    /// The number and the text of the entry `uuid`.
+    pub(crate) fn find(&self, uuid: &str) -> Option<(u64, ByteString)> {
+        let mut entries = (self.first_number()..).zip(&self.entries);
+        let (number, entry) = entries.find(|(_, entry)| entry.uuid == uuid)?;
+        Some((number, entry.text.clone()))
     }
 
     pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {

@@ -16,8 +16,10 @@ use serde_json::{Value, json};
 
 use crate::token::token;
 use log::{Log, Source};
+
 use plan::Plans;
 
+pub(crate) use log::Chronicled;
 pub use plan::{HttpPlan, Upgrade};
 pub(crate) use streams::COMMENT_EVERY;
 
@@ -396,6 +398,43 @@ impl Server {
         self.lines.len()
     }
 
+    /// Everything that was ever stored, in order.
+    pub(crate) fn chronicle(&self) -> &[Chronicled] {
+        self.log.chronicle()
+    }
+
+    /// How many of the oldest entries are no longer retained.
+    pub(crate) fn forgotten(&self) -> usize {
+        self.log.forgotten()
+    }
+
+    /// A stored frame once more, to whoever is subscribed.
+    pub(crate) fn send_again(&mut self, uuid: &str) {
+        if let Some((number, text)) = self.log.find(uuid) {
+            self.broadcast(&text);
+            self.repeat(number);
+        }
+    }
+
+    /// Every token is good again.
+    pub(crate) fn forgive(&mut self) {
+        self.accepted_token = None;
+    }
+
+    /// Whether a line is silent.
+    pub(crate) fn has_frozen(&self) -> bool {
+        self.lines.values().any(|line| *line == Line::Frozen)
+    }
+
+    /// The lines that are silent break.
+    pub(crate) fn lose_frozen(&mut self) {
+        let frozen = |(id, line): (&LineId, &Line)| (*line == Line::Frozen).then_some(*id);
+        let frozen: Vec<LineId> = self.lines.iter().filter_map(frozen).collect();
+        for line in frozen {
+            self.lose_line(line, NetworkFailure::Reset);
+        }
+    }
+
     /// Whoever was connected is gone.
     pub(crate) fn hang_up(&mut self) {
         self.lines.clear();
@@ -438,19 +477,23 @@ impl Server {
 
     fn end_lines(&mut self, failure: NetworkFailure) {
         for line in self.live_lines() {
-            self.lines.remove(&line);
-            let input = match line {
-                LineId::Socket(id) => Input::SocketClosed {
-                    id,
-                    ending: SocketEnding::Lost(failure),
-                },
-                LineId::Stream(id) => Input::StreamClosed {
-                    id,
-                    ending: Refusal::Network(failure),
-                },
-            };
-            self.hand_over(Outgoing::Break(line, input));
+            self.lose_line(line, failure);
         }
+    }
+
+    fn lose_line(&mut self, line: LineId, failure: NetworkFailure) {
+        self.lines.remove(&line);
+        let input = match line {
+            LineId::Socket(id) => Input::SocketClosed {
+                id,
+                ending: SocketEnding::Lost(failure),
+            },
+            LineId::Stream(id) => Input::StreamClosed {
+                id,
+                ending: Refusal::Network(failure),
+            },
+        };
+        self.hand_over(Outgoing::Break(line, input));
     }
 
     fn live_lines(&self) -> Vec<LineId> {

@@ -151,7 +151,7 @@ impl Server {
         }
         let wanted = matches!(frame.kind(), FrameKind::ControlResponse { request_id }
             if self.open_prompts.contains_key(request_id.as_str()));
-        if self.log.holds(&uuid) && !wanted {
+        if self.log.knows(&uuid) && !wanted {
             return json!({"id": uuid, "status": "duplicate"});
         }
         if !matches!(frame.kind(), FrameKind::Message { .. }) {

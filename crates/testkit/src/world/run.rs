@@ -12,9 +12,9 @@ use attache_protocol::{
 use super::{LineLife, Reading, World};
 use crate::{
     agenda::Happening,
-    record::Call,
     server::{COMMENT_EVERY, LineId, Outgoing},
     token::{TokenPlan, token},
+    transcript::Entry,
 };
 
 /// More steps than this without an end are taken for a loop.
@@ -26,6 +26,9 @@ impl World {
             self.settle();
             if reached(self) {
                 return true;
+            }
+            if self.breach().is_some() {
+                return false;
             }
             let deadline = self.viewer.poll_timeout().map(|(at, _)| at);
             let planned = self.agenda.next_at();
@@ -43,7 +46,8 @@ impl World {
                 None => self.timeout(),
             }
         }
-        self.fail(&"the story does not come to rest");
+        self.broken(&"the story does not come to rest");
+        false
     }
 
     /// When something happens next, if nothing else does.
@@ -105,7 +109,7 @@ impl World {
         loop {
             self.drain();
             self.hand_over();
-            if !self.read_one() {
+            if self.breach().is_some() || !self.read_one() {
                 break;
             }
         }
@@ -126,44 +130,55 @@ impl World {
             ) {
                 self.lines.remove(&id);
             }
-            self.checks.input(&input);
-            self.record(Call::Input(input.clone()));
-            self.viewer.handle_input(self.now, input);
+            self.hand_in(input);
         }
         true
     }
 
+    #[track_caller]
     fn drain(&mut self) {
         let was_closed = self.checks.is_closed();
         while let Some(effect) = self.viewer.poll_effect() {
-            self.transcript.effect(self.now, &effect);
             if was_closed {
-                self.fail(&format_args!("{effect:?} after Closed"));
+                self.broken(&format_args!("{effect:?} after Closed"));
             }
             let check = self.checks.effect(&effect);
             self.expect(check);
-            self.carry_out(effect);
+            self.issued.effect(&effect);
+            if let Some(twin) = &mut self.twin {
+                twin.expect_effect(&effect);
+            }
+            self.carry_out(&effect);
+            self.transcript.push(self.now, Entry::Effect(effect));
         }
         if self.viewer.is_closed() {
-            if let Some(line) = self.lines.keys().next() {
-                self.fail(&format_args!("closed, and {line:?} is left open"));
+            if let Some(line) = self.lines.keys().next().copied() {
+                self.broken(&format_args!("closed, and {line:?} is left open"));
             }
-            if let Some(call) = self.calls.first() {
-                self.fail(&format_args!("closed, and {call:?} is left running"));
+            if let Some(call) = self.calls.first().copied() {
+                self.broken(&format_args!("closed, and {call:?} is left running"));
             }
         }
-        if self.reading == Reading::NotAtAll {
-            return;
+        if self.reading == Reading::Eagerly {
+            while let Some(event) = self.viewer.poll_event() {
+                let check = self.checks.event(&event);
+                if let Some(twin) = &mut self.twin {
+                    twin.expect_event(&event);
+                }
+                self.transcript.push(self.now, Entry::Event(event));
+                self.expect(check);
+            }
         }
-        while let Some(event) = self.viewer.poll_event() {
-            let check = self.checks.event(&event);
-            self.transcript.event(self.now, event);
+        if let Some(twin) = &mut self.twin {
+            let check = twin.compare(&self.viewer);
             self.expect(check);
         }
+        let check = self.checks.status(&self.viewer);
+        self.expect(check);
     }
 
-    fn carry_out(&mut self, effect: Effect) {
-        match effect {
+    fn carry_out(&mut self, effect: &Effect) {
+        match *effect {
             Effect::FetchToken { id, .. } => {
                 let answer = match self.tokens.ask() {
                     TokenPlan::Give(name) => Input::TokenFetched {
@@ -176,24 +191,24 @@ impl World {
                 self.agenda
                     .plan(self.now, self.latency, Happening::Answer(answer));
             }
-            Effect::OpenSocket { id, request } => {
+            Effect::OpenSocket { id, ref request } => {
                 self.lines.insert(LineId::Socket(id), LineLife::Attempted);
-                self.server.upgrade(id, &request);
+                self.server.upgrade(id, request);
             }
-            Effect::SendText { id, text } => self.server.take_text(id, &text),
+            Effect::SendText { id, ref text } => self.server.take_text(id, text),
             Effect::SendPing { id, payload } => self.server.take_ping(id, payload),
             Effect::CloseSocket { id, code } => self.server.take_close(id, code),
             Effect::AbortSocket { id } => self.abort(LineId::Socket(id)),
             Effect::CloseStream { id } => self.abort(LineId::Stream(id)),
-            Effect::OpenStream { id, request } => {
+            Effect::OpenStream { id, ref request } => {
                 self.lines.insert(LineId::Stream(id), LineLife::Attempted);
-                self.server.open_stream(id, &request);
+                self.server.open_stream(id, request);
                 self.agenda
                     .plan(self.now, COMMENT_EVERY, Happening::Comment(id));
             }
-            Effect::SendHttp { id, request } => {
+            Effect::SendHttp { id, ref request } => {
                 self.calls.push(id);
-                self.server.take_http(id, &request);
+                self.server.take_http(id, request);
             }
             Effect::CancelHttp { id } => self.calls.retain(|call| *call != id),
         }

@@ -58,7 +58,7 @@ fn story() -> World {
 #[test]
 fn the_same_seed_and_inputs_give_the_same_transcript() {
     let world = story();
-    let calls = world.record_so_far();
+    let calls = &world.record_so_far();
     let first = Replay::new(story_config(), SEED, calls, Drain::EffectsFirst);
     let again = Replay::new(story_config(), SEED, calls, Drain::EffectsFirst);
     assert_eq!(first, again);
@@ -84,7 +84,7 @@ fn another_seed_draws_other_ids() {
 #[test]
 fn when_and_in_which_order_outputs_are_taken_changes_nothing() {
     let world = story();
-    let calls = world.record_so_far();
+    let calls = &world.record_so_far();
     let expected = Replay::new(story_config(), SEED, calls, Drain::EffectsFirst);
     for drain in [
         Drain::EventsFirst,
@@ -101,7 +101,7 @@ fn when_and_in_which_order_outputs_are_taken_changes_nothing() {
 #[test]
 fn a_clone_goes_on_like_its_original() {
     let world = story();
-    let calls = world.record_so_far();
+    let calls = &world.record_so_far();
     for split in (0..calls.len()).step_by(calls.len() / 40 + 1) {
         let (before, after) = calls.split_at(split);
         let mut viewer = Viewer::new(story_config(), SEED, Timestamp::ORIGIN);
@@ -120,7 +120,7 @@ fn a_clone_goes_on_like_its_original() {
 #[test]
 fn an_early_timeout_changes_nothing() {
     let world = story();
-    let calls = world.record_so_far();
+    let calls = &world.record_so_far();
     let expected = Replay::new(story_config(), SEED, calls, Drain::EffectsFirst);
     // Between any two calls, and just before the deadline.
     let mut viewer = Viewer::new(story_config(), SEED, Timestamp::ORIGIN);

@@ -9,6 +9,8 @@ use crate::{
     viewer::Limits,
 };
 
+use super::position::is_surely_stored;
+
 /// The held frames, in the order of their arrival.
 #[derive(Clone, Debug, Default)]
 pub(super) struct HeldFrames {
@@ -43,6 +45,12 @@ impl HeldFrames {
         });
     }
 
+    /// How many of them ask for something.
+    pub(super) fn requests(&self) -> usize {
+        let asks = |held: &&Held| matches!(held.frame.kind(), FrameKind::ControlRequest { .. });
+        self.frames.iter().filter(asks).count()
+    }
+
     pub(super) fn is_full(&self, limits: &Limits) -> bool {
         self.frames.len() >= limits.held.max(1) || self.bytes >= limits.held_bytes.max(1)
     }
@@ -62,10 +70,21 @@ impl HeldFrames {
         }
     }
 
+    /// What the server has stored for sure is loaded, in its place, on the next link. What is not there any
+    /// more by then belongs to no place.
     pub(super) fn link_lost(&mut self) {
         for held in &mut self.frames {
             held.link = HeldFrom::EarlierLink;
         }
+        let (uuids, bytes) = (&mut self.uuids, &mut self.bytes);
+        self.frames.retain(|held| {
+            let Some(uuid) = held.frame.uuid().filter(|_| is_surely_stored(&held.frame)) else {
+                return true;
+            };
+            uuids.remove(&**uuid);
+            *bytes = bytes.saturating_sub(held.frame.as_str().len());
+            false
+        });
     }
 
     pub(super) fn take(&mut self) -> VecDeque<Held> {

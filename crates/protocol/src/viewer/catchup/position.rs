@@ -68,7 +68,7 @@ impl Position {
         }
         let id = ByteString::from(&**uuid);
         self.anchor.passed += 1;
-        if matches!(frame.type_name(), "user" | "assistant" | "result") {
+        if is_surely_stored(frame) {
             self.anchor = Anchor {
                 id: Some(id.clone()),
                 passed: 0,
@@ -99,4 +99,9 @@ impl Position {
         let helps = self.last() == Some(after) && anchor != after;
         (helps && self.anchor.passed < remembered).then_some(anchor)
     }
+}
+
+/// Whether every server stores frames of this type.
+pub(super) fn is_surely_stored(frame: &Frame) -> bool {
+    matches!(frame.type_name(), "user" | "assistant" | "result")
 }

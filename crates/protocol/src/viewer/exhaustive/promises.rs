@@ -9,7 +9,7 @@ use alloc::{
 use super::{
     super::{
         Status, Timer, Viewer,
-        phase::{Line, Phase},
+        phase::{Line, Phase, Refresh},
     },
     digest,
     ledger::Stale,
@@ -36,7 +36,7 @@ fn every_wait_has_a_deadline(viewer: &Viewer) -> Result<(), String> {
         Phase::Closing { .. } => vec![Timer::Close],
         Phase::Up(link) => {
             let mut wanted = vec![Timer::Silence];
-            if link.refresh.is_some() {
+            if !matches!(link.refresh, Refresh::Idle { .. }) {
                 wanted.push(Timer::Token);
             }
             if viewer.socket_up().is_some() {

@@ -1,19 +1,35 @@
 //! The promises of the machine, held against every step of every story.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod retries;
+mod silence;
+mod tokens;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use attache_protocol::{
     ByteString,
     io::{Effect, HttpRequest, HttpRequestId, Input, Method},
     time::Timestamp,
-    viewer::{Event, SendState, Status, Timer},
+    viewer::{Event, SendState, Status, Timer, Viewer, ViewerConfig},
 };
 
-use crate::{SECRET, server::LineId};
+use crate::{SECRET, record::Call, server::LineId};
+use retries::Retries;
+use silence::Silence;
+use tokens::Tokens;
 
 /// What must stay true, and what has to be remembered to know.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Checks {
+    retries: Retries,
+    silence: Silence,
+    tokens: Tokens,
+    stable_after: Duration,
+    now: Timestamp,
+    shown: Status,
     lines: BTreeSet<LineId>,
     posts: BTreeSet<HttpRequestId>,
     control_posts: BTreeSet<HttpRequestId>,
@@ -36,6 +52,50 @@ enum Statuses {
 }
 
 impl Checks {
+    pub(crate) fn new(config: &ViewerConfig) -> Self {
+        Self {
+            retries: Retries::new(config),
+            silence: Silence::new(config),
+            tokens: Tokens::default(),
+            stable_after: config.liveness.stable_after,
+            now: Timestamp::ORIGIN,
+            shown: Status::Idle,
+            lines: BTreeSet::new(),
+            posts: BTreeSet::new(),
+            control_posts: BTreeSet::new(),
+            delivered: BTreeSet::new(),
+            sends: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            open_prompts: BTreeSet::new(),
+            status: None,
+            statuses: Statuses::All,
+            closed: false,
+        }
+    }
+
+    /// A call is about to be made.
+    pub(crate) fn call(&mut self, now: Timestamp, call: &Call) {
+        self.now = now;
+        self.retries.call(now, call);
+        if let Call::Input(input) = call {
+            self.silence.input(now, input);
+            self.tokens.input(now, input, self.stable_after);
+            self.input(input);
+        }
+    }
+
+    /// What a question shows after a call.
+    pub(crate) fn status(&mut self, viewer: &Viewer) -> Result<(), String> {
+        waits_for_something(viewer)?;
+        let status = viewer.status();
+        self.retries.status(self.now, status)?;
+        if *status != self.shown {
+            self.silence.status(self.now, status)?;
+            self.shown = status.clone();
+        }
+        Ok(())
+    }
+
     pub(crate) fn sent(&mut self, id: &str) -> Result<(), String> {
         match self.sends.insert(id.to_owned(), None) {
             None => Ok(()),
@@ -51,11 +111,11 @@ impl Checks {
     }
 
     /// Another process: what has been delivered stays so, everything else begins anew.
-    pub(crate) fn begin_anew(&mut self) {
+    pub(crate) fn begin_anew(&mut self, config: &ViewerConfig) {
         *self = Self {
             delivered: std::mem::take(&mut self.delivered),
             statuses: Statuses::Merged,
-            ..Self::default()
+            ..Self::new(config)
         };
     }
 
@@ -68,7 +128,7 @@ impl Checks {
         self.closed
     }
 
-    pub(crate) fn input(&mut self, input: &Input) {
+    fn input(&mut self, input: &Input) {
         match input {
             Input::SocketRefused { id, .. } | Input::SocketClosed { id, .. } => {
                 self.lines.remove(&LineId::Socket(*id));
@@ -96,6 +156,8 @@ impl Checks {
 
     pub(crate) fn effect(&mut self, effect: &Effect) -> Result<(), String> {
         no_secret(&format!("{effect:?}"))?;
+        self.retries.effect(self.now, effect)?;
+        self.tokens.effect(effect)?;
         match effect {
             Effect::OpenSocket { id, .. } => return self.opened(LineId::Socket(*id)),
             Effect::OpenStream { id, .. } => return self.opened(LineId::Stream(*id)),
@@ -255,6 +317,25 @@ impl Checks {
             return Err(format!("closed without an outcome for request {id}"));
         }
         Ok(())
+    }
+}
+
+/// What is not over has a deadline, so that it will be.
+fn waits_for_something(viewer: &Viewer) -> Result<(), String> {
+    match viewer.status() {
+        Status::Idle => Ok(()),
+        Status::Closed { .. } => match viewer.poll_timeout() {
+            Some(deadline) => Err(format!("closed, and {deadline:?} is to come")),
+            None => Ok(()),
+        },
+        status @ (Status::Connecting { .. }
+        | Status::CatchingUp
+        | Status::Live
+        | Status::Waiting { .. }
+        | Status::Closing) => match viewer.poll_timeout() {
+            Some(_) => Ok(()),
+            None => Err(format!("{status:?} without a deadline")),
+        },
     }
 }
 
