@@ -9,12 +9,14 @@
     reason = "a check fails by panicking"
 )]
 
+pub mod both;
 pub mod control;
 pub mod frame;
 pub mod message;
 mod object;
 pub mod relay_request;
 pub mod sse;
+pub mod viewer;
 pub mod worker;
 
 use std::process::ExitCode;
@@ -35,7 +37,9 @@ pub const TARGETS: &[Target] = &[
     target("message", message::check),
     target("sse", sse::check),
     target("relay_request", relay_request::check),
+    target("viewer", viewer::check),
     target("worker", worker::check),
+    target("both", both::check),
 ];
 
 const fn target(name: &'static str, check: fn(&[u8])) -> Target {

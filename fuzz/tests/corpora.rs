@@ -42,8 +42,18 @@ fn relay_request() {
 }
 
 #[test]
+fn viewer() {
+    replay("viewer");
+}
+
+#[test]
 fn worker() {
     replay("worker");
+}
+
+#[test]
+fn both() {
+    replay("both");
 }
 
 #[test]
