@@ -152,6 +152,12 @@
 //! wait, `POST …/events` answers 429 with `Retry-After` and a request on a socket gets an error
 //! response. For a worker, a frame waits until it is `processed`. While no agent is there, the relay
 //! answers `initialize` and `interrupt` itself.
+//!
+//! # Logs
+//!
+//! What the relay does is told of over `tracing`. No line, at any level, has a token or anything that is said. The
+//! WebSocket library below tells whole messages over `log` at its trace level: whoever collects that level
+//! leaves the target `tungstenite` out.
 
 pub mod access;
 mod agent;

@@ -85,6 +85,13 @@
 //!   outside it (a name lookup that the operating system is in the middle of ends unheard). Commands then
 //!   fail as [`Ended`] and the events end. A worker's session is not archived.
 //!
+//! # Logs
+//!
+//! Sessions, sockets and calls are told of over `tracing`. No line, at any level, has a token or anything that is
+//! said, and at info there is no address either. The WebSocket library below is not so discreet: over `log`, at
+//! its trace level, it tells whole requests, their tokens included, and whole messages. Whoever collects that
+//! level leaves the target `tungstenite` out.
+//!
 //! # Back-pressure
 //!
 //! An application that takes no events blocks neither pings, nor writes, nor commands. When

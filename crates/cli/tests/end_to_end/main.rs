@@ -21,6 +21,8 @@ mod program;
 mod relay;
 #[cfg(unix)]
 mod runtimes;
+#[cfg(unix)]
+mod secrets;
 mod server;
 mod sharing;
 mod weather;
