@@ -50,6 +50,7 @@ pub(crate) struct Attempt {
     token: u32,
     pub(crate) has_other_token: bool,
     line: Option<Line>,
+    gone: Option<Line>,
     call: Option<HttpRequestId>,
 }
 
@@ -68,6 +69,7 @@ impl Attempt {
             token: 0,
             has_other_token: true,
             line: None,
+            gone: None,
             call: None,
         }
     }
@@ -138,8 +140,21 @@ impl Attempt {
 
     /// The connection, or the attempt, ends.
     pub(crate) fn hit(&mut self, end: &End) {
-        let line = self.line;
-        let input = match (end, line) {
+        let input = self.ended(end, self.line);
+        if let Some(line) = self.line.take() {
+            self.gone = Some(line);
+        }
+        self.viewer.handle_input(self.now, input);
+    }
+
+    /// A connection that is over already ends once more.
+    pub(crate) fn hit_again(&mut self, end: &End) {
+        let input = self.ended(end, self.gone);
+        self.viewer.handle_input(self.now, input);
+    }
+
+    fn ended(&self, end: &End, line: Option<Line>) -> Input {
+        match (end, line) {
             (End::Close { code, reason }, Some(Line::Socket(id))) => Input::SocketClosed {
                 id,
                 ending: SocketEnding::CloseFrame {
@@ -166,9 +181,12 @@ impl Attempt {
                 response: answer(*status, *retry_after, ""),
             },
             (End::Close { .. }, _) => panic!("only a socket is closed with a code"),
-        };
-        self.line = None;
-        self.viewer.handle_input(self.now, input);
+        }
+    }
+
+    /// The application wants no more.
+    pub(crate) fn close(&mut self) {
+        self.viewer.close(self.now);
     }
 
     /// How long it waits before the next try, if it does.
@@ -183,6 +201,10 @@ impl Attempt {
             }
             _ => None,
         }
+    }
+
+    pub(crate) fn is_live(&self) -> bool {
+        *self.viewer.status() == Status::Live
     }
 
     /// Why it is closed. What is still loaded by then is not to be had.

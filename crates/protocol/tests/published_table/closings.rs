@@ -35,6 +35,43 @@ fn every_close_code_does_in_every_phase_what_the_table_says() {
     }
 }
 
+#[test]
+fn every_close_code_while_closing_is_the_end_that_was_asked_for() {
+    let mut closing = live();
+    closing.close();
+    for code in 0..=u16::MAX {
+        let mut closing = closing.clone();
+        closing.hit(&End::Close { code, reason: "" });
+        assert_eq!(closing.closed(), Some(CloseCause::Requested), "{code}");
+    }
+}
+
+#[test]
+fn no_close_code_of_a_connection_that_is_over_changes_anything() {
+    let dropped = End::Close {
+        code: 1006,
+        reason: "",
+    };
+    let mut waiting = live();
+    waiting.hit(&dropped);
+    let mut back = waiting.clone();
+    back.reach(Stage::Live);
+    let wait = waiting.wait();
+    for code in 0..=u16::MAX {
+        let again = End::Close { code, reason: "" };
+        waiting.hit_again(&again);
+        assert_eq!(waiting.wait(), wait, "{code}");
+        back.hit_again(&again);
+        assert!(back.is_live(), "{code}");
+    }
+}
+
+fn live() -> Attempt {
+    let mut live = Attempt::begin(Transport::WebSocket, History::All);
+    live.reach(Stage::Live);
+    live
+}
+
 /// Lets connections end this way for as long as there are any, and sees that it goes as the verdict says.
 pub(crate) fn follows(
     verdict: &str,
