@@ -71,7 +71,7 @@ pub fn worker(choices: &mut dyn Choices, span: &Span) -> Result<Tally, Breach> {
 
 /// A worker that has just been started, on a session of its own or on one where something was said before.
 fn begin(choices: &mut dyn Choices, now: Timestamp) -> Life {
-    let lifetime = one_of(choices, &[60, 600, 40, 3600, 5], 600);
+    let lifetime = one_of(choices, &[60, 600, 40, 3600, 5, 1], 600);
     let mut server = Server::new(secs(lifetime));
     let mut session = SessionChoice::Create(NewSession::default());
     if choices.below(4) == 3 {
@@ -90,6 +90,9 @@ fn begin(choices: &mut dyn Choices, now: Timestamp) -> Life {
     if choices.below(2) == 1 {
         config.liveness.refusals = u32::MAX;
     }
+    config.liveness.heartbeat_failures = one_of(choices, &[3, 1], 3);
+    config.patience.http = one_of(choices, &[secs(10), secs(2), secs(30)], secs(10));
+    config.limits.remembered = one_of(choices, &[2000, 300], 2000);
     config.limits.uploads = one_of(choices, &[1000, 3, 20], 1000);
     config.limits.batch = one_of(choices, &[100, 1, 3], 100);
     config.limits.batch_bytes = one_of(choices, &[4 << 20, 300], 4 << 20);
@@ -153,14 +156,20 @@ fn recover(life: &mut Life, tally: &mut Tally) -> Result<(), String> {
 /// The end: sometimes in good weather, where nothing is left undone, sometimes in any.
 fn finish(life: &mut Life, choices: &mut dyn Choices, tally: &mut Tally) -> Result<(), String> {
     life.read(Reading::Eagerly)?;
-    if choices.below(2) == 0 {
-        recover(life, tally)?;
-    } else {
+    let weather = match choices.below(3) {
+        0 => {
+            recover(life, tally)?;
+            Weather::Good
+        }
         // What is under way may be lost still, nothing that begins from here on.
-        life.mend()?;
-    }
+        1 => {
+            life.mend()?;
+            Weather::Good
+        }
+        _ => Weather::Any,
+    };
     if !life.is_closed() {
-        close(life)?;
+        close(life, weather)?;
     }
     if !life.machine.worker.is_drained() {
         return Err("it is closed, and something is left to be taken".to_owned());
@@ -169,8 +178,15 @@ fn finish(life: &mut Life, choices: &mut dyn Choices, tally: &mut Tally) -> Resu
     life.pass(secs(100))
 }
 
+/// How things are when the worker is told to close.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Weather {
+    Good,
+    Any,
+}
+
 /// Closes, which takes no longer than it may, and leaves no session behind.
-fn close(life: &mut Life) -> Result<(), String> {
+fn close(life: &mut Life, weather: Weather) -> Result<(), String> {
     let was_well = life.unwell().is_none();
     life.act(&Act::Close)?;
     let budget = life.close_budget() + millis(1);
@@ -181,13 +197,15 @@ fn close(life: &mut Life) -> Result<(), String> {
     let session = life.session();
     let is_archived = session.is_some_and(|session| life.server.is_archived(&session));
     let wants_archive = life.config.farewell == Farewell::Archive;
-    let can_archive = life.has_good_token() && life.session().is_some();
+    let can_archive =
+        weather == Weather::Good && life.has_good_token() && life.session().is_some();
     if wants_archive && can_archive && !is_archived && life.ended_itself() {
         return Err("the session is left behind".to_owned());
     }
     if !wants_archive && is_archived && !life.was_archived {
         return Err("the session is archived, and should have stayed".to_owned());
     }
+    let was_well = was_well && weather == Weather::Good;
     if was_well && life.closed != Some(WorkerCloseCause::Requested) {
         return Err(format!(
             "it was told to close, and ended as {:?}",

@@ -126,16 +126,7 @@ impl Server {
         session.epoch += 1;
         self.minted += 1;
         let (epoch, token) = (session.epoch, format!("jwt-{}", self.minted));
-        let body = format!(
-            r#"{{"worker_jwt":"{token}","api_base_url":"{BASE}","expires_in":{},"worker_epoch":{}}}"#,
-            self.lifetime.as_secs(),
-            // Both spellings are in use.
-            if epoch.is_multiple_of(2) {
-                format!("\"{epoch}\"")
-            } else {
-                epoch.to_string()
-            },
-        );
+        let body = granted(&token, epoch, self.lifetime);
         let session = format!("cse_{}", session.id);
         let grant = Grant {
             session,
@@ -151,6 +142,13 @@ impl Server {
         let token = format!("jwt-{}", self.minted);
         let grant = self.grants.get(&token)?;
         Some((token, grant.epoch))
+    }
+
+    /// An answer to an older question for credentials, with an epoch before this one.
+    pub(super) fn granted_before(&self, epoch: u64) -> Option<String> {
+        let older = self.grants.iter().filter(|(_, grant)| grant.epoch < epoch);
+        let (token, grant) = older.max_by_key(|(_, grant)| grant.epoch)?;
+        Some(granted(token, grant.epoch, self.lifetime))
     }
 
     /// The status for whoever asks for a stream.
@@ -281,6 +279,19 @@ impl Server {
     fn is_good_grant(&self, bearer: &str, now: Timestamp) -> bool {
         self.grant(bearer, now).is_some()
     }
+}
+
+fn granted(token: &str, epoch: u64, lifetime: Duration) -> String {
+    let seconds = lifetime.as_secs();
+    // Both spellings are in use.
+    let epoch = if epoch.is_multiple_of(2) {
+        format!("\"{epoch}\"")
+    } else {
+        epoch.to_string()
+    };
+    format!(
+        r#"{{"worker_jwt":"{token}","api_base_url":"{BASE}","expires_in":{seconds},"worker_epoch":{epoch}}}"#
+    )
 }
 
 /// The id under which an event is known.

@@ -27,6 +27,8 @@ pub(super) enum Fate {
     Status(u16, Option<Duration>),
     /// It is carried out, and answered with something unreadable.
     Garbled,
+    /// It is not carried out, and answered as an older one of its kind was.
+    Outdated,
 }
 
 /// What the caller sees instead of an answer.
@@ -119,7 +121,7 @@ impl Weather {
             Some(Fate::Failed(failure)) => StreamFate::Failed(failure),
             Some(Fate::Status(status, retry_after)) => StreamFate::Status(status, retry_after),
             Some(Fate::Swallowed | Fate::AnswerLost(_)) => StreamFate::Swallowed,
-            Some(Fate::Served | Fate::Slow(_) | Fate::Garbled) | None => {
+            Some(Fate::Served | Fate::Slow(_) | Fate::Garbled | Fate::Outdated) | None => {
                 self.streams.pop_front().unwrap_or(StreamFate::Opened)
             }
         }
@@ -207,6 +209,7 @@ pub(super) fn fault(choices: &mut dyn Choices, kind: Kind, mercy: Mercy) -> Fate
         11 if may_be_refused => Fate::Status(one_of(choices, STATUSES_REFUSED, 400), None),
         12 if kind.is_workers() || mercy == Mercy::MayEnd => Fate::Status(410, None),
         13 if mercy == Mercy::MayEnd => Fate::Status(one_of(choices, STATUSES_FATAL, 409), None),
+        15 if kind == Kind::Bridge => Fate::Outdated,
         14 if kind != Kind::Register || mercy == Mercy::MayEnd => Fate::Garbled,
         _ => Fate::Status(one_of(choices, STATUSES_LATER, 503), retry_after(choices)),
     }

@@ -259,7 +259,10 @@ impl Life {
             Beat::Off => self.beat = Beat::Since(self.now),
             Beat::Since(last) | Beat::Somewhere(last) => {
                 let silent = self.now.saturating_since(last);
-                if silent > every + every / 10 {
+                // One at a time: the next waits for the answer to the last.
+                let http = self.config.patience.http;
+                let wait = if http > every { http } else { Duration::ZERO };
+                if silent > every + every / 10 + wait {
                     return Err(format!("no heartbeat for {silent:?}"));
                 }
             }

@@ -118,7 +118,8 @@ impl Life {
                 | Fate::AnswerLost(_)
                 | Fate::Failed(_)
                 | Fate::Swallowed
-                | Fate::Garbled => Duration::ZERO,
+                | Fate::Garbled
+                | Fate::Outdated => Duration::ZERO,
             };
             let lasting = lasting + self.weather.latency * 2;
             self.fault(&format!("{fate:?} for {:?}", order.kind), lasting);
@@ -158,6 +159,13 @@ impl Life {
             Fate::Swallowed => return Ok(()),
             Fate::Status(status, retry_after) => {
                 (latency, answered(status, retry_after, String::new()))
+            }
+            Fate::Outdated => {
+                let known = self.held.as_ref().map_or(0, |held| held.epoch);
+                match self.server.granted_before(known) {
+                    Some(body) => (latency, answered(200, None, body)),
+                    None => (latency, self.serve(&order, answered)?),
+                }
             }
             Fate::Garbled => {
                 let honest = self.serve(&order, answered)?;
@@ -268,10 +276,12 @@ impl Life {
         self.statuses.insert(status);
         match status {
             200..=299 => {
-                let is_readable = response.body.starts_with(b"{");
-                if order.kind == Kind::Bridge && is_readable {
+                let granted = self.server.last_granted();
+                let is_new = granted.as_ref().is_some_and(|(token, _)| {
+                    String::from_utf8_lossy(&response.body).contains(&format!("\"{token}\""))
+                });
+                if order.kind == Kind::Bridge && is_new {
                     let until = self.now.checked_add(self.server.lifetime);
-                    let granted = self.server.last_granted();
                     self.held = granted.map(|(token, epoch)| Held {
                         token,
                         epoch,
