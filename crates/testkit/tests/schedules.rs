@@ -1,9 +1,13 @@
 //! Schedules: some hundreds of new ones, and every one that has ever failed.
 
-#![allow(clippy::unwrap_used, reason = "what can't be read fails the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what can't be read fails the test"
+)]
 
 use attache_testkit::schedule::{
-    Breach, Choices, Record, Recorded, Recorder, Seeded, Span, Tally, shrunk, viewer,
+    Breach, Choices, Record, Recorded, Recorder, Seeded, Span, Tally, both, shrunk, viewer, worker,
 };
 
 /// A line for each: the kind, and the record that the simulator printed.
@@ -11,16 +15,33 @@ const FAILED_ONCE: &str = include_str!("schedules/failed_once.txt");
 
 type Kind = fn(&mut dyn Choices, &Span) -> Result<Tally, Breach>;
 
-fn keeps_every_promise(kind: Kind, seeds: std::ops::Range<u64>) {
+fn keeps_every_promise(kind: Kind, seeds: std::ops::Range<u64>) -> Tally {
+    let mut all = Tally::default();
     for seed in seeds {
-        let result = kind(&mut Seeded::new(seed), &Span::default());
-        assert!(result.is_ok(), "seed {seed}: {}", result.unwrap_err());
+        match kind(&mut Seeded::new(seed), &Span::default()) {
+            Ok(tally) => all.add(&tally),
+            Err(breach) => panic!("seed {seed}: {breach}"),
+        }
     }
+    all
 }
 
 #[test]
 fn a_viewer_keeps_every_promise() {
     keeps_every_promise(viewer, 0..200);
+}
+
+#[test]
+fn a_worker_keeps_every_promise() {
+    let all = keeps_every_promise(worker, 0..200);
+    assert!(all.faults > 2000 && all.delivered > 1000 && all.sent > 1000 && all.prompts > 100);
+}
+
+#[test]
+fn a_viewer_and_a_worker_keep_every_promise_to_each_other() {
+    let all = keeps_every_promise(both, 0..60);
+    assert!(all.faults > 2000 && all.delivered > 1000 && all.prompts > 100);
+    assert_eq!(all.delivered, all.sent);
 }
 
 #[test]
@@ -31,6 +52,8 @@ fn what_has_failed_once_does_not_fail_again() {
         let mut choices = Recorded::new(record);
         let result = match kind {
             "viewer" => viewer(&mut choices, &Span::default()),
+            "worker" => worker(&mut choices, &Span::default()),
+            "both" => both(&mut choices, &Span::default()),
             _ => panic!("{kind} is no kind of schedule"),
         };
         assert!(result.is_ok(), "{line}: {}", result.unwrap_err());
@@ -39,11 +62,13 @@ fn what_has_failed_once_does_not_fail_again() {
 
 #[test]
 fn the_same_choices_make_the_same_schedule_recorded_or_not() {
-    let mut recorder = Recorder::new(Seeded::new(11));
-    let first = viewer(&mut recorder, &Span::default());
-    let record = recorder.into_record();
-    assert_eq!(viewer(&mut Seeded::new(11), &Span::default()), first);
-    assert_eq!(viewer(&mut Recorded::new(record), &Span::default()), first);
+    for kind in [viewer as Kind, worker, both] {
+        let mut recorder = Recorder::new(Seeded::new(11));
+        let first = kind(&mut recorder, &Span::default());
+        let record = recorder.into_record();
+        assert_eq!(kind(&mut Seeded::new(11), &Span::default()), first);
+        assert_eq!(kind(&mut Recorded::new(record), &Span::default()), first);
+    }
 }
 
 #[test]

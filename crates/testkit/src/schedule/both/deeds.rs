@@ -14,7 +14,7 @@ use crate::{
     HttpPlan, TokenPlan, Upgrade, millis,
     schedule::{
         Choices,
-        worker::{Promise, one_of, worker_trouble},
+        worker::{Noise, Promise, one_of, worker_trouble},
     },
 };
 
@@ -38,12 +38,24 @@ impl Pair {
                 self.viewer_asks(choices);
                 Ok(())
             }
-            19..=24 => worker_trouble(&mut self.life, choices),
+            19 => {
+                self.watch_twins(choices);
+                Ok(())
+            }
+            20..=24 => worker_trouble(&mut self.life, choices),
             _ => {
                 self.viewers_link_goes_wrong(choices);
                 Ok(())
             }
         }
+    }
+
+    /// From now on twins go along, to whom more is done, none of which may matter.
+    fn watch_twins(&mut self, choices: &mut dyn Choices) {
+        let seed = u64::from(choices.below(u32::MAX));
+        self.world.watch_a_twin(seed);
+        let noise = one_of(choices, &Noise::ALL, Noise::None);
+        self.life.machine.begin_twin(noise, 40);
     }
 
     fn agent_says(&mut self, choices: &mut dyn Choices) -> Result<(), String> {

@@ -20,6 +20,8 @@ use super::{
 use crate::{World, config_over, millis, secs};
 use ledger::Ledger;
 
+/// So many lines of the viewer's side are shown with a breach.
+const SHOWN: usize = 80;
 /// A link that fell silent is given up after this long at the latest, and made again in as long.
 const VIEWERS_RECOVERY: Duration = secs(150);
 
@@ -67,6 +69,7 @@ impl Pair {
         config.initialize = choices.below(3) == 2;
         let seed = u8::try_from(choices.below(256)).unwrap_or(0);
         let mut world = World::with_seed(config, [seed; 32]);
+        world.keep_breach();
         world.server().answers_requests = false;
 
         let lifetime = one_of(choices, &[60, 600, 3600], 600);
@@ -132,6 +135,9 @@ impl Pair {
             self.life.now = next;
             let ahead = next.since_origin().saturating_sub(self.world.elapsed());
             self.world.run_for(ahead);
+            if let Some(what) = self.world.breach() {
+                return Err(what.to_owned());
+            }
             if let Some(cause) = self.life.closed {
                 return Err(format!("the worker ended as {cause:?}"));
             }
@@ -211,8 +217,8 @@ impl Pair {
 
     fn transcript(&self) -> String {
         let mut text = self.life.machine.transcript();
-        let _ = writeln!(text, "the viewer's messages: {:?}", self.world.messages());
-        let _ = writeln!(text, "the viewer's prompts: {:?}", self.world.prompts());
+        let viewers = self.world.transcript.text(SHOWN);
+        let _ = write!(text, "the viewer's side:\n{viewers}");
         text
     }
 }

@@ -1,5 +1,7 @@
 //! What may happen in a step: something the agent, a viewer or the world does.
 
+mod trouble;
+
 use std::{collections::VecDeque, time::Duration};
 
 use attache_protocol::{
@@ -8,17 +10,18 @@ use attache_protocol::{
     worker::{AgentState, Delivery, EventId},
 };
 
+pub(in crate::schedule) use trouble::worker_trouble;
+use trouble::{asleep, calls_go_wrong, mercy, others, outage};
+
 use super::{
     life::{Life, Reading},
     machine::{Act, Noise, Said},
-    order::Kind,
     owed::{Down, Promise},
-    weather::{Fate, Mercy, fault, one_of, stream_fault, token_fault},
+    weather::{one_of, stream_fault, token_fault},
 };
 use crate::{
     millis,
     schedule::{Choices, Tally},
-    secs,
 };
 
 /// How much time passes after a step.
@@ -63,14 +66,7 @@ impl Deeds {
             }
             17 => {
                 let calls = 5 + choices.below(60);
-                let kinds = [
-                    Noise::None,
-                    Noise::Early,
-                    Noise::Backwards,
-                    Noise::Stale,
-                    Noise::LateDrain,
-                ];
-                let noise = one_of(choices, &kinds, Noise::None);
+                let noise = one_of(choices, &Noise::ALL, Noise::None);
                 life.machine.begin_twin(noise, calls);
                 Ok(())
             }
@@ -230,42 +226,6 @@ impl Deeds {
     }
 }
 
-/// Something goes wrong on the worker's side that it can recover from.
-pub(in crate::schedule) fn worker_trouble(
-    life: &mut Life,
-    choices: &mut dyn Choices,
-) -> Result<(), String> {
-    match choices.below(12) {
-        0..=4 => {
-            let kind = one_of(choices, &Kind::ALL, Kind::Upload);
-            let fate = fault(choices, kind, Mercy::Spared);
-            // What is refused for good is nobody's to deliver.
-            let is_final = matches!(fate, Fate::Status(400..=407 | 411..=422 | 301, _));
-            let fate = if is_final { Fate::Swallowed } else { fate };
-            life.weather.plan_calls(kind, fate, 1 + choices.below(3));
-        }
-        5 => {
-            let fate = stream_fault(choices, Mercy::Spared);
-            life.weather.plan_stream(fate, 1);
-        }
-        6 => life.break_stream(NetworkFailure::Reset),
-        7 => life.mute_stream(),
-        8 => outage(life, choices),
-        9 => life.server.forget_grants(),
-        10 => life.weather.latency = millis(u64::from(choices.below(400))),
-        _ => return life.wake(),
-    }
-    Ok(())
-}
-
-fn mercy(choices: &mut dyn Choices) -> Mercy {
-    if choices.below(24) == 23 {
-        Mercy::MayEnd
-    } else {
-        Mercy::Spared
-    }
-}
-
 fn agent_says(life: &mut Life, choices: &mut dyn Choices, tally: &mut Tally) -> Result<(), String> {
     let count = if choices.below(10) == 9 { 15 } else { 1 };
     for _ in 0..count {
@@ -355,91 +315,4 @@ fn agent_answers(life: &mut Life, choices: &mut dyn Choices) -> Result<(), Strin
         r#"{{"type":"control_response","n":{n},"uuid":"{uuid}","response":{{"subtype":"success","request_id":"{id}","response":{{}}}}}}"#
     );
     life.upload(text.into(), uuid, Promise::MayBe).map(drop)
-}
-
-fn calls_go_wrong(life: &mut Life, choices: &mut dyn Choices) {
-    let kind = one_of(choices, &Kind::ALL, Kind::Upload);
-    // What carries something is more interesting than the rest.
-    let kind = if choices.below(3) == 0 {
-        Kind::Upload
-    } else {
-        kind
-    };
-    let mercy = mercy(choices);
-    let fate = fault(choices, kind, mercy);
-    let count = if matches!(fate, Fate::Status(401 | 403, _)) {
-        1
-    } else {
-        1 + choices.below(4)
-    };
-    life.weather.plan_calls(kind, fate, count);
-}
-
-fn outage(life: &mut Life, choices: &mut dyn Choices) {
-    let lasting = secs(1 + u64::from(choices.below(90)));
-    let fates = [
-        Fate::Failed(NetworkFailure::Refused),
-        Fate::Failed(NetworkFailure::Dns),
-        Fate::Swallowed,
-        Fate::Status(503, None),
-        Fate::Status(502, Some(secs(3))),
-    ];
-    let fate = one_of(choices, &fates, Fate::Failed(NetworkFailure::Refused));
-    life.fault(&format!("for {lasting:?}, {fate:?}"), Duration::ZERO);
-    let until = life.now.checked_add(lasting).unwrap_or(life.now);
-    life.weather.plan_outage(until, fate);
-    // A restart keeps the log, and perhaps what was granted.
-    match choices.below(3) {
-        0 => {
-            life.break_calls(NetworkFailure::Reset);
-            life.break_stream(NetworkFailure::Reset);
-        }
-        1 => {
-            life.break_calls(NetworkFailure::Reset);
-            life.break_stream(NetworkFailure::Reset);
-            life.server.forget_grants();
-        }
-        _ => life.mute_stream(),
-    }
-}
-
-fn asleep(life: &mut Life, choices: &mut dyn Choices) -> Result<(), String> {
-    life.fault("asleep", Duration::ZERO);
-    life.sleep(secs(u64::from(choices.below(120))));
-    if choices.below(2) == 0 {
-        life.wake()?;
-    }
-    Ok(())
-}
-
-/// What somebody else does to the session or to the tokens.
-fn others(life: &mut Life, choices: &mut dyn Choices) -> Result<(), String> {
-    let Some(session) = life.session() else {
-        return Ok(());
-    };
-    match choices.below(24) {
-        0 => {
-            life.fault("another worker takes over", Duration::ZERO);
-            life.lose_session(&session)
-        }
-        1 => {
-            life.fault("somebody archives the session", Duration::ZERO);
-            life.server.archive(&session);
-            life.was_archived = true;
-            life.end_stream(NetworkFailure::Ended);
-            Ok(())
-        }
-        2..=6 => {
-            life.fault("the person's token is revoked", Duration::ZERO);
-            let token = life.person_token();
-            life.server.revoke(&token);
-            Ok(())
-        }
-        7..=11 => {
-            life.fault("what was granted is forgotten", Duration::ZERO);
-            life.server.forget_grants();
-            Ok(())
-        }
-        _ => life.wake(),
-    }
 }

@@ -27,7 +27,7 @@ use attache_protocol::{
 pub(in crate::schedule) use self::{
     deeds::{pause, worker_trouble},
     life::Life,
-    machine::Act,
+    machine::{Act, Noise},
     owed::{Down, Promise},
     server::Server,
     weather::one_of,
@@ -197,8 +197,7 @@ fn close(life: &mut Life, weather: Weather) -> Result<(), String> {
     let session = life.session();
     let is_archived = session.is_some_and(|session| life.server.is_archived(&session));
     let wants_archive = life.config.farewell == Farewell::Archive;
-    let can_archive =
-        weather == Weather::Good && life.has_good_token() && life.session().is_some();
+    let can_archive = weather == Weather::Good && life.has_good_token() && life.session().is_some();
     if wants_archive && can_archive && !is_archived && life.ended_itself() {
         return Err("the session is left behind".to_owned());
     }

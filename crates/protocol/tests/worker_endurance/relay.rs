@@ -20,8 +20,6 @@ pub(crate) enum Fate {
     Fine,
     /// Done, but the answer never comes.
     AnswerLost,
-    /// Not done, and nothing comes.
-    Swallowed,
     Broken,
     Status(u16),
 }
@@ -45,8 +43,6 @@ pub(crate) struct Relay {
     pub(crate) refreshes: u64,
     /// The person's token was refused, and none has been accepted since.
     refused: bool,
-    /// Another worker has the session now.
-    taken_over: bool,
     pub(crate) closed: Option<WorkerCloseCause>,
 }
 
@@ -71,7 +67,6 @@ impl Relay {
             delivered: vec![],
             refreshes: 0,
             refused: false,
-            taken_over: false,
             closed: None,
         }
     }
@@ -109,14 +104,10 @@ impl Relay {
                     let after: u64 = request.path.rsplit('=').next().unwrap().parse().unwrap();
                     assert_eq!(after, self.delivered.last().copied().unwrap_or(0));
                     self.stream = Some((id, after));
-                    let fate = if self.taken_over {
-                        Fate::Status(409)
-                    } else {
-                        self.fate()
-                    };
+                    let fate = self.fate();
                     let input = match fate {
                         Fate::Fine | Fate::AnswerLost => Input::StreamOpened { id },
-                        Fate::Swallowed | Fate::Broken => {
+                        Fate::Broken => {
                             self.stream = None;
                             let ending = Refusal::Network(NetworkFailure::Reset);
                             Input::StreamClosed { id, ending }
@@ -165,9 +156,6 @@ impl Relay {
             "two calls of kind {kind} at once"
         );
         let mut fate = self.fate();
-        if self.taken_over && kind.starts_with("worker") {
-            fate = Fate::Status(409);
-        }
         if matches!(kind, "register" | "bridge") {
             // Two different tokens refused in a row would rightly be the end.
             let refused = matches!(fate, Fate::Status(401));
@@ -177,7 +165,7 @@ impl Relay {
             self.refused = match fate {
                 Fate::Fine => false,
                 Fate::Status(401) => true,
-                Fate::AnswerLost | Fate::Swallowed | Fate::Broken | Fate::Status(_) => self.refused,
+                Fate::AnswerLost | Fate::Broken | Fate::Status(_) => self.refused,
             };
         }
         let done = matches!(fate, Fate::Fine | Fate::AnswerLost);
@@ -198,7 +186,7 @@ impl Relay {
         };
         let answer = match fate {
             Fate::Fine => answer(200),
-            Fate::AnswerLost | Fate::Swallowed => None,
+            Fate::AnswerLost => None,
             Fate::Broken => Some(Input::HttpFailed {
                 id,
                 failure: NetworkFailure::Reset,
@@ -310,30 +298,6 @@ impl Relay {
         let bytes = ":\n\n".into();
         self.worker
             .handle_input(self.now, Input::StreamBytes { id, bytes });
-    }
-}
-
-impl Relay {
-    /// Another worker takes the session over: the stream ends, and calls under way find out.
-    pub(crate) fn take_over(&mut self) {
-        self.taken_over = true;
-        for (id, (_, kind, answer)) in &mut self.calls {
-            if kind.starts_with("worker") && answer.is_some() {
-                *answer = Some(Input::HttpAnswered {
-                    id: *id,
-                    response: HttpResponse {
-                        status: 409,
-                        retry_after: None,
-                        body: "".into(),
-                    },
-                });
-            }
-        }
-        if let Some((id, _)) = self.stream.take() {
-            let ending = Refusal::Network(NetworkFailure::Ended);
-            self.worker
-                .handle_input(self.now, Input::StreamClosed { id, ending });
-        }
     }
 }
 

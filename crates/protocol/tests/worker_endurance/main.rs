@@ -1,4 +1,4 @@
-//! A worker against a server that fails in every way, for many lifetimes of its credentials.
+//! A worker over many lifetimes of its credentials, and over a long time without its server.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,18 +13,7 @@ mod relay;
 use std::time::Duration;
 
 use attache_protocol::{time::Timestamp, worker::WorkerCloseCause};
-use proptest::prelude::*;
 use relay::{Fate, Relay};
-
-fn fates() -> impl Strategy<Value = Fate> {
-    prop_oneof![
-        12 => Just(Fate::Fine),
-        1 => Just(Fate::AnswerLost),
-        1 => Just(Fate::Swallowed),
-        1 => Just(Fate::Broken),
-        1 => prop_oneof![Just(500_u16), Just(503), Just(429), Just(401)].prop_map(Fate::Status),
-    ]
-}
 
 /// Talks both ways for `rounds` rounds of 5 s, then heals, then closes.
 fn story(fates: Vec<Fate>, seed: u8, rounds: u32) -> Relay {
@@ -104,71 +93,4 @@ fn an_hour_without_the_relay_is_bounded_and_loses_nothing() {
     relay.run_until(end);
     assert!(relay.worker.wants_write());
     assert_eq!(relay.log, uploaded);
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
-    #[test]
-    fn no_schedule_of_failures_loses_repeats_or_reorders_anything(
-        fates in proptest::collection::vec(fates(), 5..80),
-        seed in any::<u8>(),
-    ) {
-        story(fates, seed, 200);
-    }
-
-    #[test]
-    fn closing_at_any_moment_ends_in_time_and_leaves_nothing_open(
-        fates in proptest::collection::vec(fates(), 5..80),
-        seed in any::<u8>(),
-        moment in 0..60_000_u64,
-    ) {
-        let mut relay = Relay::new(fates, seed);
-        relay.worker.start(relay.now).unwrap();
-        relay.run_until(Timestamp::from_origin(Duration::from_millis(moment)));
-        let known = relay.worker.session().is_some();
-        let _ = relay.worker.upload(relay.now, r#"{"type":"assistant"}"#.into());
-        relay.worker.close(relay.now);
-        relay.fates = vec![Fate::Fine];
-        let end = relay.now.checked_add(Duration::from_millis(1800)).unwrap();
-        relay.run_until(end);
-        prop_assert!(relay.worker.is_closed());
-        prop_assert!(relay.stream.is_none() && relay.calls.is_empty());
-        if known {
-            prop_assert!(relay.archived, "an orphan");
-        }
-    }
-
-    #[test]
-    fn the_same_seed_gives_the_same_life(
-        fates in proptest::collection::vec(fates(), 5..40),
-        seed in any::<u8>(),
-    ) {
-        let (one, other) = (story(fates.clone(), seed, 50), story(fates, seed, 50));
-        prop_assert_eq!((one.refreshes, one.drawn, one.now), (other.refreshes, other.drawn, other.now));
-    }
-
-    #[test]
-    fn a_worker_that_is_taken_over_stops_and_touches_nothing_any_more(
-        fates in proptest::collection::vec(fates(), 5..80),
-        seed in any::<u8>(),
-        moment in prop_oneof![5_000..70_000_u64, 29_000..30_200_u64],
-        is_talking in any::<bool>(),
-    ) {
-        let mut relay = Relay::new(vec![Fate::Fine], seed);
-        relay.worker.start(relay.now).unwrap();
-        relay.run_until(Timestamp::from_origin(Duration::from_millis(moment)));
-        if is_talking {
-            let _ = relay.worker.upload(relay.now, r#"{"type":"assistant"}"#.into());
-        }
-        relay.take_over();
-        let (log, refreshes) = (relay.log.clone(), relay.refreshes);
-        relay.fates = fates;
-        let end = relay.now.checked_add(Duration::from_secs(60)).unwrap();
-        relay.run_until(end);
-        prop_assert_eq!(relay.closed, Some(WorkerCloseCause::Superseded));
-        prop_assert_eq!(&relay.log, &log);
-        prop_assert_eq!(relay.refreshes, refreshes, "it took the session back");
-        prop_assert!(!relay.archived && relay.calls.is_empty() && relay.stream.is_none());
-    }
 }
