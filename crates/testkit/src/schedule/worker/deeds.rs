@@ -297,8 +297,15 @@ fn agent_reports(life: &mut Life, choices: &mut dyn Choices) -> Result<(), Strin
             }
         }
     };
+    let before = life.owed.state.clone();
     life.owed.state = state.clone();
-    life.act(&Act::Report(state)).map(drop)
+    life.act(&Act::Report(state))?;
+    if choices.below(3) == 2 {
+        // It was only for a moment.
+        life.owed.state = before.clone();
+        life.act(&Act::Report(before))?;
+    }
+    Ok(())
 }
 
 fn agent_answers(life: &mut Life, choices: &mut dyn Choices) -> Result<(), String> {

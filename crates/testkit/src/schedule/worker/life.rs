@@ -49,6 +49,7 @@ pub(in crate::schedule) struct Life {
     last_id: u64,
     stream: Option<Line>,
     unread: VecDeque<(StreamId, Input)>,
+    handed: Handed,
     /// The number of the person's token that the source gives.
     person: u32,
     token: Option<TokenRequestId>,
@@ -117,6 +118,13 @@ enum LineLife {
     Mute,
 }
 
+/// The numbers of the last event that was handed in, at least in part, and of the last one in full.
+#[derive(Copy, Clone, Debug, Default)]
+struct Handed {
+    begun: u64,
+    full: u64,
+}
+
 /// The credentials the worker has.
 #[derive(Clone, Debug)]
 struct Held {
@@ -163,6 +171,7 @@ impl Life {
             last_id: 0,
             stream: None,
             unread: VecDeque::new(),
+            handed: Handed::default(),
             person: 1,
             token: None,
             given: None,
@@ -321,11 +330,11 @@ impl Life {
             return;
         };
         let (one, other) = event.split_at(if in_pieces { event.len() / 2 } else { 0 });
-        for piece in [one, other] {
-            if !piece.is_empty() {
-                self.send_bytes(piece);
-            }
+        if !one.is_empty() {
+            self.send_bytes(one);
+            self.dawdle();
         }
+        self.send_bytes(other);
     }
 
     // What the schedule wants to know.

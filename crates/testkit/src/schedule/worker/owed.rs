@@ -313,6 +313,17 @@ impl Owed {
         matches!(frame.promise, Promise::Kept | Promise::LiveOnly).then(|| frame.uuid.clone())
     }
 
+    /// Whether an event up to this number has not been delivered and should have been.
+    pub(super) fn lacks(&self, number: u64) -> bool {
+        let first = self.delivered_up_to.saturating_add(1);
+        let is_for_agent = |down: &Down| matches!(down, Down::ForAgent | Down::Cancel { .. });
+        first <= number
+            && self
+                .down
+                .range(first..=number)
+                .any(|(_, down)| is_for_agent(down))
+    }
+
     pub(super) fn delivered_up_to(&self) -> u64 {
         self.delivered_up_to
     }

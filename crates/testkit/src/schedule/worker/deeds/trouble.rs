@@ -11,7 +11,7 @@ use crate::{
         worker::{
             life::Life,
             order::Kind,
-            weather::{Fate, Mercy, fault, one_of, stream_fault},
+            weather::{Fate, Mercy, TokenFate, fault, one_of, stream_fault},
         },
     },
     secs,
@@ -131,7 +131,20 @@ pub(super) fn others(life: &mut Life, choices: &mut dyn Choices) -> Result<(), S
             life.server.revoke(&token);
             Ok(())
         }
-        7..=11 => {
+        7 | 8 => {
+            life.fault(
+                "the token is revoked, and the source does not know",
+                Duration::ZERO,
+            );
+            let token = life.person_token();
+            life.server.revoke(&token);
+            life.server.forget_grants();
+            for _ in 0..2 {
+                life.weather.plan_token(TokenFate::Stale);
+            }
+            Ok(())
+        }
+        9..=12 => {
             life.fault("what was granted is forgotten", Duration::ZERO);
             life.server.forget_grants();
             Ok(())

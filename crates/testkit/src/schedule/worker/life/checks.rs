@@ -13,7 +13,7 @@ use super::{
         owed::as_reported,
         weather::TokenFate,
     },
-    Beat, Life,
+    Beat, Life, Reading,
 };
 
 impl Life {
@@ -236,6 +236,13 @@ impl Life {
             if self.now.saturating_since(asked) > budget {
                 return Err(format!("it was told to close more than {budget:?} ago"));
             }
+        }
+        let reads = self.reading == Reading::Eagerly && worker.wants_read();
+        if reads && self.owed.lacks(self.handed.full) {
+            return Err(format!(
+                "event {} lies about, and more is read",
+                self.handed.full
+            ));
         }
         self.check_heart(status)
     }

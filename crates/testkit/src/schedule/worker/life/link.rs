@@ -239,6 +239,7 @@ impl Life {
                 self.counts.streams += 1;
                 let after = line.after;
                 self.plan(COMMENT_EVERY, Happening::Comment(*id));
+                self.handed.begun = self.handed.full;
                 self.act(&Act::Input(input))?;
                 self.send_bytes(":ok\n\n");
                 for (_, event) in self.server.said_after(after) {

@@ -10,8 +10,22 @@ use attache_protocol::{
 
 use super::{
     super::{machine::Act, weather::StreamFate},
-    Beat, Happening, Life, Line, LineLife,
+    Beat, Handed, Happening, Life, Line, LineLife,
 };
+use crate::millis;
+
+impl Handed {
+    /// Some more of the stream was handed in.
+    fn note(&mut self, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        let numbers = text.lines().filter_map(|line| line.strip_prefix("id: "));
+        let last = numbers.filter_map(|number| number.parse().ok()).max();
+        self.begun = self.begun.max(last.unwrap_or(0));
+        if text.ends_with("\n\n") {
+            self.full = self.begun;
+        }
+    }
+}
 
 impl Life {
     pub(super) fn open_stream(&mut self, id: StreamId, request: &HttpRequest, after: u64) {
@@ -141,6 +155,9 @@ impl Life {
                 self.stream = None;
                 self.stream_ended(ending);
             }
+            if let Input::StreamBytes { bytes, .. } = &input {
+                self.handed.note(bytes);
+            }
             self.act(&Act::Input(input))?;
         }
         Ok(())
@@ -150,6 +167,14 @@ impl Life {
     pub(in crate::schedule) fn stream_is_open(&self) -> bool {
         let is_open = |line: &Line| line.life == LineLife::Open && !line.bearer.is_empty();
         self.stream.as_ref().is_some_and(is_open)
+    }
+
+    /// What is sent next over the stream takes its time.
+    pub(super) fn dawdle(&mut self) {
+        if let Some(line) = &mut self.stream {
+            let later = line.busy_until.checked_add(millis(300));
+            line.busy_until = later.unwrap_or(line.busy_until);
+        }
     }
 
     fn send_line(&mut self, input: impl FnOnce(StreamId) -> Input) {
