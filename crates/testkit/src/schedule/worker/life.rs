@@ -360,6 +360,12 @@ impl Life {
         self.given.as_ref().is_some_and(is_good)
     }
 
+    /// Whether the session is somebody else's by now, or archived, which the worker may not know yet.
+    pub(super) fn is_fenced(&mut self) -> bool {
+        let held = self.held.as_ref();
+        held.is_some_and(|held| self.server.admits(&held.token, self.now) == 409)
+    }
+
     /// Whether it came to an end of its own, and was not sent away.
     pub(super) fn ended_itself(&self) -> bool {
         self.closed == Some(WorkerCloseCause::Requested)
