@@ -63,9 +63,14 @@ pub(in crate::schedule) struct Life {
     failures: u32,
     reading: Reading,
     beat: Beat,
+    /// How often a token was asked for since it ran.
+    questions: u32,
+    /// The stream has brought something since it failed last.
+    has_heard: bool,
+    /// The pause that the last answer asked for.
+    asked_pause: Option<Duration>,
     status: WorkerStatus,
-    /// The application was so slow that it was told the last of several.
-    statuses_merged: bool,
+    shown: Statuses,
     is_started: bool,
     close_asked_at: Option<Timestamp>,
     pub(in crate::schedule) closed: Option<WorkerCloseCause>,
@@ -133,6 +138,14 @@ struct Held {
     until: Timestamp,
 }
 
+/// How much of the way the statuses show.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Statuses {
+    All,
+    /// A slow application is told the last of several.
+    Merged,
+}
+
 /// Whether the application takes its events.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Reading {
@@ -183,8 +196,15 @@ impl Life {
             failures: 0,
             reading: Reading::Eagerly,
             beat: Beat::Off,
+            questions: 0,
+            has_heard: false,
+            asked_pause: None,
             status: WorkerStatus::Idle,
-            statuses_merged: config.limits.events < 100,
+            shown: if config.limits.events < 100 {
+                Statuses::Merged
+            } else {
+                Statuses::All
+            },
             is_started: false,
             close_asked_at: None,
             closed: None,
@@ -235,7 +255,7 @@ impl Life {
             return Ok(());
         }
         self.reading = reading;
-        self.statuses_merged = true;
+        self.shown = Statuses::Merged;
         if reading == Reading::Eagerly {
             let events = self.machine.take_events(self.now);
             let limit = self.config.limits.events + 64;
@@ -360,10 +380,10 @@ impl Life {
         self.given.as_ref().is_some_and(is_good)
     }
 
-    /// Whether the session is somebody else's by now, or archived, which the worker may not know yet.
-    pub(super) fn is_fenced(&mut self) -> bool {
+    /// Whether the worker has credentials that the server takes.
+    pub(super) fn has_good_credentials(&self) -> bool {
         let held = self.held.as_ref();
-        held.is_some_and(|held| self.server.admits(&held.token, self.now) == 409)
+        held.is_some_and(|held| self.server.admits(&held.token, self.now) == 200)
     }
 
     /// Whether it came to an end of its own, and was not sent away.

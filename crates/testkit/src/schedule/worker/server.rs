@@ -152,11 +152,12 @@ impl Server {
     }
 
     /// The status for whoever asks for a stream.
-    pub(super) fn admits(&mut self, bearer: &str, now: Timestamp) -> u16 {
+    pub(super) fn admits(&self, bearer: &str, now: Timestamp) -> u16 {
         let Some(grant) = self.grant(bearer, now) else {
             return 401;
         };
-        match find(&mut self.sessions, &grant.session) {
+        let mut sessions = self.sessions.iter();
+        match sessions.find(|session| names(session, &grant.session)) {
             Some(session) if !session.is_archived && session.epoch == grant.epoch => 200,
             Some(_) => 409,
             None => 404,

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use attache_protocol::{
     io::{HttpRequest, Method, Server as Place},
-    worker::{WorkerCloseCause, WorkerEvent, WorkerStatus},
+    time::Timestamp,
+    worker::{Timer, WorkerCloseCause, WorkerEvent, WorkerStatus},
 };
 
 use super::{
@@ -13,7 +14,7 @@ use super::{
         owed::as_reported,
         weather::TokenFate,
     },
-    Beat, Life, Reading,
+    Beat, Life, Reading, Statuses,
 };
 
 impl Life {
@@ -137,7 +138,7 @@ impl Life {
         }
         match event {
             WorkerEvent::Status(status) => {
-                if self.status == status && !self.statuses_merged {
+                if self.status == status && self.shown == Statuses::All {
                     return Err(format!("{status:?} is told twice in a row"));
                 }
                 self.status = status;
@@ -244,7 +245,41 @@ impl Life {
                 self.handed.full
             ));
         }
+        self.check_patience(status, deadline)?;
         self.check_heart(status)
+    }
+
+    /// What failed for the first time in a row is tried again soon: earlier failures are forgotten.
+    fn check_patience(
+        &mut self,
+        status: WorkerStatus,
+        deadline: Option<(Timestamp, Timer)>,
+    ) -> Result<(), String> {
+        let heard = match status {
+            WorkerStatus::Deaf { .. } => std::mem::take(&mut self.has_heard),
+            WorkerStatus::Running => {
+                self.questions = 0;
+                false
+            }
+            WorkerStatus::Idle
+            | WorkerStatus::Registering
+            | WorkerStatus::Connecting
+            | WorkerStatus::Rebuilding
+            | WorkerStatus::Closing
+            | WorkerStatus::Closed(_) => false,
+        };
+        let Some((at, timer)) = deadline else {
+            return Ok(());
+        };
+        let is_rebuilding = status == WorkerStatus::Rebuilding;
+        let was_first = (timer == Timer::Start && is_rebuilding && self.questions == 1)
+            || (timer == Timer::Stream && heard);
+        let wait = at.saturating_since(self.now);
+        let soon = self.config.liveness.retry_base;
+        if was_first && self.asked_pause.is_none() && wait > soon {
+            return Err(format!("{timer:?} waits for {wait:?} after one failure"));
+        }
+        Ok(())
     }
 
     /// A worker that runs has a heartbeat.

@@ -70,6 +70,7 @@ impl Life {
         if self.token.replace(id).is_some() {
             self.failures += 1;
         }
+        self.questions += 1;
         let fate = self.weather.of_token();
         if reason == TokenReason::Rejected && fate != TokenFate::Stale {
             self.person += 1;
@@ -227,6 +228,7 @@ impl Life {
                     return Ok(());
                 };
                 self.failures += 1;
+                self.asked_pause = None;
                 self.owed.lost(&order);
             }
             Input::StreamOpened { id } => {
@@ -271,6 +273,7 @@ impl Life {
     fn learn(&mut self, order: &Order, response: &HttpResponse) {
         let status = response.status;
         self.statuses.insert(status);
+        self.asked_pause = response.retry_after;
         match status {
             200..=299 => {
                 let granted = self.server.last_granted();

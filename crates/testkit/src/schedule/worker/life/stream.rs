@@ -79,7 +79,13 @@ impl Life {
 
     pub(super) fn stream_ended(&mut self, ending: Refusal) {
         self.failures += 1;
-        if let Refusal::Http { status, .. } = ending {
+        self.asked_pause = None;
+        if let Refusal::Http {
+            status,
+            retry_after,
+        } = ending
+        {
+            self.asked_pause = retry_after;
             self.statuses.insert(status);
             if status == 409 {
                 self.fenced = Some(status);
@@ -158,7 +164,10 @@ impl Life {
             if let Input::StreamBytes { bytes, .. } = &input {
                 self.handed.note(bytes);
             }
+            let is_heard = matches!(input, Input::StreamBytes { .. });
             self.act(&Act::Input(input))?;
+            // What could not be looked at yet was not heard.
+            self.has_heard |= is_heard && self.machine.worker.wants_read();
         }
         Ok(())
     }

@@ -146,11 +146,8 @@ impl Life {
     pub(in crate::schedule) fn lose_session(&mut self, session: &str) -> Result<(), String> {
         let patience = secs(40);
         let known_until = self.now.checked_add(patience);
-        let Some(held) = self.held.clone() else {
-            return Ok(());
-        };
-        let is_known =
-            Some(held.until) > known_until && self.server.admits(&held.token, self.now) == 200;
+        let until = self.held.as_ref().map(|held| held.until);
+        let is_known = until > known_until && self.has_good_credentials();
         let must_yield = is_known && self.calls.is_empty() && self.stream_is_open();
         self.server.take_over(session);
         if !must_yield {
