@@ -98,7 +98,7 @@ const COVERED: &[(&str, &[&str])] = &[
         "a peer that sent a close frame and kept TCP open was waited for",
         &[
             "closing_handshake::a_peer_that_sends_a_close_frame_and_keeps_tcp_open_is_left_behind",
-            "closing_handshake::a_peer_that_does_not_agree_to_close_is_dropped_after_2_s",
+            "closing_handshake::a_peer_that_does_not_agree_to_close_is_dropped_within_2_s",
         ],
     ),
     (
