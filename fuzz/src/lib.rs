@@ -15,6 +15,7 @@ pub mod frame;
 pub mod message;
 mod object;
 pub mod relay_request;
+mod schedule;
 pub mod sse;
 pub mod viewer;
 pub mod worker;
