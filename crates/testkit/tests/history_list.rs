@@ -10,7 +10,7 @@
 
 use attache_protocol::{
     io::NetworkFailure,
-    viewer::{GapCause, History, Status, ViewerConfig},
+    viewer::{Event, GapCause, History, Status, ViewerConfig},
 };
 use attache_testkit::{HttpPlan, TokenPlan, World, config, secs};
 
@@ -267,4 +267,28 @@ fn a_live_frame_that_is_not_in_the_list_does_not_cost_the_position() {
             assert!(world.gaps().is_empty(), "{status}: {:?}", world.gaps());
         }
     }
+}
+
+#[test]
+fn a_gap_in_a_history_that_is_shown_in_part_stands_where_it_is() {
+    let mut config = with_history(History::Latest(10));
+    config.limits.page = 2;
+    let mut world = World::new(config);
+    say_all(&mut world, &ids(0..6));
+    world.server().next_list(HttpPlan::Serve);
+    world.server().next_list(HttpPlan::Garbage("{"));
+    world.connect();
+    world.run_until_live();
+    world.server().say("assistant", "u6");
+    world.run_for(secs(1));
+    assert_eq!(world.gaps(), [(Some("u1"), GapCause::Unreadable)]);
+    let order: Vec<&str> = world
+        .events()
+        .filter_map(|event| match event {
+            Event::Message(message) => message.frame.uuid().map(|uuid| &**uuid),
+            Event::Gap { .. } => Some("gap"),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(order, ["u0", "u1", "gap", "u6"]);
 }

@@ -27,7 +27,7 @@ pub(super) use tail::Kept;
 
 use super::{Cursor, GapCause, History, Limits, Source};
 use crate::{
-    frame::{Frame, FrameKind},
+    frame::Frame,
     io::{HttpRequestId, Token},
 };
 
@@ -187,7 +187,7 @@ impl CatchUp {
         }
     }
 
-    /// Gives the rest of the run up. The hole is told once a run.
+    /// Gives the rest of the run up.
     pub(super) fn give_up(&mut self, cause: GapCause) -> PageOutcome {
         let outcome = self.tell(cause);
         if let Some(run) = &mut self.run {
@@ -233,21 +233,34 @@ impl CatchUp {
         }
     }
 
+    /// Keeps a hole in a history that is shown in part, in its place; gives it back when it is to be told now.
+    pub(super) fn keep_hole_for_tail(
+        &mut self,
+        after: Option<ByteString>,
+        cause: GapCause,
+    ) -> Option<(Option<ByteString>, GapCause)> {
+        match self.run.as_mut().and_then(|run| run.tail.as_mut()) {
+            Some(tail) => {
+                tail.push_hole(after, cause);
+                None
+            }
+            None => Some((after, cause)),
+        }
+    }
+
     /// Whether messages of the log are kept instead of shown.
     pub(super) fn keeps_tail(&self) -> bool {
         self.run.as_ref().is_some_and(|run| run.tail.is_some())
     }
 
     /// Keeps a frame that arrived while the run is on. A stream is not kept waiting for what it does not
-    /// store: beyond the bound that is lost, except for what is asked.
-    pub(super) fn hold(&mut self, frame: Frame, limits: &Limits) {
-        let asks = matches!(frame.kind(), FrameKind::ControlRequest { .. });
-        if !self.follows()
-            || !self.held.is_full(limits)
-            || (asks && self.held.requests() < limits.prompts)
-        {
-            self.held.push(frame);
+    /// store: what is beyond the bound comes back.
+    pub(super) fn hold(&mut self, frame: Frame, limits: &Limits) -> Option<Frame> {
+        if self.follows() && self.held.is_full(limits) {
+            return Some(frame);
         }
+        self.held.push(frame);
+        None
     }
 
     /// Whether one more frame may arrive.
@@ -320,15 +333,22 @@ impl CatchUp {
         }
     }
 
+    /// A hole is told where it is, once: not again until something has been delivered behind it.
     fn tell(&mut self, cause: GapCause) -> PageOutcome {
         let edge = self.edge();
-        match &mut self.run {
-            Some(run) if run.filled == Filled::Completely => {
-                run.filled = Filled::WithGap;
-                PageOutcome::Gap(edge, cause)
-            }
-            Some(_) | None => PageOutcome::Frames(Vec::new()),
+        let Some(run) = &mut self.run else {
+            return PageOutcome::Frames(Vec::new());
+        };
+        let is_news = match run.filled {
+            Filled::Completely => true,
+            Filled::WithGap => run.pass == Pass::Delivering && run.told_after != edge,
+        };
+        if !is_news {
+            return PageOutcome::Frames(Vec::new());
         }
+        run.filled = Filled::WithGap;
+        run.told_after.clone_from(&edge);
+        PageOutcome::Gap(edge, cause)
     }
 }
 

@@ -159,8 +159,17 @@ impl Viewer {
     /// The pong to ping number `ping` came.
     pub(super) fn pong(&mut self, ping: u64) {
         self.answers_delivered(ping);
-        if let Phase::Up(link) = &mut self.phase
+        if let Phase::Up(link) = &self.phase
             && matches!(link.subscription, Subscription::AwaitsPong(awaited) if awaited <= ping)
+        {
+            self.subscribed();
+        }
+    }
+
+    /// The server is known to send us everything from now on.
+    pub(super) fn subscribed(&mut self) {
+        if let Phase::Up(link) = &mut self.phase
+            && link.subscription != Subscription::Made
         {
             link.subscription = Subscription::Made;
             self.timers.disarm(Timer::Page);

@@ -16,7 +16,7 @@ impl Viewer {
     /// Takes in what the driver saw.
     pub fn handle_input(&mut self, now: Timestamp, input: Input) {
         self.set_now(now);
-        if !self.is_awaited(&input) {
+        if self.is_closed() || !self.is_awaited(&input) {
             return;
         }
         match input {
@@ -81,7 +81,7 @@ impl Viewer {
                     || self.posting.in_flight() == Some(*id)
                     || self.catch_up.in_flight() == Some(*id)
             }
-            Input::Woke => !self.is_closed(),
+            Input::Woke => true,
         }
     }
 

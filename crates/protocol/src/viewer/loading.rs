@@ -114,7 +114,11 @@ impl Viewer {
             }
             PageOutcome::Again(delay) => self.timers.arm(Timer::Page, self.now, delay),
             PageOutcome::NeedsToken => {}
-            PageOutcome::Gap(after, cause) => self.gap(after, cause),
+            PageOutcome::Gap(after, cause) => {
+                if let Some((after, cause)) = self.catch_up.keep_hole_for_tail(after, cause) {
+                    self.gap(after, cause);
+                }
+            }
         }
         if self.catch_up.follows() {
             if self.catch_up.awaits_quiet() && self.timers.deadline(Timer::Page).is_none() {

@@ -79,7 +79,16 @@ impl Viewer {
         let ours = matches!(frame.kind(), FrameKind::ControlResponse { request_id }
             if self.requests.contains(request_id));
         if self.catch_up.is_running() && !ours && *frame.kind() != FrameKind::KeepAlive {
-            self.catch_up.hold(frame, &self.config.limits);
+            if let Some(frame) = self.catch_up.hold(frame, &self.config.limits)
+                && matches!(frame.kind(), FrameKind::ControlRequest { .. })
+            {
+                // Somebody waits for an answer to it.
+                self.route_live(frame);
+            }
+            if !self.catch_up.has_room(&self.config.limits) {
+                // The pong stands behind what can't be read now; that frames come says the same.
+                self.subscribed();
+            }
         } else {
             self.route_live(frame);
         }

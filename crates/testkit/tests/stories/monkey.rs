@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{chaos::Dice, config};
+use super::config;
 use attache_protocol::{
     Bytes,
     frame::{RequestId, control::Fields},
@@ -13,6 +13,22 @@ use attache_protocol::{
     time::Timestamp,
     viewer::{Content, Cursor, Decision, Event, History, Viewer},
 };
+
+/// A small generator: the same seed tells the same story.
+pub(super) struct Dice(u64);
+
+impl Dice {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub(super) fn throw(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+}
 
 trait Pick {
     fn pick<T: Clone>(&mut self, from: &[T]) -> Option<T>;

@@ -309,3 +309,27 @@ fn an_end_that_overtakes_the_repeated_question_in_the_list_still_ends_it() {
         }
     }
 }
+
+#[test]
+fn a_prompt_whose_end_may_lie_in_a_hole_is_verified_by_nothing_but_being_asked_again() {
+    let mut world = live();
+    world.server().say("assistant", "u1");
+    world.server().ask("r1", "ls");
+    world.run_for(millis(100));
+    world.server().repeats_prompts = false;
+    world.server().reset();
+    world.server().cancel("r1");
+    world.server().forget_everything();
+    world.run_for(secs(30));
+    assert_eq!(world.gaps().len(), 1);
+    // A later catch-up is complete, and says nothing of what is in the hole.
+    world.server().say("assistant", "u2");
+    world.run_for(secs(1));
+    world.cut();
+    world.run_for(secs(30));
+    assert_eq!(world.catch_ups(), 3);
+    assert_eq!(
+        world.decide("r1", &Decision::allow()),
+        Err(DecideError::Unverified)
+    );
+}

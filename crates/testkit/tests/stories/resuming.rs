@@ -6,7 +6,7 @@ use attache_protocol::{
 };
 use attache_testkit::{HttpPlan, Reading, Upgrade, World, millis, secs};
 
-use super::{chaos::Dice, config};
+use super::{config, monkey::Dice};
 
 /// Takes up to `count` events, one after the other.
 fn take(world: &mut World, count: u64) {
@@ -129,4 +129,22 @@ fn a_cursor_into_a_log_that_is_gone_is_one_gap_and_the_whole_log() {
     let causes: Vec<GapCause> = world.gaps().iter().map(|(_, cause)| *cause).collect();
     assert_eq!(causes, [GapCause::NotRetained]);
     assert!(world.events().any(|event| matches!(event, Event::CaughtUp)));
+}
+
+#[test]
+fn a_frame_that_comes_again_does_not_lead_the_cursor_back() {
+    let mut world = World::new(config());
+    world.connect();
+    world.run_until_live();
+    for uuid in ["u1", "u2", "u3"] {
+        world.server().say("assistant", uuid);
+    }
+    world.run_for(secs(1));
+    let cursor = world.viewer().cursor();
+    assert!(cursor.is_some());
+    world.server().blurt(r#"{"type":"assistant","uuid":"u1"}"#);
+    world.server().repeat(1);
+    world.run_for(secs(1));
+    assert_eq!(world.viewer().cursor(), cursor);
+    assert_eq!(world.messages(), ["u1", "u2", "u3"]);
 }

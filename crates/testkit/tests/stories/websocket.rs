@@ -4,8 +4,6 @@ use attache_protocol::viewer::{Transport, ViewerConfig};
 
 #[path = "catch_up.rs"]
 mod catch_up;
-#[path = "chaos.rs"]
-mod chaos;
 #[path = "closing.rs"]
 mod closing;
 #[path = "closing_handshake.rs"]

@@ -45,12 +45,6 @@ impl HeldFrames {
         });
     }
 
-    /// How many of them ask for something.
-    pub(super) fn requests(&self) -> usize {
-        let asks = |held: &&Held| matches!(held.frame.kind(), FrameKind::ControlRequest { .. });
-        self.frames.iter().filter(asks).count()
-    }
-
     pub(super) fn is_full(&self, limits: &Limits) -> bool {
         self.frames.len() >= limits.held.max(1) || self.bytes >= limits.held_bytes.max(1)
     }

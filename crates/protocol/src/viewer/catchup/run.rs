@@ -22,6 +22,8 @@ pub(super) struct Run {
     pub(super) failures: u32,
     pub(super) refused_with: Option<Token>,
     pub(super) filled: Filled,
+    /// The last frame before the hole that was told last.
+    pub(super) told_after: Option<ByteString>,
 }
 
 #[derive(Clone, Debug)]
@@ -87,6 +89,7 @@ impl Run {
             failures: 0,
             refused_with: None,
             filled: Filled::Completely,
+            told_after: None,
         }
     }
 }

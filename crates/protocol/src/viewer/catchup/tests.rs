@@ -168,8 +168,8 @@ fn what_is_not_a_page_is_a_gap_and_never_a_loop() {
 fn a_held_copy_of_a_loaded_frame_is_dropped() {
     let mut desk = Desk::new();
     desk.open(History::All);
-    desk.catch_up.hold(frame("a"), &Limits::default());
-    desk.catch_up.hold(frame("b"), &Limits::default());
+    assert!(desk.catch_up.hold(frame("a"), &Limits::default()).is_none());
+    assert!(desk.catch_up.hold(frame("b"), &Limits::default()).is_none());
     desk.catch_up.loaded(&frame("a"));
     desk.ask();
     desk.page(&["a"], false);
@@ -185,9 +185,9 @@ fn a_run_survives_the_link_and_goes_on_where_it_was() {
     desk.ask();
     desk.page(&["a"], true);
     desk.ask();
-    desk.catch_up.hold(frame("z"), &Limits::default());
+    assert!(desk.catch_up.hold(frame("z"), &Limits::default()).is_none());
     let novelty = Frame::classify(r#"{"type":"novelty","uuid":"n"}"#.into()).unwrap();
-    desk.catch_up.hold(novelty, &Limits::default());
+    assert!(desk.catch_up.hold(novelty, &Limits::default()).is_none());
     assert!(desk.catch_up.link_lost().is_some());
     assert_eq!(desk.open(History::All), Start::Running);
     assert_eq!(desk.ask().unwrap(), "a");
@@ -225,9 +225,9 @@ fn holding_is_bounded() {
     };
     let mut catch_up = CatchUp::new();
     catch_up.open(History::All, &limits);
-    catch_up.hold(frame("a"), &limits);
+    assert!(catch_up.hold(frame("a"), &limits).is_none());
     assert!(catch_up.has_room(&limits));
-    catch_up.hold(frame("b"), &limits);
+    assert!(catch_up.hold(frame("b"), &limits).is_none());
     assert!(!catch_up.has_room(&limits));
 }
 

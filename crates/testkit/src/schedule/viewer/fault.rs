@@ -1,6 +1,9 @@
 //! Everything that may go wrong.
 
-use attache_protocol::io::{NetworkFailure, Refusal, TokenRefusal};
+use attache_protocol::{
+    io::{NetworkFailure, Refusal, TokenRefusal},
+    viewer::Status,
+};
 
 use super::Schedule;
 use crate::{HttpPlan, TokenPlan, Upgrade, millis, secs};
@@ -239,7 +242,10 @@ impl Schedule<'_> {
             Fault::Down => self.world.server().go_down(),
             Fault::Retention => {
                 let count = self.choices.below(30) as usize;
-                self.world.server().forget(count);
+                // What was only just said is still there.
+                if *self.world.status() != Status::CatchingUp {
+                    self.world.server().forget(count);
+                }
             }
             Fault::Latency => {
                 let latency = self.choices.below(800);
@@ -289,7 +295,7 @@ impl Schedule<'_> {
                 }
             }
             Fault::Pieces => {
-                self.world.server().stream_chunk = self.choices.below(40) as usize;
+                self.world.server().stream_chunk = 16 + self.choices.below(60) as usize;
             }
             Fault::Sleep => {
                 self.muted();

@@ -9,7 +9,10 @@ mod setup;
 
 use std::time::Duration;
 
-use attache_protocol::viewer::{Decision, Status, Transport, ViewerConfig};
+use attache_protocol::{
+    time::Timestamp,
+    viewer::{Decision, Status, Transport, ViewerConfig},
+};
 
 use super::{Breach, Choices, Span, Tally};
 use crate::{Reading, World, millis, transcript::Entry};
@@ -94,12 +97,12 @@ impl<'a> Schedule<'a> {
         {
             self.choices.begin_step();
             self.tally.steps += 1;
-            let (first, calls) = (self.world.now, self.world.transcript.len());
+            let (began, lines) = (self.world.now, self.world.transcript.len());
             self.step();
             let pause = self.pause();
             self.world.run_for(pause);
+            self.not_restless(lines, began)?;
             self.check()?;
-            self.not_restless(calls, first)?;
             if self.world.viewer().is_closed() {
                 self.stays_closed()?;
                 self.begin_anew();
@@ -208,20 +211,16 @@ impl<'a> Schedule<'a> {
         Ok(())
     }
 
-    /// A machine that has nothing to do does nothing.
-    fn not_restless(
-        &self,
-        calls: usize,
-        since: attache_protocol::time::Timestamp,
-    ) -> Result<(), String> {
-        let lines = self.world.transcript.len() - calls;
+    /// However much happens, orders don't come without end.
+    fn not_restless(&self, first: usize, since: Timestamp) -> Result<(), String> {
+        let lines = self.world.transcript.since(first);
+        let orders = lines.filter(|(_, entry)| matches!(entry, Entry::Effect(_)));
         let seconds = self.world.now.saturating_since(since).as_secs();
-        // A full queue is looked at again a hundred times a second.
-        let bound = 4000 + 800 * usize::try_from(seconds).unwrap_or(usize::MAX);
-        if lines > bound {
-            return Err(format!("{lines} lines in {seconds} s"));
+        let bound = 400 + 20 * usize::try_from(seconds).unwrap_or(usize::MAX);
+        match orders.count() {
+            orders if orders > bound => Err(format!("{orders} orders in {seconds} s")),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn note(&mut self, what: std::fmt::Arguments<'_>) {

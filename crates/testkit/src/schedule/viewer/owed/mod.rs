@@ -42,6 +42,8 @@ pub(super) struct Owed {
     received: usize,
     connections: u64,
     sent: u64,
+    /// Commands and connections since the application last read eagerly: each has an outcome to tell.
+    untold: usize,
     /// There were more prompts than the viewer may keep.
     overflowed: bool,
     wrong: Option<String>,
@@ -60,6 +62,7 @@ impl Owed {
             received: 0,
             connections: 0,
             sent: 0,
+            untold: 0,
             overflowed: false,
             wrong: None,
         }
@@ -94,6 +97,7 @@ impl Owed {
                         call
                     {
                         self.connections += 1;
+                        self.untold += 4;
                     }
                 }
                 Entry::Effect(effect) => self.effect(*at, effect)?,
@@ -195,7 +199,10 @@ impl Owed {
         self.delivery.cursor(cursor, own)
     }
 
-    fn bounds(&self, world: &World) -> Result<(), String> {
+    fn bounds(&mut self, world: &World) -> Result<(), String> {
+        if !world.reads_slowly() {
+            self.untold = 0;
+        }
         let limits = &self.limits;
         if self.prompts.open() > limits.prompts {
             return Err(format!("{} prompts are open", self.prompts.open()));
@@ -207,6 +214,7 @@ impl Owed {
             + limits.outbox
             + limits.requests
             + 4 * limits.prompts
+            + self.untold
             + 8;
         if waiting > bound {
             return Err(format!("{waiting} events wait to be taken"));
@@ -218,6 +226,7 @@ impl Owed {
 
     pub(super) fn sent(&mut self, id: &str) {
         self.sent += 1;
+        self.untold += 1;
         self.sends.sent(id);
     }
 
@@ -226,6 +235,7 @@ impl Owed {
     }
 
     pub(super) fn requested(&mut self, id: &str, turn: Option<u64>) {
+        self.untold += 1;
         self.requests.requested(id, turn);
     }
 
