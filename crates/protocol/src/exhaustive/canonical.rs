@@ -6,7 +6,8 @@
 //!   lies further back than the longest age anybody asks about is as good as that age;
 //! - an id or a minted `uuid` becomes the number of its first appearance in the text: a machine compares them
 //!   for equality and orders them only inside tables, which are written in that order;
-//! - the number of a ping or a turn becomes its distance from the latest one.
+//! - the number of a ping or a turn becomes whether it is the latest: a machine asks whether a turn is the
+//!   present one, and whether a ping came before one that was answered, which is always the latest here.
 //!
 //! So two states with one text differ by a shift of time, a renaming and a shift of counters, and whatever
 //! happens to one happens to the other, shifted and renamed. The generator of chances is left out: it feeds
@@ -111,8 +112,12 @@ impl Canonical {
                 .find(|sign: char| !sign.is_ascii_digit())
                 .unwrap_or(digits.len());
             if let Some(Ok(count)) = digits.get(..length).map(str::parse::<u64>) {
-                let distance = i128::from(count) - i128::from(latest(&self.counted));
-                let _ = write!(out, "{word}{distance}");
+                let is_latest = count >= latest(&self.counted);
+                let _ = write!(
+                    out,
+                    "{word}{}",
+                    if is_latest { "latest" } else { "earlier" }
+                );
                 return start + length;
             }
         }
@@ -221,7 +226,7 @@ mod tests {
             canonical(0, 0, "Timestamp(2s)")
         );
         assert_ne!(canonical(0, 3, "ping: 3"), canonical(0, 3, "ping: 2"));
-        assert_eq!(canonical(0, 4, "ping: 3"), canonical(0, 3, "ping: 2"));
+        assert_eq!(canonical(0, 4, "ping: 3"), canonical(0, 9, "ping: 2"));
         assert_eq!(canonical(0, 4, "bytes: 3"), "bytes: 3");
     }
 

@@ -82,7 +82,6 @@ pub(super) fn canonical(viewer: &Viewer, now: Timestamp, text: &str) -> String {
         counters: &[
             ("AwaitsPong(", |counted| counted.pings),
             ("ping:", |counted| counted.pings),
-            ("last_ping:", |counted| counted.pings),
             ("Turn(", |counted| counted.turn),
         ],
         counted: Counted {

@@ -124,8 +124,10 @@ impl Ledger {
             answered_on_line,
             is_closed,
         } = self;
+        // Which ping was the last one, the viewer knows.
+        let is_pinged = last_ping.is_some();
         format!(
-            "{line:?} last_ping: {last_ping:?} {calls:?} {refused:?} {line_token:?} {delivered:?} {sends:?} \
+            "{line:?} {is_pinged} {calls:?} {refused:?} {line_token:?} {delivered:?} {sends:?} \
              {requests:?} {prompts:?} {decided:?} {answers:?} {answered_on_line:?} {is_closed}"
         )
     }
@@ -305,8 +307,10 @@ impl Ledger {
                     Err(format!("{event:?}, which is open"))
                 }
             }
+            // Another one may be given.
             Event::AnswerRefused { request_id, .. } => {
                 self.decided.remove(request_id.as_str());
+                self.answers.remove(request_id.as_str());
                 Ok(())
             }
             Event::PermissionSettled { request_id, .. } => {

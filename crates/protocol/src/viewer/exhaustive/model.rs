@@ -14,7 +14,7 @@ use super::{
     super::{Content, Decision, Timer, Viewer, phase::Line, phase::Phase},
     ledger::{Call, CallKind, Ledger, Stage, Stale},
     moves::{Answer, LineFact, Move, Reading},
-    scene::{Scene, TOKENS},
+    scene::Scene,
 };
 use crate::{
     exhaustive::Model,
@@ -239,7 +239,7 @@ impl Model for Attended {
             moves.extend([Move::Deadline, Move::Oversleep]);
         }
         if self.ledger.question.is_some() {
-            moves.extend(TOKENS.map(Move::Token));
+            moves.extend(scene.tokens.iter().copied().map(Move::Token));
             moves.extend([
                 Move::NoToken(TokenRefusal::Unavailable),
                 Move::NoToken(TokenRefusal::SignedOut),

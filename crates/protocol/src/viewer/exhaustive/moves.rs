@@ -79,7 +79,8 @@ impl Attended {
         let lost = Refusal::Network(NetworkFailure::Reset);
         match (line, stage) {
             (_, Stage::Attempted) => {
-                facts.extend([http(401), http(404), http(503), LineFact::Refused(lost)]);
+                facts.extend(self.scene.refusals.iter().copied().map(http));
+                facts.push(LineFact::Refused(lost));
                 if let Line::Stream(_) = line {
                     facts.push(http(410));
                 }

@@ -8,9 +8,6 @@ use crate::{
     policy::{Delays, Limit, RetryRule},
 };
 
-/// The tokens a source may give.
-pub(super) const TOKENS: [&str; 2] = ["first", "second"];
-
 /// One part of the alphabet.
 #[derive(Debug)]
 pub(super) struct Scene {
@@ -21,6 +18,10 @@ pub(super) struct Scene {
     pub(super) frames: &'static [&'static str],
     /// What a page can hold.
     pub(super) pages: &'static [&'static str],
+    /// The tokens a source may give.
+    pub(super) tokens: &'static [&'static str],
+    /// With what statuses an attempt can be refused.
+    pub(super) refusals: &'static [u16],
     /// The codes of close frames.
     pub(super) codes: &'static [u16],
     pub(super) sends: u8,
@@ -37,6 +38,8 @@ impl Scene {
             history: History::None,
             frames: &[r#"{"type":"keep_alive"}"#],
             pages: &[r#"{"data":[],"has_more":false}"#],
+            tokens: &["first", "second"],
+            refusals: &[401, 404, 503],
             codes: &[1000, 1009, 1012, 4001, 4003],
             sends: 0,
             requests: 0,
