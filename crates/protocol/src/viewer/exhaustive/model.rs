@@ -253,6 +253,7 @@ impl Model for Attended {
     fn make(&mut self, step: &Move) -> Result<(), String> {
         let now = self.now;
         let spent = self.viewer.episode.spent();
+        let (awaited, line) = (self.viewer.awaited_token(), self.viewer.line());
         let mut stable = None;
         let prompt = RequestId::new("r1").ok_or("an id")?;
         let input = match step {
@@ -352,6 +353,9 @@ impl Model for Attended {
             }
         }
         super::promises::a_sign_of_life_moves_the_deadlines(self, step)?;
+        if line == self.viewer.line() {
+            super::promises::a_question_is_asked_once(self, step, awaited)?;
+        }
         self.drain()?;
         super::promises::the_end_leaves_nothing(self)
     }

@@ -16,7 +16,10 @@ use super::{
     model::Attended,
     moves::{LineFact, Move, Reading, inputs_about},
 };
-use crate::{io::Input, time::Timestamp};
+use crate::{
+    io::{Input, TokenRequestId},
+    time::Timestamp,
+};
 
 pub(super) fn all(attended: &Attended) -> Result<(), String> {
     every_wait_has_a_deadline(&attended.viewer)?;
@@ -266,6 +269,24 @@ pub(super) fn a_sign_of_life_moves_the_deadlines(
         if due != attended.now.checked_add(delay) {
             return Err(format!("{timer:?} is due at {due:?} after a sign of life"));
         }
+    }
+    Ok(())
+}
+
+/// While a token is awaited for calls, no other one is asked for.
+pub(super) fn a_question_is_asked_once(
+    attended: &Attended,
+    step: &Move,
+    before: Option<TokenRequestId>,
+) -> Result<(), String> {
+    let answers = matches!(
+        step,
+        Move::Token(_) | Move::NoToken(_) | Move::Deadline | Move::Oversleep
+    );
+    let after = attended.viewer.awaited_token();
+    let is_up = matches!(attended.viewer.phase, Phase::Up(_));
+    if !answers && before.is_some() && after != before && is_up {
+        return Err(format!("{after:?} is asked while {before:?} is open"));
     }
     Ok(())
 }
