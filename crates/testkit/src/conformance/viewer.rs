@@ -294,8 +294,8 @@ impl<'a> Story<'a> {
             GapCause::NoHistory | GapCause::NotRetained | GapCause::Refused { .. } => {
                 trial.refuses_calls()
             }
-            // Whoever was refused the past and heard nothing since has nothing to go on from.
-            GapCause::NoPosition => place > 0 && trial.refuses_calls(),
+            // Whoever did not get the past, and heard nothing since, has nothing to go on from.
+            GapCause::NoPosition => place > 0,
             // Nothing answers in time where nothing runs.
             GapCause::Unreachable => !watch.has_kept_up(),
         };
