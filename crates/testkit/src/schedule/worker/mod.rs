@@ -71,7 +71,7 @@ pub fn worker(choices: &mut dyn Choices, span: &Span) -> Result<Tally, Breach> {
 
 /// A worker that has just been started, on a session of its own or on one where something was said before.
 fn begin(choices: &mut dyn Choices, now: Timestamp) -> Life {
-    let lifetime = one_of(choices, &[60, 600, 40, 3600, 5, 1], 600);
+    let lifetime = one_of(choices, &[3600, 60, 600, 40, 3600, 5, 1], 600);
     let mut server = Server::new(secs(lifetime));
     let mut session = SessionChoice::Create(NewSession::default());
     if choices.below(4) == 3 {

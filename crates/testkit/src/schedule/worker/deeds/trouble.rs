@@ -11,7 +11,7 @@ use crate::{
         worker::{
             life::Life,
             order::Kind,
-            weather::{Fate, Mercy, TokenFate, fault, one_of, stream_fault},
+            weather::{Fate, Loss, Mercy, TokenFate, fault, one_of, stream_fault},
         },
     },
     secs,
@@ -54,12 +54,12 @@ pub(super) fn mercy(choices: &mut dyn Choices) -> Mercy {
 }
 
 pub(super) fn calls_go_wrong(life: &mut Life, choices: &mut dyn Choices) {
-    let kind = one_of(choices, &Kind::ALL, Kind::Upload);
     // What carries something is more interesting than the rest.
-    let kind = if choices.below(3) == 0 {
-        Kind::Upload
-    } else {
-        kind
+    let carriers = [Kind::Report, Kind::Delivery, Kind::Bridge];
+    let kind = match choices.below(4) {
+        0 => Kind::Upload,
+        1 => one_of(choices, &carriers, Kind::Report),
+        _ => one_of(choices, &Kind::ALL, Kind::Upload),
     };
     let mercy = mercy(choices);
     let fate = fault(choices, kind, mercy);
@@ -77,6 +77,7 @@ pub(super) fn outage(life: &mut Life, choices: &mut dyn Choices) {
         Fate::Failed(NetworkFailure::Refused),
         Fate::Failed(NetworkFailure::Dns),
         Fate::Swallowed,
+        Fate::AnswerLost(Loss::Broken),
         Fate::Status(503, None),
         Fate::Status(502, Some(secs(3))),
     ];
