@@ -157,7 +157,7 @@ impl Checks {
     pub(crate) fn effect(&mut self, effect: &Effect) -> Result<(), String> {
         no_secret(&format!("{effect:?}"))?;
         self.retries.effect(self.now, effect)?;
-        self.tokens.effect(effect)?;
+        self.tokens.effect(self.now, effect, self.stable_after)?;
         match effect {
             Effect::OpenSocket { id, .. } => return self.opened(LineId::Socket(*id)),
             Effect::OpenStream { id, .. } => return self.opened(LineId::Stream(*id)),

@@ -60,7 +60,12 @@ impl Tokens {
         }
     }
 
-    pub(super) fn effect(&mut self, effect: &Effect) -> Result<(), String> {
+    pub(super) fn effect(
+        &mut self,
+        now: Timestamp,
+        effect: &Effect,
+        stable: std::time::Duration,
+    ) -> Result<(), String> {
         match effect {
             Effect::OpenSocket { id, request } => match &request.bearer {
                 Some(token) => self.line(LineId::Socket(*id), token),
@@ -82,11 +87,11 @@ impl Tokens {
                 Ok(())
             }
             Effect::AbortSocket { id } => {
-                self.lines.remove(&LineId::Socket(*id));
+                self.line_over(now, LineId::Socket(*id), false, stable);
                 Ok(())
             }
             Effect::CloseStream { id } => {
-                self.lines.remove(&LineId::Stream(*id));
+                self.line_over(now, LineId::Stream(*id), false, stable);
                 Ok(())
             }
             Effect::CancelHttp { id } => {
