@@ -238,7 +238,8 @@ impl Life {
                 return Err(format!("it was told to close more than {budget:?} ago"));
             }
         }
-        let reads = self.reading == Reading::Eagerly && worker.wants_read();
+        let reads =
+            self.reading == Reading::Eagerly && worker.wants_read() && self.stream.is_some();
         if reads && self.owed.lacks(self.handed.full) {
             return Err(format!(
                 "event {} lies about, and more is read",

@@ -241,11 +241,13 @@ impl Life {
                 self.counts.streams += 1;
                 let after = line.after;
                 self.plan(COMMENT_EVERY, Happening::Comment(*id));
-                self.handed.begun = self.handed.full;
                 self.act(&Act::Input(input))?;
                 self.send_bytes(":ok\n\n");
-                for (_, event) in self.server.said_after(after) {
-                    self.send_bytes(&event);
+                // What was missed comes in one piece.
+                let missed = self.server.said_after(after).into_iter();
+                let missed: String = missed.map(|(_, event)| event).collect();
+                if !missed.is_empty() {
+                    self.send_bytes(&missed);
                 }
                 return Ok(());
             }

@@ -31,6 +31,11 @@ impl Life {
     pub(super) fn open_stream(&mut self, id: StreamId, request: &HttpRequest, after: u64) {
         let bearer = request.bearer.expose().to_owned();
         let fate = self.weather.of_stream(self.now);
+        // What was handed in and not looked at is asked for again.
+        self.handed = Handed {
+            begun: after,
+            full: after,
+        };
         let admitted = self.server.admits(&bearer, self.now);
         self.stream = Some(Line {
             id,
