@@ -69,7 +69,14 @@ impl Scripted {
 
     /// One that has come so far that everything is up, and then falls silent.
     fn running(config: WorkerConfig) -> Self {
-        let mut running = Self::start(config, vec![(Fate::Done, Duration::ZERO); 7]);
+        Self::running_until(config, &[])
+    }
+
+    /// One that has come so far that everything is up, and then answers with `fates`.
+    fn running_until(config: WorkerConfig, fates: &[Fate]) -> Self {
+        let fates = [&[Fate::Done; 7], fates].concat();
+        let answers = fates.into_iter().map(|fate| (fate, Duration::ZERO));
+        let mut running = Self::start(config, answers.collect());
         running.wait(MS);
         assert_eq!(running.worker.status(), WorkerStatus::Running);
         running
@@ -197,6 +204,14 @@ impl Scripted {
         self.asked.iter().any(|(_, asked)| asked.ends_with(suffix))
     }
 
+    /// How many reports were ordered.
+    fn reports(&self) -> usize {
+        let reports = self.asked.iter();
+        reports
+            .filter(|(_, asked)| asked.starts_with("Put "))
+            .count()
+    }
+
     /// When each archive was ordered.
     fn archives(&self) -> Vec<Timestamp> {
         let archives = self.asked.iter();
@@ -288,6 +303,26 @@ fn a_session_that_comes_into_being_late_is_archived_all_the_same() {
 
     assert_eq!(server.archives().len(), 1, "{:?}", server.asked);
     assert_eq!(server.closed.len(), 1);
+}
+
+#[test]
+fn a_session_that_stays_is_not_left_as_busy_for_want_of_a_credential() {
+    let mut config = config();
+    config.farewell = Farewell::Leave;
+    let is_refused_once = [Fate::Done, Fate::Status(401)];
+    let fates = [&is_refused_once[..], &[Fate::Done; 20]].concat();
+    let mut server = Scripted::running_until(config, &fates);
+    server.worker.report(server.now, AgentState::Running);
+    server.take_orders();
+    server.wait(MS);
+    let reports = server.reports();
+
+    server.close();
+    server.wait(10_000 * MS);
+
+    assert_eq!(server.reports(), reports + 2, "{:?}", server.asked);
+    let causes: Vec<_> = server.closed.iter().map(|(_, cause)| *cause).collect();
+    assert_eq!(causes, [WorkerCloseCause::Requested]);
 }
 
 #[test]

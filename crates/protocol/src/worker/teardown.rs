@@ -9,7 +9,7 @@ use super::{
     endpoint,
     event::{AgentState, WorkerCloseCause, WorkerStatus},
     judgement::{Judgement, judge},
-    phase::{Goal, Phase},
+    phase::{Goal, Phase, Reached},
 };
 use crate::io::{HttpResponse, NetworkFailure, Token};
 
@@ -52,12 +52,18 @@ impl Worker {
             | Phase::Opening(_)
             | Phase::Pausing
             | Phase::Running => {
-                // Without anything to send there is no reason to finish building.
-                if self.uploads.is_empty() && !matches!(self.phase, Phase::Running) {
+                // Without anything to say there is no reason to finish building.
+                let has_more_to_say = !self.uploads.is_empty() || self.leaves_a_session_in_use();
+                if !has_more_to_say && !matches!(self.phase, Phase::Running) {
                     self.archive(WorkerCloseCause::Requested);
                 }
             }
         }
+    }
+
+    /// Whether the session stays, and may look as if its agent were still at work.
+    fn leaves_a_session_in_use(&self) -> bool {
+        self.config.farewell == Farewell::Leave && self.reached == Reached::Once
     }
 
     /// What could not be sent until now stays unsent: the rest of the time is the archive's.
