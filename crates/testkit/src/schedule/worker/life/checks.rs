@@ -262,10 +262,14 @@ impl Life {
                 self.questions = 0;
                 false
             }
+            WorkerStatus::Rebuilding => {
+                // The stream may have failed just before.
+                self.has_heard = false;
+                false
+            }
             WorkerStatus::Idle
             | WorkerStatus::Registering
             | WorkerStatus::Connecting
-            | WorkerStatus::Rebuilding
             | WorkerStatus::Closing
             | WorkerStatus::Closed(_) => false,
         };
