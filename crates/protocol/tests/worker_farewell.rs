@@ -326,6 +326,24 @@ fn a_session_that_stays_is_not_left_as_busy_for_want_of_a_credential() {
 }
 
 #[test]
+fn what_waits_to_be_tried_again_is_tried_once_more_at_the_end() {
+    // After two refusals in a row the next attempt is further away than the end of the flush.
+    let fates = [Fate::Status(500), Fate::Status(500), Fate::Done, Fate::Done];
+    let mut server = Scripted::running_until(config(), &fates);
+    server.worker.report(server.now, AgentState::Running);
+    server.take_orders();
+    server.wait(1100 * MS);
+    let reports = server.reports();
+
+    server.close();
+    let closing = server.now;
+    server.wait(10_000 * MS);
+
+    assert_eq!(server.reports(), reports + 1, "{:?}", server.asked);
+    assert_eq!(server.archives(), [closing], "{:?}", server.asked);
+}
+
+#[test]
 fn closing_while_the_session_is_archived_does_not_archive_it_again() {
     let mut config = config();
     config.start.attempts = 1;

@@ -26,9 +26,19 @@ impl Worker {
         if !matches!(self.phase, Phase::Archiving { .. }) {
             self.timers
                 .arm(Timer::Flush, self.now, patience.flush_share());
+            self.hurry();
         }
         self.set_status(WorkerStatus::Closing);
         self.advance();
+    }
+
+    /// What waits to be tried again is tried now: there may be no later.
+    fn hurry(&mut self) {
+        for again in [Timer::Start, Timer::Upload, Timer::Report, Timer::Delivery] {
+            if self.timers.deadline(again).is_some() {
+                self.timers.arm_at(again, self.now);
+            }
+        }
     }
 
     /// Goes on to the archive once there is nothing to wait for.
