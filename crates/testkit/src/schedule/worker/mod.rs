@@ -187,7 +187,7 @@ enum Weather {
 
 /// Closes, which takes no longer than it may, and leaves no session behind.
 fn close(life: &mut Life, weather: Weather) -> Result<(), String> {
-    let was_well = life.unwell().is_none() && life.has_good_credentials();
+    let was_well = life.unwell().is_none() && life.has_good_credentials() && !life.awaits_trouble();
     life.act(&Act::Close)?;
     let budget = life.close_budget() + millis(1);
     let end = life.now.checked_add(budget).unwrap_or(life.now);

@@ -1,16 +1,19 @@
 //! How time passes, and how long what goes wrong may be felt.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use attache_protocol::{
-    io::NetworkFailure,
+    io::{HttpRequestId, Input, NetworkFailure},
     time::Timestamp,
     worker::{WorkerCloseCause, WorkerStatus},
 };
 
 use super::{Beat, COMMENT_EVERY, HAPPENINGS_AT_ONCE, Happening, Life, LineLife, Reading};
 use crate::{
-    schedule::worker::{machine::Act, weather::Weather},
+    schedule::worker::{
+        machine::Act,
+        weather::{Fate, Weather},
+    },
     secs,
 };
 
@@ -132,6 +135,26 @@ impl Life {
             return Some(format!("it is {:?}", self.machine.worker.status()));
         }
         self.owed.open(&self.server, self.now)
+    }
+
+    /// Whether a call is under way that trouble has struck, so that its answer is late, false or lost.
+    pub(in crate::schedule) fn awaits_trouble(&self) -> bool {
+        let soon = self.now.checked_add(self.config.patience.flush / 2);
+        let coming = self.agenda.iter();
+        let fine: BTreeSet<HttpRequestId> = coming
+            .filter(|((at, _), _)| Some(*at) <= soon)
+            .filter_map(|(_, happening)| match happening {
+                Happening::Arrive(id, Fate::Served) => Some(*id),
+                Happening::Answer(Input::HttpAnswered { id, response }) => {
+                    (response.status == 200).then_some(*id)
+                }
+                Happening::Arrive(..)
+                | Happening::Answer(_)
+                | Happening::Line(..)
+                | Happening::Comment(_) => None,
+            })
+            .collect();
+        !self.calls.keys().all(|id| fine.contains(id))
     }
 
     /// How long it may take from the last trouble on until everything is well.
