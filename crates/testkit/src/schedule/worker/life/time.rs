@@ -161,7 +161,13 @@ impl Life {
     pub(in crate::schedule) fn recovery_budget(&self) -> Duration {
         let patience = &self.config.patience;
         let cap = self.config.liveness.retry_cap.max(self.config.start.cap);
-        cap + patience.http.max(patience.token) + secs(1)
+        // A time of silence in which nothing was read at some moment does not count, but the whole next one does.
+        let silence = if self.machine.worker.wants_read() {
+            Duration::ZERO
+        } else {
+            self.config.liveness.stream_silence * 2
+        };
+        cap + patience.http.max(patience.token) + silence + secs(1)
     }
 
     /// Another worker takes the session over. One that runs, and whose credentials still say who it is, finds out and is
