@@ -6,6 +6,7 @@ mod tokens;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::{self, Write as _},
     time::Duration,
 };
 
@@ -40,6 +41,8 @@ pub(crate) struct Checks {
     status: Option<Status>,
     statuses: Statuses,
     closed: bool,
+    /// What was shown last.
+    text: String,
 }
 
 /// How much of the way the statuses show.
@@ -70,6 +73,7 @@ impl Checks {
             status: None,
             statuses: Statuses::All,
             closed: false,
+            text: String::new(),
         }
     }
 
@@ -84,9 +88,13 @@ impl Checks {
         }
     }
 
-    /// What a question shows after a call.
-    pub(crate) fn status(&mut self, viewer: &Viewer) -> Result<(), String> {
-        waits_for_something(viewer)?;
+    /// What questions show after a call.
+    pub(crate) fn status(
+        &mut self,
+        viewer: &Viewer,
+        deadline: Option<(Timestamp, Timer)>,
+    ) -> Result<(), String> {
+        waits_for_something(viewer.status(), deadline)?;
         let status = viewer.status();
         self.retries.status(self.now, status)?;
         if *status != self.shown {
@@ -155,7 +163,7 @@ impl Checks {
     }
 
     pub(crate) fn effect(&mut self, effect: &Effect) -> Result<(), String> {
-        no_secret(&format!("{effect:?}"))?;
+        self.no_secret(effect)?;
         self.retries.effect(self.now, effect)?;
         self.tokens.effect(self.now, effect, self.stable_after)?;
         match effect {
@@ -194,6 +202,15 @@ impl Checks {
         Ok(())
     }
 
+    fn no_secret(&mut self, shown: &dyn fmt::Debug) -> Result<(), String> {
+        self.text.clear();
+        let is_written = write!(self.text, "{shown:?}").is_ok();
+        if is_written && !self.text.contains(SECRET) {
+            return Ok(());
+        }
+        Err("a token shows up in Debug".to_owned())
+    }
+
     fn opened(&mut self, line: LineId) -> Result<(), String> {
         if let Some(open) = self.lines.first() {
             return Err(format!(
@@ -217,7 +234,7 @@ impl Checks {
         reason = "the other events carry no promise of their own"
     )]
     pub(crate) fn event(&mut self, event: &Event) -> Result<(), String> {
-        no_secret(&format!("{event:?}"))?;
+        self.no_secret(event)?;
         if self.closed {
             return Err(format!("{event:?} after Closed"));
         }
@@ -321,18 +338,21 @@ impl Checks {
 }
 
 /// What is not over has a deadline, so that it will be.
-fn waits_for_something(viewer: &Viewer) -> Result<(), String> {
-    match viewer.status() {
+fn waits_for_something(
+    status: &Status,
+    deadline: Option<(Timestamp, Timer)>,
+) -> Result<(), String> {
+    match status {
         Status::Idle => Ok(()),
-        Status::Closed { .. } => match viewer.poll_timeout() {
+        Status::Closed { .. } => match deadline {
             Some(deadline) => Err(format!("closed, and {deadline:?} is to come")),
             None => Ok(()),
         },
-        status @ (Status::Connecting { .. }
+        Status::Connecting { .. }
         | Status::CatchingUp
         | Status::Live
         | Status::Waiting { .. }
-        | Status::Closing) => match viewer.poll_timeout() {
+        | Status::Closing => match deadline {
             Some(_) => Ok(()),
             None => Err(format!("{status:?} without a deadline")),
         },
@@ -369,11 +389,4 @@ fn progress(state: &SendState) -> u8 {
 pub(crate) fn is_message(request: &HttpRequest) -> bool {
     let body = request.body.as_deref().unwrap_or_default();
     String::from_utf8_lossy(body).contains(r#""type":"user""#)
-}
-
-fn no_secret(shown: &str) -> Result<(), String> {
-    if shown.contains(SECRET) {
-        return Err("a token shows up in Debug".to_owned());
-    }
-    Ok(())
 }

@@ -16,7 +16,7 @@ use attache_protocol::{
     time::Timestamp,
     viewer::{
         ConnectError, Content, DecideError, Decision, MessageId, ReconnectError, RequestError,
-        SendError, Status, Viewer, ViewerConfig,
+        SendError, Status, Timer, Viewer, ViewerConfig,
     },
 };
 
@@ -48,6 +48,8 @@ pub struct World {
     server: Server,
     tokens: TokenSource,
     agenda: Agenda,
+    /// What the viewer waited for when everything had been taken from it.
+    deadline: Option<(Timestamp, Timer)>,
     latency: Duration,
     reading: Reading,
     unread: VecDeque<(LineId, Input)>,
@@ -100,6 +102,7 @@ impl World {
             server: Server::new(session),
             tokens: TokenSource::default(),
             agenda: Agenda::default(),
+            deadline: None,
             latency: Duration::from_millis(5),
             reading: Reading::Eagerly,
             unread: VecDeque::new(),

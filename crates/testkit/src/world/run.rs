@@ -22,15 +22,18 @@ const STEP_LIMIT: usize = 2_000_000;
 
 impl World {
     pub(super) fn run(&mut self, end: Timestamp, reached: impl Fn(&Self) -> bool) -> bool {
+        let mut is_settled = false;
         for _ in 0..STEP_LIMIT {
-            self.settle();
+            if !is_settled {
+                self.settle();
+            }
             if reached(self) {
                 return true;
             }
             if self.breach().is_some() {
                 return false;
             }
-            let deadline = self.viewer.poll_timeout().map(|(at, _)| at);
+            let deadline = self.deadline.map(|(at, _)| at);
             let planned = self.agenda.next_at();
             let next = match (planned, deadline) {
                 (Some(planned), Some(deadline)) => planned.min(deadline),
@@ -41,9 +44,13 @@ impl World {
                 return false;
             }
             self.now = self.now.max(next);
-            match self.agenda.pop_due(self.now) {
-                Some(happening) => self.happen(happening),
-                None => self.timeout(),
+            if let Some(happening) = self.agenda.pop_due(self.now) {
+                self.happen(happening);
+                is_settled = false;
+            } else {
+                self.timeout();
+                // A twin is looked at once more, and takes what it left.
+                is_settled = self.twin.is_none();
             }
         }
         self.broken(&"the story does not come to rest");
@@ -169,11 +176,12 @@ impl World {
                 self.expect(check);
             }
         }
+        self.deadline = self.viewer.poll_timeout();
         if let Some(twin) = &mut self.twin {
-            let check = twin.compare(&self.viewer);
+            let check = twin.compare(&self.viewer, self.deadline);
             self.expect(check);
         }
-        let check = self.checks.status(&self.viewer);
+        let check = self.checks.status(&self.viewer, self.deadline);
         self.expect(check);
     }
 

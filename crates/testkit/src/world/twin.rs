@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use attache_protocol::{
     io::Effect,
     time::Timestamp,
-    viewer::{Event, Viewer},
+    viewer::{Event, Timer, Viewer},
 };
 
 use super::Issued;
@@ -92,8 +92,12 @@ impl Twin {
         self.events.push_back(shown(event));
     }
 
-    /// Takes what the other one gave, in another order.
-    pub(super) fn compare(&mut self, other: &Viewer) -> Result<(), String> {
+    /// Takes what the other one gave, in another order. The other one waits for `theirs`.
+    pub(super) fn compare(
+        &mut self,
+        other: &Viewer,
+        theirs: Option<(Timestamp, Timer)>,
+    ) -> Result<(), String> {
         let order = self.chance.below(4);
         if order == 0 {
             self.take_events()?;
@@ -102,7 +106,7 @@ impl Twin {
             self.take_effects()?;
         }
         self.take_events()?;
-        let (mine, theirs) = (self.viewer.poll_timeout(), other.poll_timeout());
+        let mine = self.viewer.poll_timeout();
         if mine != theirs {
             return Err(format!("a twin's deadline is {mine:?}, not {theirs:?}"));
         }

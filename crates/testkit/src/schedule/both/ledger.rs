@@ -9,7 +9,7 @@ use attache_protocol::{
 };
 use serde_json::Value;
 
-use crate::{Server, World, schedule::worker::Down};
+use crate::{Server, World, schedule::worker::Down, transcript::Entry};
 
 /// What was said between the two.
 #[derive(Clone, Debug, Default)]
@@ -20,7 +20,8 @@ pub(super) struct Ledger {
     /// How much of the viewer's half has been looked at.
     stored_up_to: u64,
     received: usize,
-    events: usize,
+    /// How many lines of the viewer's transcript have been looked at.
+    lines: usize,
     /// The messages the viewer sent, in order, those the server keeps, and those the agent got.
     sent: Vec<String>,
     posted: Vec<String>,
@@ -177,8 +178,12 @@ impl Ledger {
     /// What the viewer shows.
     pub(super) fn shown(&mut self, world: &World) -> Result<(), String> {
         use attache_protocol::viewer::Event;
-        for event in world.events().skip(self.events) {
-            self.events += 1;
+        let new = world.transcript.since(self.lines);
+        self.lines = world.transcript.len();
+        for (_, entry) in new {
+            let Entry::Event(event) = entry else {
+                continue;
+            };
             if let Event::PermissionRequested(asked) = event {
                 let id = asked.request_id().as_str();
                 let Some(prompt) = self.prompts.get_mut(id) else {
