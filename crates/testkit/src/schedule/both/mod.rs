@@ -191,6 +191,7 @@ impl Pair {
         server.answers_pings = true;
         server.comments = true;
         self.world.set_latency(millis(5));
+        self.world.tokens().come_back();
     }
 
     fn unwell(&self) -> Option<String> {
