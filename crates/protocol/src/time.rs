@@ -90,10 +90,16 @@ impl<const N: usize> TimerTable<N> {
 
     /// The earliest deadline and its timer.
     pub fn next<T: TimerIndex>(&self) -> Option<(Timestamp, T)> {
-        T::ALL
-            .iter()
-            .filter_map(|&timer| Some((self.deadline(timer)?, timer)))
-            .min_by_key(|&(deadline, _)| deadline)
+        let mut earliest: Option<(Timestamp, usize)> = None;
+        for (place, deadline) in self.deadlines.iter().enumerate() {
+            if let Some(deadline) = *deadline
+                && earliest.is_none_or(|(earlier, _)| deadline < earlier)
+            {
+                earliest = Some((deadline, place));
+            }
+        }
+        let (deadline, place) = earliest?;
+        Some((deadline, *T::ALL.get(place)?))
     }
 
     /// Takes the earliest timer that is due at `now`.
@@ -148,6 +154,17 @@ mod tests {
         assert_eq!(table.pop_due(late), Some(Clock::Fast));
         assert_eq!(table.pop_due(late), Some(Clock::Slow));
         assert_eq!(table.pop_due::<Clock>(late), None);
+    }
+
+    #[test]
+    fn of_two_deadlines_at_one_instant_the_timer_declared_first_comes_first() {
+        let mut table = TimerTable::<2>::default();
+        table.arm(Clock::Slow, Timestamp::ORIGIN, SECOND);
+        table.arm(Clock::Fast, Timestamp::ORIGIN, SECOND);
+        let late = Timestamp::from_origin(SECOND);
+
+        assert_eq!(table.pop_due(late), Some(Clock::Fast));
+        assert_eq!(table.pop_due(late), Some(Clock::Slow));
     }
 
     #[test]
