@@ -26,18 +26,20 @@ impl Worker {
         if !matches!(self.phase, Phase::Archiving { .. }) {
             self.timers
                 .arm(Timer::Flush, self.now, patience.flush_share());
-            self.hurry();
         }
         self.set_status(WorkerStatus::Closing);
-        self.advance();
+        self.hurry();
     }
 
-    /// What waits to be tried again is tried now: there may be no later.
+    /// What waits to be tried again waits no longer: there may be no later.
     fn hurry(&mut self) {
-        for again in [Timer::Start, Timer::Upload, Timer::Report, Timer::Delivery] {
-            if self.timers.deadline(again).is_some() {
-                self.timers.arm_at(again, self.now);
-            }
+        for again in [Timer::Upload, Timer::Report, Timer::Delivery] {
+            self.timers.disarm(again);
+        }
+        self.advance();
+        if matches!(self.phase, Phase::Pausing) {
+            self.timers.disarm(Timer::Start);
+            self.fire(Timer::Start);
         }
     }
 
