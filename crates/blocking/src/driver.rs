@@ -104,7 +104,6 @@ impl<M: Machine> Driver<M> {
                 self.connections.finish(Instant::now() + PARTING);
                 return cause;
             }
-            self.publish(&view);
             if !changed {
                 self.wait();
             }
@@ -121,6 +120,11 @@ impl<M: Machine> Driver<M> {
         changed |= self.fire_timer(now);
         changed |= self.connections.carry_out(now, &mut self.machine);
         changed |= self.connections.write();
+        // Before its events: whoever is told of something sees it. The end is shown when all is over.
+        let view = self.machine.view();
+        if M::cause(&view).is_none() {
+            self.publish(&view);
+        }
         changed |= self.outlet.deliver(&mut self.machine);
         changed
     }

@@ -171,7 +171,8 @@ fn a_forced_reconnect_replaces_the_socket() {
     attached.session.reconnect().unwrap();
 
     while first.hears().is_some() {}
-    server.peer().says("after");
+    let mut second = server.peer();
+    second.says("after");
     assert_eq!(attached.sees_message(), "after");
 }
 

@@ -84,8 +84,9 @@ impl<M: Machine, N: Network> Driver<M, N> {
         changed |= self.fire_timer(now);
         changed |= self.connections.carry_out(now, &mut self.machine);
         self.connections.write(cx);
-        changed |= self.outlet.deliver(cx, &mut self.machine);
+        // Before its events: whoever is told of something sees it.
         self.publish_view();
+        changed |= self.outlet.deliver(cx, &mut self.machine);
         changed
     }
 

@@ -152,6 +152,7 @@ async fn a_forced_reconnect_replaces_the_socket() {
     attached.session.reconnect().await.unwrap();
 
     while first.hears().await.is_some() {}
-    server.peer().await.says("after").await;
+    let mut second = server.peer().await;
+    second.says("after").await;
     assert_eq!(attached.sees_message().await, "after");
 }
