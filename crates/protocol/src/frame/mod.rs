@@ -17,21 +17,22 @@
 
 pub mod control;
 pub mod decision;
+mod envelope;
 mod json;
 pub mod message;
 pub mod permission;
 pub mod relay;
+mod scan;
 pub mod sse;
 
 use alloc::{borrow::Cow, format, string::String};
 use core::fmt;
 
 use bytestring::ByteString;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
+use envelope::{Envelope, around_uuid};
+use json::shared;
 pub use json::{JsonShape, MalformedJson, MalformedReason, RawJson};
-use json::{Lenient, object, shared};
 pub(crate) use json::{detached, push_line};
 
 /// The longest `request_id` that is understood, in bytes; a longer one makes its frame malformed.
@@ -283,66 +284,21 @@ impl fmt::Debug for MalformedFrame {
     }
 }
 
-/// The routing fields of a frame; whatever their type, they never fail the whole frame.
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(rename = "type", borrow, default)]
-    type_name: Lenient<'a>,
-    #[serde(borrow, default)]
-    uuid: Lenient<'a>,
-    #[serde(borrow, default)]
-    request_id: Lenient<'a>,
-    #[serde(borrow, default)]
-    request: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    response: Option<&'a RawValue>,
-}
-
-/// The routing fields one level down, in `request` or `response`.
-#[derive(Deserialize, Default)]
-struct Inner<'a> {
-    #[serde(borrow, default)]
-    subtype: Lenient<'a>,
-    #[serde(borrow, default)]
-    request_id: Lenient<'a>,
-}
-
-impl<'a> Inner<'a> {
-    fn of(raw: Option<&'a RawValue>) -> Self {
-        raw.and_then(|raw| object(raw.get()).ok())
-            .unwrap_or_default()
-    }
-}
-
-/// What stands before and behind the value of `uuid`, whatever that is.
-fn around_uuid(text: &str) -> Option<(&str, &str)> {
-    #[derive(Deserialize)]
-    struct Stated<'a> {
-        #[serde(borrow)]
-        uuid: &'a RawValue,
-    }
-    let value = object::<Stated<'_>>(text).ok()?.uuid.get();
-    let start = value.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
-    let (before, rest) = text.split_at_checked(start)?;
-    Some((before, rest.strip_prefix(value)?))
-}
-
 fn classify(text: &ByteString) -> Result<(FrameKind, Option<ByteString>), FrameError> {
-    let envelope: Envelope<'_> = object(text).map_err(|malformed| match malformed.reason {
+    let envelope = Envelope::read(text).map_err(|malformed| match malformed.reason {
         MalformedReason::Shape => FrameError::NotAnObject(malformed),
         MalformedReason::Syntax | MalformedReason::UnexpectedEnd => FrameError::NotJson(malformed),
     })?;
-    let request_id = |found: Lenient<'_>, type_name: &'static str| {
+    let request_id = |found: Option<Cow<'_, str>>, type_name: &'static str| {
         found
-            .0
             .and_then(|id| RequestId::new(shared(text, id)))
             .ok_or(FrameError::NoRequestId { type_name })
     };
-    let type_name = envelope.type_name.0.ok_or(FrameError::NoType)?;
+    let type_name = envelope.type_name.ok_or(FrameError::NoType)?;
     let kind = match &*type_name {
         "control_request" => {
             let request_id = request_id(envelope.request_id, "control_request")?;
-            match Inner::of(envelope.request).subtype.0 {
+            match envelope.request.subtype {
                 Some(subtype) => FrameKind::ControlRequest {
                     request_id,
                     subtype: shared(text, subtype),
@@ -351,7 +307,7 @@ fn classify(text: &ByteString) -> Result<(FrameKind, Option<ByteString>), FrameE
             }
         }
         "control_response" => FrameKind::ControlResponse {
-            request_id: request_id(Inner::of(envelope.response).request_id, "control_response")?,
+            request_id: request_id(envelope.response.request_id, "control_response")?,
         },
         "control_cancel_request" => FrameKind::ControlCancelRequest {
             request_id: request_id(envelope.request_id, "control_cancel_request")?,
@@ -367,7 +323,6 @@ fn classify(text: &ByteString) -> Result<(FrameKind, Option<ByteString>), FrameE
     };
     let uuid = envelope
         .uuid
-        .0
         .filter(|uuid| (1..=UUID_LIMIT).contains(&uuid.len()))
         .map(|uuid: Cow<'_, str>| shared(text, uuid));
     Ok((kind, uuid))
