@@ -1,0 +1,6 @@
+//! What the measurements share: the messages they are made with, and what is measured against what.
+//!
+//! A comparison stands in a module of its own here, so that the clock, the counter of allocations and the
+//! counter of instructions all see the same work.
+
+pub mod classification;
