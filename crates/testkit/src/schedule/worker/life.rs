@@ -52,7 +52,8 @@ pub(in crate::schedule) struct Life {
     handed: Handed,
     /// The number of the person's token that the source gives.
     person: u32,
-    token: Option<TokenRequestId>,
+    /// The open question to the token source, and when it is given up.
+    token: Option<(TokenRequestId, Timestamp)>,
     given: Option<String>,
     held: Option<Held>,
     refused: BTreeSet<String>,
@@ -229,11 +230,8 @@ impl Life {
                 self.close_asked_at.get_or_insert(self.now);
                 self.owed.state = AgentState::Idle;
             }
-            Act::Upload(_)
-            | Act::Report(_)
-            | Act::Acknowledge(..)
-            | Act::Input(_)
-            | Act::Timeout => {}
+            Act::Timeout => self.time_is_told(),
+            Act::Upload(_) | Act::Report(_) | Act::Acknowledge(..) | Act::Input(_) => {}
         }
         let is_timeout = matches!(act, Act::Timeout);
         let (said, output) = self.machine.act(self.now, act, takes_events)?;

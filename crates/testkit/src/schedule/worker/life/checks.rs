@@ -187,8 +187,7 @@ impl Life {
             WorkerCloseCause::Rejected { status } => was_told(status),
             WorkerCloseCause::Unreadable => was_told(200),
             WorkerCloseCause::StartFailed { .. } => {
-                self.counts.streams == 0 && self.failures > 0
-                    || self.failures >= self.config.start.attempts
+                self.counts.streams == 0 && self.failures >= self.config.start.attempts.max(1)
             }
             _ => false,
         };

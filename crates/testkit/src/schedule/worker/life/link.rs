@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use attache_protocol::io::{
-    Effect, HttpRequestId, HttpResponse, Input, NetworkFailure, Token, TokenReason, TokenRefusal,
-    TokenRequestId,
+use attache_protocol::{
+    io::{
+        Effect, HttpRequestId, HttpResponse, Input, NetworkFailure, Token, TokenReason,
+        TokenRefusal, TokenRequestId,
+    },
+    worker::WorkerStatus,
 };
 
 use super::{
@@ -21,7 +24,7 @@ impl Life {
         match effect {
             Effect::FetchToken { id, reason } => {
                 self.fresh(id.get())?;
-                self.fetch_token(id, reason);
+                self.fetch_token(id, reason)?;
             }
             Effect::SendHttp { id, request } => {
                 self.fresh(id.get())?;
@@ -66,9 +69,14 @@ impl Life {
 
     // Tokens.
 
-    fn fetch_token(&mut self, id: TokenRequestId, reason: TokenReason) {
-        if self.token.replace(id).is_some() {
-            self.failures += 1;
+    fn fetch_token(&mut self, id: TokenRequestId, reason: TokenReason) -> Result<(), String> {
+        let until = self.now.checked_add(self.config.patience.token);
+        if self
+            .token
+            .replace((id, until.unwrap_or(self.now)))
+            .is_some()
+        {
+            return Err("two questions to the token source at once".to_owned());
         }
         self.questions += 1;
         let fate = self.weather.of_token();
@@ -91,13 +99,27 @@ impl Life {
             }
             TokenFate::Never => {
                 self.fault("the token source says nothing", Duration::ZERO);
-                return;
+                return Ok(());
             }
         };
         if fate != TokenFate::Given {
             self.fault(&format!("{fate:?} for a token"), delay);
         }
         self.plan(self.weather.latency + delay, Happening::Answer(input));
+        Ok(())
+    }
+
+    /// The machine is told the time: a question that is still open after so long is given up.
+    pub(super) fn time_is_told(&mut self) {
+        let now = self.now;
+        if self.token.take_if(|(_, until)| *until <= now).is_some() {
+            self.failures += 1;
+        }
+    }
+
+    /// Takes the open question away, if it is the one with this id.
+    fn token_answered(&mut self, id: TokenRequestId) -> bool {
+        self.token.take_if(|(asked, _)| *asked == id).is_some()
     }
 
     // Calls.
@@ -203,8 +225,7 @@ impl Life {
     pub(super) fn answer(&mut self, input: Input) -> Result<(), String> {
         match &input {
             Input::TokenFetched { id, token } => {
-                if self.token == Some(*id) {
-                    self.token = None;
+                if self.token_answered(*id) {
                     self.given = Some(token.expose().to_owned());
                     if self.refused.contains(token.expose()) {
                         self.token_refused = Some(TokenFate::Stale);
@@ -212,8 +233,7 @@ impl Life {
                 }
             }
             Input::TokenRefused { id, .. } => {
-                if self.token == Some(*id) {
-                    self.token = None;
+                if self.token_answered(*id) {
                     self.failures += 1;
                 }
             }
@@ -290,6 +310,15 @@ impl Life {
                         until: until.unwrap_or(self.now),
                     });
                 } else if order.kind == Kind::Bridge {
+                    self.failures += 1;
+                } else if matches!(order.kind, Kind::Read | Kind::Report)
+                    && self.machine.worker.status() == WorkerStatus::Connecting
+                    && self
+                        .held
+                        .as_ref()
+                        .is_some_and(|held| held.until <= self.now)
+                {
+                    // It was done, but the next step of opening has no credentials any more.
                     self.failures += 1;
                 }
             }
