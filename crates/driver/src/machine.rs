@@ -45,7 +45,8 @@ pub trait Machine: Sized + Send + Unpin + 'static {
     /// How far the application is with the events polled so far.
     fn place(&self) -> Self::Place;
 
-    /// When to call [`handle_timeout`](Self::handle_timeout).
+    /// When to call [`handle_timeout`](Self::handle_timeout). To be asked again when events or effects
+    /// have been taken.
     fn deadline(&self) -> Option<Timestamp>;
 
     /// How it looks now.

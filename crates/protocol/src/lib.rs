@@ -20,7 +20,8 @@
 //!    and the peer feels it through TCP. Silence is not held against the peer meanwhile.
 //! 3. There is one deadline. After `handle_timeout(t)` it is gone or later than `t`; an early call does
 //!    nothing; a late one fires each timer once; a time before the last one counts as the last one.
-//!    What arrived before a deadline is to be handed in before it fires.
+//!    What arrived before a deadline is to be handed in before it fires. Taking events and effects makes
+//!    room, and what waited for it is due at once: ask for the deadline after draining.
 //! 4. Every order that will be answered carries an id that is used once. An answer with another id
 //!    changes nothing: that is how stale sockets die.
 //! 5. [`io::Effect`] and [`io::Input`] are exhaustive: a new one must not compile past a driver that

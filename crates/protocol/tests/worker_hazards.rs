@@ -12,7 +12,10 @@ use std::time::Duration;
 use attache_protocol::{
     io::{Effect, HttpRequestId, HttpResponse, Input, NetworkFailure, Refusal, StreamId, Token},
     time::Timestamp,
-    worker::{AgentState, NewSession, SessionChoice, Worker, WorkerConfig, WorkerStatus},
+    worker::{
+        AgentState, NewSession, SessionChoice, Timer, Worker, WorkerConfig, WorkerEvent,
+        WorkerStatus,
+    },
 };
 
 /// How long credentials live.
@@ -227,4 +230,48 @@ fn a_state_whose_report_may_have_arrived_is_corrected_when_the_agent_goes_back()
     rig.next_timer();
     let (_, path, _) = rig.call();
     assert_eq!(path, "/v1/code/sessions/cse_1/worker", "idle is reported");
+}
+
+#[test]
+fn an_application_that_is_away_for_an_hour_costs_no_wake_ups_and_loses_nothing() {
+    let mut rig = Rig::running();
+    rig.orders();
+    while rig.worker.poll_event().is_some() {}
+    let event = |n: usize| {
+        format!(
+            "event: client_event\nid: {n}\ndata: {{\"event_id\":\"e{n}\",\"sequence_num\":{n},\
+             \"payload\":{{\"type\":\"user\",\"uuid\":\"u{n}\"}}}}\n\n"
+        )
+    };
+    let events: Vec<String> = (0..3000).map(event).collect();
+    let id = rig.stream;
+    let bytes = events.concat().into();
+    rig.input(Input::StreamBytes { id, bytes });
+    assert!(!rig.worker.wants_read());
+
+    let mut looks = 0;
+    while rig.now < Timestamp::from_origin(Duration::from_secs(3600)) {
+        let (at, timer) = rig.worker.poll_timeout().unwrap();
+        looks += usize::from(timer == Timer::Backlog);
+        rig.now = rig.now.max(at);
+        rig.timeout();
+        rig.orders();
+    }
+    assert_eq!(looks, 0);
+
+    let mut taken = Vec::new();
+    loop {
+        while let Some(event) = rig.worker.poll_event() {
+            if let WorkerEvent::Inbound(inbound) = event {
+                taken.push(inbound.event_id.as_str().to_owned());
+            }
+        }
+        match rig.worker.poll_timeout() {
+            Some((at, Timer::Backlog)) if at <= rig.now => rig.timeout(),
+            _ => break,
+        }
+    }
+    let all: Vec<String> = (0..3000).map(|n| format!("e{n}")).collect();
+    assert_eq!(taken, all);
+    assert!(rig.worker.wants_read());
 }

@@ -136,16 +136,18 @@ impl CatchUp {
         self.run.as_ref().map_or(Source::Backfill, |run| run.source)
     }
 
+    /// Whether a page may be asked for now with `token`.
+    pub(super) fn wants_page(&self, token: &Token) -> bool {
+        match self.run.as_ref().map(|run| &run.page) {
+            Some(Page::Wanted) => true,
+            Some(Page::NeedsToken { refused }) => refused != token,
+            Some(Page::InFlight { .. } | Page::Pausing | Page::Done) | None => false,
+        }
+    }
+
     /// Which page is next, if one may be asked for now with `token`.
     pub(super) fn next_page(&self, token: &Token) -> Option<NextPage> {
-        let run = self.run.as_ref()?;
-        match &run.page {
-            Page::Wanted => {}
-            Page::NeedsToken { refused } if refused != token => {}
-            Page::InFlight { .. } | Page::Pausing | Page::NeedsToken { .. } | Page::Done => {
-                return None;
-            }
-        }
+        let run = self.run.as_ref().filter(|_| self.wants_page(token))?;
         Some(match run.goal {
             Goal::LastPage => NextPage::Entries {
                 after: run.after.clone(),

@@ -261,7 +261,6 @@ impl Viewer {
             Timer::Silence,
             Timer::Stable,
             Timer::Watchdog,
-            Timer::Backlog,
         ] {
             self.timers.disarm(timer);
         }

@@ -88,7 +88,10 @@ impl Viewer {
     /// Takes in that time has passed. Early calls are harmless; each due timer fires once.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         self.set_now(now);
-        while let Some(timer) = self.timers.pop_due(self.now) {
+        while let Some((deadline, timer)) = self.poll_timeout()
+            && deadline <= self.now
+        {
+            self.timers.disarm(timer);
             self.fire(timer);
             self.advance();
         }

@@ -8,7 +8,6 @@ use super::{
     endpoint,
     phase::{Phase, Subscription},
     prompts::CaughtUp,
-    routing::RECHECK,
     stream::QUIET,
 };
 use crate::{
@@ -37,15 +36,12 @@ impl Viewer {
             | Phase::Closing { .. }
             | Phase::Closed => return,
         };
+        if self.events.is_full() {
+            return;
+        }
         let Some(page) = self.catch_up.next_page(token) else {
             return;
         };
-        if self.events.is_full() {
-            if self.timers.deadline(Timer::Page).is_none() {
-                self.timers.arm(Timer::Page, self.now, RECHECK);
-            }
-            return;
-        }
         let request = endpoint::list_events(&self.config, token, &page);
         let id = self.ids.http();
         self.catch_up.page_sent(id, token.clone());

@@ -8,6 +8,7 @@
 //! | `input`, `inbox` | what the driver saw, and what of it has not been looked at |
 //! | `stream` | events of a stream |
 //! | `routing` | where each frame goes |
+//! | `backlog` | what waits for room |
 //! | `loading`, `catchup` | loading what was missed |
 //! | `cursor` | how far the application has come |
 //! | `sending` | what goes out as soon as it can |
@@ -18,6 +19,7 @@
 //! | `watchdog` | an agent that says nothing |
 //! | `timer` | what the deadlines are for, and what happens at them |
 
+mod backlog;
 mod catchup;
 mod closing;
 mod command;
@@ -115,6 +117,8 @@ pub struct Viewer {
     last_forced: Option<Timestamp>,
     pings: u64,
     inbox: Inbox,
+    /// Since when something has been waiting for room.
+    backlog: Option<Timestamp>,
 
     catch_up: CatchUp,
     delivered: Memory,
@@ -158,6 +162,7 @@ impl Viewer {
             last_forced: None,
             pings: 0,
             inbox: Inbox::default(),
+            backlog: None,
             catch_up,
             delivered,
             refused: Memory::new(limits.remembered),
@@ -340,9 +345,18 @@ impl Viewer {
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), and what for; `None` when nothing is
-    /// pending.
+    /// pending. Ask again when events or effects have been taken: if work was waiting for the room they
+    /// took, it is due at once.
     pub fn poll_timeout(&self) -> Option<(Timestamp, Timer)> {
-        self.timers.next()
+        let next = self.timers.next();
+        match self.backlog {
+            Some(since)
+                if next.is_none_or(|(deadline, _)| since < deadline) && self.can_go_on() =>
+            {
+                Some((since, Timer::Backlog))
+            }
+            Some(_) | None => next,
+        }
     }
 
     fn set_now(&mut self, now: Timestamp) {

@@ -1,7 +1,6 @@
 //! Where each frame goes: to the application, or to the table it belongs to.
 
 use alloc::format;
-use core::time::Duration;
 
 use bytestring::ByteString;
 
@@ -19,9 +18,6 @@ use crate::{
     },
     io::Effect,
 };
-
-/// How soon a full queue is looked at again, to see whether the application took something.
-pub(super) const RECHECK: Duration = Duration::from_millis(10);
 
 /// So much of a name is told back to whoever used it, in characters.
 const QUOTED_LENGTH: usize = 128;
@@ -42,18 +38,6 @@ impl Viewer {
                 None => return,
             }
         }
-        if !self.inbox.is_empty() {
-            self.timers.arm(Timer::Backlog, self.now, RECHECK);
-        }
-    }
-
-    /// Whether one more frame may be looked at.
-    pub(super) fn has_room(&self) -> bool {
-        matches!(self.phase, super::phase::Phase::Up(_))
-            && !self.events.is_full()
-            && self.effects.len() < self.config.limits.effects.max(1)
-            && self.posting.has_room(self.config.limits.effects)
-            && self.catch_up.has_room(&self.config.limits)
     }
 
     /// One frame came live.

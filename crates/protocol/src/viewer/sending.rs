@@ -29,6 +29,7 @@ impl Viewer {
         self.post_control();
         self.post_message();
         self.arm_requests();
+        self.note_backlog();
         let reading = self.wants_read();
         if let Phase::Up(link) = &mut self.phase
             && !reading

@@ -36,7 +36,7 @@ pub enum Timer {
     Request,
     /// The agent has been silent for too long after a send.
     Watchdog,
-    /// Frames are waiting for room.
+    /// Frames that wait to be looked at, or a page to be asked for, and there is room again.
     Backlog,
 }
 

@@ -33,13 +33,14 @@ impl Worker {
                     self.unreadable(ByteString::new());
                 }
                 None => {
+                    self.backlog = None;
                     self.stream_failures = 0;
                     return;
                 }
             }
         }
-        self.timers
-            .arm(super::Timer::Backlog, self.now, super::RECHECK);
+        // Room is made by whoever takes events, which is not seen from here: see `poll_timeout`.
+        self.backlog = self.backlog.or(Some(self.now));
     }
 
     /// Whether one more event may be looked at. Whoever asks and asks while no answer gets through has to

@@ -30,7 +30,7 @@ mod transport;
 mod upload;
 
 use alloc::collections::VecDeque;
-use core::{fmt, time::Duration};
+use core::fmt;
 
 use bytestring::ByteString;
 
@@ -62,9 +62,6 @@ pub use judgement::ANSWERS;
 pub use timer::Timer;
 
 use crate::time::TimerIndex as _;
-
-/// How soon a full queue is looked at again, to see whether the application took something.
-const RECHECK: Duration = Duration::from_millis(10);
 
 /// The agent's end of a session, as a state machine without I/O. It has the same face as a
 /// [`Viewer`](crate::viewer::Viewer), and the same contract holds.
@@ -102,6 +99,8 @@ pub struct Worker {
 
     stream: Stream,
     decoder: SseDecoder,
+    /// Since when something of the stream has been waiting for room.
+    backlog: Option<Timestamp>,
     sequence: u64,
     stream_failures: u32,
     attentive: Attention,
@@ -150,6 +149,7 @@ impl Worker {
             calls: Calls::default(),
             stream: Stream::Down,
             decoder: SseDecoder::new(limits.stream_event_bytes),
+            backlog: None,
             sequence: 0,
             stream_failures: 0,
             attentive: Attention::Undivided,
@@ -297,7 +297,10 @@ impl Worker {
     /// Takes in that time has passed. Early calls are harmless; each due timer fires once.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         self.set_now(now);
-        while let Some(timer) = self.timers.pop_due(self.now) {
+        while let Some((deadline, timer)) = self.poll_timeout()
+            && deadline <= self.now
+        {
+            self.timers.disarm(timer);
             self.fire(timer);
             self.advance();
         }
@@ -313,9 +316,16 @@ impl Worker {
         self.events.pop()
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout), and what for.
+    /// When to call [`handle_timeout`](Self::handle_timeout), and what for. Ask again when events have
+    /// been taken: if others were waiting for their room, that is due at once.
     pub fn poll_timeout(&self) -> Option<(Timestamp, Timer)> {
-        self.timers.next()
+        let next = self.timers.next();
+        match self.backlog {
+            Some(since) if next.is_none_or(|(deadline, _)| since < deadline) && self.has_room() => {
+                Some((since, Timer::Backlog))
+            }
+            Some(_) | None => next,
+        }
     }
 
     /// Where the worker stands.
@@ -331,7 +341,7 @@ impl Worker {
     /// Whether the driver should read from the stream.
     pub fn wants_read(&self) -> bool {
         // What was read and not decoded yet goes first, or it would pile up.
-        self.has_room() && self.timers.deadline(Timer::Backlog).is_none()
+        self.has_room() && self.backlog.is_none()
     }
 
     /// Whether the application should go on handing frames in. When false, stop reading the agent: it

@@ -163,6 +163,7 @@ impl Worker {
     /// The end.
     pub(super) fn finish(&mut self, cause: WorkerCloseCause) {
         self.drop_transport();
+        self.backlog = None;
         self.timers.clear();
         self.phase = Phase::Closed;
         self.set_status(WorkerStatus::Closed(cause));

@@ -39,7 +39,7 @@ pub enum Timer {
     Heartbeat,
     /// A viewer's request must have been answered.
     Requests,
-    /// Events of the stream are waiting for room.
+    /// Events of the stream were waiting for room, and there is some.
     Backlog,
     /// What is left must have been sent.
     Flush,

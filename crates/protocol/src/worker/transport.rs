@@ -79,6 +79,7 @@ impl Worker {
         let request = endpoint::stream(session, credentials, self.sequence);
         self.stream = Stream::Opening(id);
         self.decoder = SseDecoder::new(self.config.limits.stream_event_bytes);
+        self.backlog = None;
         self.timers
             .arm(Timer::Silence, self.now, self.config.patience.http);
         self.effects.push_back(Effect::OpenStream { id, request });

@@ -4,7 +4,7 @@ use attache_protocol::{
     io::{Effect, Input, NetworkFailure, SocketEnding},
     viewer::{Event, ReconnectError, Status},
 };
-use attache_testkit::{Reading, World, millis, secs};
+use attache_testkit::{Call, Reading, World, millis, secs};
 
 use super::config;
 
@@ -123,6 +123,38 @@ fn one_message_of_many_frames_does_not_break_the_bound_on_events() {
     world.read_events(Reading::Eagerly);
     world.run_for(secs(10));
     assert_eq!(world.messages(), ids);
+}
+
+#[test]
+fn frames_that_nobody_takes_for_an_hour_cost_no_wake_ups_but_those_of_the_line() {
+    let mut config = config();
+    config.limits.events = 8;
+    let mut world = World::new(config);
+    world.connect();
+    world.run_until_live();
+    world.read_events(Reading::NotAtAll);
+    let ids: Vec<String> = (0..500).map(|number| format!("u{number}")).collect();
+    let frame = |id: &String| format!(r#"{{"type":"assistant","uuid":"{id}"}}"#);
+    let lines: Vec<String> = ids.iter().map(frame).collect();
+    world.server().blurt(lines.join("\n"));
+    world.run_for(secs(15));
+    let wake_ups = |world: &World| {
+        let calls = world.record_so_far();
+        let is_timeout = |call: &Call| matches!(call, Call::Timeout);
+        calls.iter().filter(|(_, call)| is_timeout(call)).count()
+    };
+    let before = wake_ups(&world);
+
+    world.run_for(secs(3600));
+    // A ping every 30 s and a look whether silence counts every 40 s, both at once every 120 s.
+    assert_eq!(wake_ups(&world) - before, 120 + 90 - 30);
+
+    let before = world.elapsed();
+    world.read_events(Reading::Eagerly);
+    world.run_until(secs(1), |world| world.viewer().wants_read());
+    assert_eq!(world.elapsed(), before);
+    assert_eq!(world.messages(), ids);
+    assert_eq!(world.opens().len(), 1);
 }
 
 #[test]

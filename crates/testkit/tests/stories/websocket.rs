@@ -2,6 +2,8 @@
 
 use attache_protocol::viewer::{Transport, ViewerConfig};
 
+#[path = "away.rs"]
+mod away;
 #[path = "catch_up.rs"]
 mod catch_up;
 #[path = "closing.rs"]

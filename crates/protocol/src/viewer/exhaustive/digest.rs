@@ -30,6 +30,7 @@ pub(super) fn raw(viewer: &Viewer) -> String {
         pings: _,
         turn: _,
         inbox,
+        backlog,
         catch_up,
         delivered,
         refused,
@@ -66,10 +67,12 @@ pub(super) fn raw(viewer: &Viewer) -> String {
     ]
     .map(|token| token.map(Token::expose));
     format!(
-        "{timers:?} {phase:?} {status:?} {:?} {tokens:?} {forced_ago:?} {inbox:?} {catch_up:?} \
+        "{timers:?} {phase:?} {status:?} {:?} {tokens:?} {forced_ago:?} {inbox:?} {:?} {catch_up:?} \
          {delivered:?} {refused:?} {prompts:?} {outbox:?} {posting:?} {requests:?} {watchdog:?} \
          {owes_first_answer:?} {effects:?} {events:?}",
         episode.spent(),
+        // It is long due, and the later it is the same.
+        backlog.is_some(),
     )
 }
 

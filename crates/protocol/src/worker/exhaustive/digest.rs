@@ -38,6 +38,7 @@ pub(super) fn raw(worker: &Worker) -> String {
         calls,
         stream,
         decoder,
+        backlog,
         sequence,
         // What lengthens delays, which are fixed here.
         stream_failures: _,
@@ -60,6 +61,7 @@ pub(super) fn raw(worker: &Worker) -> String {
         .filter(|timer| **timer != Timer::Heartbeat)
         .map(|timer| timers.deadline(*timer))
         .collect();
+    let waits = backlog.is_some();
     let beats = timers.deadline(Timer::Heartbeat).is_some();
     // Attempts are counted at the start only.
     let attempts = (*reached == Reached::Never).then_some(failures);
@@ -87,7 +89,7 @@ pub(super) fn raw(worker: &Worker) -> String {
     };
     format!(
         "{deadlines:?} {beats} {goal:?} {phase:?} {untried:?} {status:?} {reached:?} {attempts:?} \
-         {session:?} {tokens:?} {granted:?} {refusals} {calls:?} {stream:?} {decoder:?} {sequence} \
+         {session:?} {tokens:?} {granted:?} {refusals} {calls:?} {stream:?} {decoder:?} {waits} {sequence} \
          {attentive:?} {uploads:?} {deliveries:?} {requests:?} {state:?} {reporting:?} {reported:?} \
          {heartbeat_failures} {effects:?} {events:?}"
     )
