@@ -110,6 +110,8 @@ fn checked(text: &str) -> Result<(), InvalidId> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString as _;
+
     use super::*;
 
     #[test]
@@ -129,5 +131,14 @@ mod tests {
         let id = SessionId::parse("demo").unwrap();
         assert_eq!((id.v1().as_str(), id.v2().as_str()), ("demo", "demo"));
         assert_ne!(id, SessionId::parse("session_demo").unwrap());
+    }
+
+    #[test]
+    fn an_id_is_shown_in_its_first_spelling_whichever_it_came_in() {
+        for text in ["session_1", "cse_1"] {
+            let id = SessionId::parse(text).unwrap();
+            assert_eq!(id.to_string(), "session_1");
+            assert_eq!(format!("{id:?}"), "SessionId(session_1)");
+        }
     }
 }

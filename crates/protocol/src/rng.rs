@@ -43,17 +43,35 @@ impl Rng {
 
 #[cfg(test)]
 mod tests {
+    use alloc::{collections::BTreeSet, vec::Vec};
+
     use super::*;
 
     #[test]
-    fn a_uuid_is_version_4_and_its_variant_is_right() {
+    fn every_uuid_is_of_version_4_and_chance_everywhere_else() {
         let mut rng = Rng::new([7; 32]);
-        let uuid = rng.uuid();
-        assert_eq!(uuid.len(), 36);
-        assert_eq!(uuid.as_bytes()[14], b'4');
-        assert!(matches!(uuid.as_bytes()[19], b'8' | b'9' | b'a' | b'b'));
-        assert_ne!(uuid, rng.uuid());
-        assert_eq!(uuid, Rng::new([7; 32]).uuid());
+        let uuids: Vec<String> = (0..500).map(|_| rng.uuid()).collect();
+        assert_eq!(uuids[0], Rng::new([7; 32]).uuid());
+        for place in 0..36 {
+            let seen: BTreeSet<u8> = uuids.iter().map(|uuid| uuid.as_bytes()[place]).collect();
+            let seen: String = seen.into_iter().map(char::from).collect();
+            let expected = match place {
+                8 | 13 | 18 | 23 => "-",
+                14 => "4",
+                19 => "89ab",
+                _ => "0123456789abcdef",
+            };
+            assert_eq!(seen, expected, "at {place}");
+        }
+        assert!(uuids.iter().all(|uuid| uuid.len() == 36));
+    }
+
+    #[test]
+    fn both_ends_are_drawn_as_well() {
+        let mut rng = Rng::new([1; 32]);
+        let (low, high) = (Duration::ZERO, Duration::from_nanos(1));
+        let draws: Vec<Duration> = (0..100).map(|_| rng.between(low, high)).collect();
+        assert!(draws.contains(&low) && draws.contains(&high));
     }
 
     #[test]

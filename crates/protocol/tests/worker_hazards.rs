@@ -275,3 +275,40 @@ fn an_application_that_is_away_for_an_hour_costs_no_wake_ups_and_loses_nothing()
     assert_eq!(taken, all);
     assert!(rig.worker.wants_read());
 }
+
+#[test]
+fn credentials_older_than_the_known_ones_are_never_used() {
+    let mut rig = Rig::running();
+    let (mut epoch, mut used) = (0, false);
+    // Refused, so that all is built anew; the first answer is one that another worker's has overtaken.
+    rig.next_timer();
+    let (heartbeat, ..) = rig.call();
+    rig.input(answered(heartbeat, 401, ""));
+    for _ in 0..20 {
+        let Some(effect) = rig.worker.poll_effect() else {
+            rig.next_timer();
+            continue;
+        };
+        match effect {
+            Effect::FetchToken { id, .. } => rig.input(Input::TokenFetched {
+                id,
+                token: Token::new("person"),
+            }),
+            Effect::SendHttp { id, request } if request.path.ends_with("/bridge") => {
+                rig.input(answered(id, 200, &bridged(epoch)));
+                epoch += 5;
+            }
+            Effect::SendHttp { id, request } => {
+                assert_eq!(request.bearer.expose(), "jwt5");
+                rig.input(answered(id, 200, "{}"));
+            }
+            Effect::OpenStream { request, .. } => {
+                assert_eq!(request.bearer.expose(), "jwt5");
+                used = true;
+                break;
+            }
+            _ => {}
+        }
+    }
+    assert!(used, "it asks again, and goes on with what is newer");
+}
