@@ -4,3 +4,5 @@
 //! counter of instructions all see the same work.
 
 pub mod classification;
+pub mod process;
+pub mod table;
