@@ -63,3 +63,73 @@ fn weight(event: &WorkerEvent) -> usize {
         | WorkerEvent::Closed(_) => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::{
+        frame::{FrameError, MalformedFrame},
+        worker::{WorkerCloseCause, WorkerStatus},
+    };
+
+    fn queue(events: usize, event_bytes: usize) -> EventQueue {
+        EventQueue::new(&WorkerLimits {
+            events,
+            event_bytes,
+            ..WorkerLimits::default()
+        })
+    }
+
+    fn unreadable(bytes: usize) -> WorkerEvent {
+        WorkerEvent::Malformed(MalformedFrame {
+            error: FrameError::NoType,
+            text: "x".repeat(bytes).into(),
+        })
+    }
+
+    #[test]
+    fn statuses_take_each_others_place_only_where_there_is_no_room() {
+        let status = |status| WorkerEvent::Status(status);
+        let mut queue = queue(2, 1000);
+        queue.push(status(WorkerStatus::Registering));
+        queue.push(status(WorkerStatus::Connecting));
+        queue.push(status(WorkerStatus::Running));
+        queue.push(WorkerEvent::Closed(WorkerCloseCause::Requested));
+        queue.push(status(WorkerStatus::Closing));
+        let mut taken = Vec::new();
+        while let Some(event) = queue.pop() {
+            taken.push(match event {
+                WorkerEvent::Status(status) => Some(status),
+                WorkerEvent::Closed(_)
+                | WorkerEvent::Inbound(_)
+                | WorkerEvent::Malformed(_)
+                | WorkerEvent::Registered(_)
+                | WorkerEvent::UploadRejected { .. } => None,
+            });
+        }
+        assert_eq!(
+            taken,
+            [
+                Some(WorkerStatus::Registering),
+                Some(WorkerStatus::Running),
+                None,
+                Some(WorkerStatus::Closing)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_queue_is_full_by_bytes_as_well_until_they_are_taken() {
+        let mut queue = queue(10, 100);
+        queue.push(unreadable(60));
+        assert!(!queue.is_full());
+        queue.push(unreadable(60));
+        assert!(queue.is_full());
+        queue.pop();
+        assert!(!queue.is_full() && !queue.is_empty());
+        queue.pop();
+        assert!(queue.is_empty());
+    }
+}

@@ -314,4 +314,39 @@ mod tests {
             br#"{"worker_epoch":1,"events":[{"payload":{"uuid":"u0"}}]}"#
         );
     }
+
+    #[test]
+    fn one_bad_frame_among_many_is_found_by_halves() {
+        let mut uploads = uploads(100);
+        let mut batches = 0;
+        while let Some(body) = next(&mut uploads) {
+            batches += 1;
+            if body.contains("u57\"") {
+                uploads.refused();
+            } else {
+                uploads.accepted(&WorkerLimits::default());
+            }
+        }
+        assert!(batches <= 50, "{batches} batches");
+    }
+
+    #[test]
+    fn frames_that_just_fill_a_batch_go_together() {
+        let limits = WorkerLimits {
+            batch_bytes: 2 * r#"{"uuid":"u0"}"#.len(),
+            ..WorkerLimits::default()
+        };
+        let body = uploads(3).next(1, &limits).unwrap();
+        assert_eq!(body.windows(7).filter(|part| part == b"payload").count(), 2);
+    }
+
+    #[test]
+    fn what_was_not_on_its_way_is_not_lost_with_what_was() {
+        let mut uploads = uploads(1);
+        assert!(next(&mut uploads).is_some());
+        push(&mut uploads, "e", Life::Ephemeral);
+        uploads.unknown();
+        let again = next(&mut uploads).unwrap();
+        assert!(again.contains("u0") && again.contains("\"e\""));
+    }
 }
