@@ -236,3 +236,34 @@ pub(super) fn shared(text: &ByteString, found: Cow<'_, str>) -> ByteString {
         Cow::Owned(unescaped) => ByteString::from(unescaped),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_has_the_shape_it_begins_with() {
+        for (text, shape) in [
+            ("{}", JsonShape::Object),
+            ("[]", JsonShape::Array),
+            ("\"1\"", JsonShape::String),
+            ("-1", JsonShape::Number),
+            ("true", JsonShape::Boolean),
+            ("false", JsonShape::Boolean),
+            ("null", JsonShape::Null),
+        ] {
+            assert_eq!(RawJson::parse(text).unwrap().shape(), shape, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_small_part_lets_go_of_the_whole_and_a_large_one_is_not_copied() {
+        let whole = ByteString::from("0123456789");
+        for (length, is_copied) in [(1, true), (4, true), (5, false), (10, false)] {
+            let part = whole.slice_ref(&whole[..length]);
+            let kept = detached(part.clone(), whole.len());
+            assert_eq!(kept, part);
+            assert_eq!(kept.as_ptr() != part.as_ptr(), is_copied, "{length}");
+        }
+    }
+}

@@ -114,4 +114,15 @@ mod tests {
         assert_eq!(watchdog.bark(later), Some(Duration::from_secs(60)));
         assert_eq!(watchdog.bark(later), None);
     }
+
+    #[test]
+    fn a_new_link_begins_a_new_wait() {
+        let patience = Patience::default();
+        let mut watchdog = Watchdog::default();
+        watchdog.start(Timestamp::ORIGIN, &patience);
+        watchdog.stop();
+        let later = Timestamp::from_origin(Duration::from_secs(30));
+        assert_eq!(watchdog.start(later, &patience), Some(patience.watchdog));
+        assert_eq!(watchdog.bark(later), Some(Duration::ZERO));
+    }
 }

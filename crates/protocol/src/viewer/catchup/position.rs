@@ -105,3 +105,27 @@ impl Position {
 pub(super) fn is_surely_stored(frame: &Frame) -> bool {
     matches!(frame.type_name(), "user" | "assistant" | "result")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(type_name: &str, uuid: usize) -> Frame {
+        let text = alloc::format!(r#"{{"type":"{type_name}","uuid":"{uuid}"}}"#);
+        Frame::classify(text.into()).unwrap()
+    }
+
+    #[test]
+    fn it_goes_back_over_no_more_frames_than_are_remembered() {
+        for (passed, goes_back) in [(1, true), (9, true), (10, false), (11, false)] {
+            let mut position = Position::default();
+            position.delivered(&frame("assistant", 0));
+            for uuid in 1..=passed {
+                position.delivered(&frame("novelty", uuid));
+            }
+            let last = position.last().unwrap();
+            let anchor = position.fall_back(last, 10);
+            assert_eq!(anchor.is_some(), goes_back, "{passed} passed");
+        }
+    }
+}

@@ -104,4 +104,28 @@ mod tests {
         assert_eq!(tail(2, &[Some("a"), None, Some("b"), Some("c")]), 0);
         assert_eq!(tail(2, &[Some("a"), None, None]), 1);
     }
+
+    #[test]
+    fn the_last_messages_fill_their_bytes_and_one_is_kept_whatever_its_size() {
+        let message = |length: usize| {
+            let text = format!(r#"{{"type":"user","x":"{}"}}"#, "x".repeat(length - 22));
+            assert_eq!(text.len(), length);
+            Frame::classify(text.into()).unwrap()
+        };
+        for (lengths, kept) in [
+            (&[60, 40][..], 2),
+            (&[60, 41], 1),
+            (&[40, 30, 30, 31], 3),
+            (&[500], 1),
+            (&[500, 30], 1),
+            (&[30, 500], 1),
+            (&[30, 30, 500, 30, 30], 2),
+        ] {
+            let mut tail = Tail::new(10, 100);
+            for length in lengths {
+                tail.push(message(*length), None);
+            }
+            assert_eq!(tail.into_kept().len(), kept, "{lengths:?}");
+        }
+    }
 }

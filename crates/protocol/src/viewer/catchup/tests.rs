@@ -288,3 +288,32 @@ fn a_server_that_forgets_every_position_is_not_asked_for_ever() {
     assert!(desk.catch_up.is_done());
     assert!(asked < 10);
 }
+
+#[test]
+fn a_list_that_refuses_every_token_is_a_gap_and_no_loop() {
+    let mut desk = Desk::new();
+    desk.open(History::All);
+    desk.ask();
+    assert!(matches!(desk.answer(401, ""), PageOutcome::NeedsToken));
+    assert_eq!(desk.ask(), None, "not with the token that was refused");
+    let other = Token::new("other");
+    assert!(desk.catch_up.next_page(&other).is_some());
+    desk.catch_up.page_sent(desk.ids.http(), other);
+    let refused = GapCause::Refused { status: 401 };
+    assert!(matches!(desk.answer(401, ""), PageOutcome::Gap(None, cause) if cause == refused));
+}
+
+#[test]
+fn a_held_request_outlives_its_copy_in_the_log() {
+    let text = r#"{"type":"control_request","uuid":"p","request_id":"r","request":{"subtype":"can_use_tool"}}"#;
+    let request = Frame::classify(text.into()).unwrap();
+    let mut desk = Desk::new();
+    desk.open(History::All);
+    assert!(
+        desk.catch_up
+            .hold(request.clone(), &Limits::default())
+            .is_none()
+    );
+    desk.catch_up.loaded(&request);
+    assert_eq!(desk.catch_up.finish().unwrap().held.len(), 1);
+}

@@ -149,3 +149,35 @@ fn the_outbox_is_bounded_in_count_and_bytes() {
     outbox.push(id("a"), Bytes::from_static(b"{}"));
     assert_eq!(outbox.admits(2, &limits), Err(SendRefusal::Full));
 }
+
+#[test]
+fn an_outbox_fills_its_bytes_to_the_last_one() {
+    let limits = Limits {
+        outbox_bytes: 10,
+        ..Limits::default()
+    };
+    let mut outbox = Outbox::new(&limits);
+    assert_eq!(outbox.admits(10, &limits), Ok(()));
+    outbox.push(id("a"), Bytes::from_static(b"1234"));
+    assert_eq!(outbox.admits(6, &limits), Ok(()));
+    assert_eq!(outbox.admits(7, &limits), Err(SendRefusal::Full));
+}
+
+#[test]
+fn how_far_a_message_is_gets_told_for_as_many_as_may_wait() {
+    let limits = Limits {
+        outbox: 2,
+        ..Limits::default()
+    };
+    let mut desk = Desk::new(&[]);
+    desk.outbox = Outbox::new(&limits);
+    for name in ["a", "b", "c"] {
+        desk.outbox.push(id(name), Bytes::from_static(b"{}"));
+        desk.post();
+        desk.answer(200);
+    }
+    let mut told = |name| desk.outbox.advanced(name, DeliveryStatus::Received);
+    assert_eq!(told("a"), None);
+    assert_eq!(told("b"), Some((id("b"), SendState::Delivered)));
+    assert_eq!(told("c"), Some((id("c"), SendState::Delivered)));
+}

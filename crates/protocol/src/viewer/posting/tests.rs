@@ -107,3 +107,15 @@ fn refusals_go_together_and_in_order_and_come_back_in_front() {
     assert_eq!(&*posting.next_refusals()[63], "63");
     assert_eq!(&*posting.next_refusals()[0], "64");
 }
+
+#[test]
+fn refusals_have_room_up_to_their_limit_and_are_forgotten_with_the_link() {
+    let mut posting = Posting::default();
+    for _ in 0..3 {
+        assert!(posting.has_room(3));
+        posting.refuse("{}".into());
+    }
+    assert!(!posting.has_room(3));
+    posting.forget_refusals();
+    assert!(posting.has_room(3) && posting.next_refusals().is_empty());
+}

@@ -305,3 +305,151 @@ fn a_refused_answer_settles_withdraws_or_reopens_the_prompt() {
         .unwrap();
     assert_eq!(prompts.send(3).len(), 1);
 }
+
+fn padded(id: &str, bytes: usize) -> PermissionRequest {
+    let command = "x".repeat(bytes - ask(id, "").frame().as_str().len());
+    ask(id, &command)
+}
+
+#[test]
+fn prompts_fill_their_bytes_to_the_last_one_and_the_first_always_fits() {
+    let mut prompts = Prompts::new(&Limits {
+        prompt_bytes: 1000,
+        ..Limits::default()
+    });
+    assert_eq!(prompts.asked(padded("a", 400), Seen::Live), Noted::New);
+    assert_eq!(prompts.asked(padded("b", 601), Seen::Live), Noted::Full);
+    assert_eq!(prompts.asked(padded("b", 600), Seen::Live), Noted::New);
+    assert_eq!(prompts.asked(padded("c", 200), Seen::Live), Noted::Full);
+    for id in ["a", "b"] {
+        prompts.withdraw(&RequestId::new(id).unwrap(), Seen::Live);
+    }
+    assert_eq!(prompts.asked(padded("d", 5000), Seen::Live), Noted::New);
+}
+
+#[test]
+fn prompts_are_full_at_the_count_that_was_set() {
+    let mut prompts = Prompts::new(&Limits {
+        prompts: 2,
+        ..Limits::default()
+    });
+    for (id, noted) in [("a", Noted::New), ("b", Noted::New), ("c", Noted::Full)] {
+        assert_eq!(prompts.asked(ask(id, "ls"), Seen::Live), noted, "{id}");
+    }
+}
+
+#[test]
+fn answers_go_out_in_the_order_of_their_questions() {
+    let mut prompts = table();
+    for name in ["z", "m", "a"] {
+        prompts.asked(ask(name, "ls"), Seen::Live);
+    }
+    for name in ["a", "m", "z"] {
+        let id = RequestId::new(name).unwrap();
+        prompts.decide(&id, &Decision::allow(), "answer").unwrap();
+    }
+    let sent: Vec<RequestId> = prompts.send(1).into_iter().map(|(id, _)| id).collect();
+    assert_eq!(sent, [id("z"), id("m"), id("a")]);
+}
+
+#[test]
+fn a_withdrawal_of_what_was_never_shown_is_told_once_and_only_live() {
+    let mut prompts = table();
+    assert!(prompts.withdraw(&id("a"), Seen::Live));
+    assert!(!prompts.withdraw(&id("a"), Seen::Live));
+    assert!(!prompts.withdraw(&id("b"), Seen::Past));
+}
+
+#[test]
+fn behind_a_hole_nobody_knows_whether_a_prompt_is_still_asked() {
+    let mut prompts = table();
+    prompts.asked(ask("r", "ls"), Seen::Live);
+    prompts.link_lost();
+    prompts.hole();
+    prompts.caught_up(true);
+    assert_eq!(
+        prompts.decide(&id("r"), &Decision::allow(), "answer"),
+        Err(DecideError::Unverified)
+    );
+    prompts.asked(ask("r", "ls"), Seen::Live);
+    assert_eq!(prompts.state(&id("r")), Some(PromptState::Pending));
+}
+
+/// Asks, answers, and sees the answer delivered.
+fn settle(prompts: &mut Prompts, request: PermissionRequest) {
+    let id = request.request_id().clone();
+    assert_eq!(prompts.asked(request, Seen::Live), Noted::New);
+    prompts.decide(&id, &Decision::allow(), "answer").unwrap();
+    assert_eq!(prompts.send(1).len(), 1);
+    assert_eq!(prompts.delivered(1).len(), 1);
+}
+
+#[test]
+fn an_answered_question_that_the_past_shows_is_not_answered_again() {
+    let mut prompts = table();
+    settle(&mut prompts, ask("r", "ls"));
+    prompts.link_lost();
+    assert_eq!(prompts.asked(ask("r", "ls"), Seen::Past), Noted::Silently);
+    assert!(prompts.caught_up(true).is_empty());
+    assert!(prompts.send(2).is_empty());
+}
+
+#[test]
+fn the_last_64_answers_are_kept_in_case_the_server_forgets_one() {
+    for (count, first) in [(64, Noted::Silently), (65, Noted::New), (200, Noted::New)] {
+        let mut prompts = table();
+        for number in 0..count {
+            settle(&mut prompts, ask(&format!("r{number}"), "ls"));
+        }
+        prompts.link_lost();
+        assert_eq!(prompts.asked(ask("r0", "ls"), Seen::Live), first, "{count}");
+        let last = format!("r{}", count - 1);
+        let again = prompts.asked(ask(&last, "ls"), Seen::Live);
+        assert_eq!(again, Noted::Silently, "{count}");
+    }
+}
+
+#[test]
+fn large_answers_are_kept_as_far_as_they_fit() {
+    const MIB: usize = 1024 * 1024;
+    // An answer repeats the input of its question.
+    for (bytes, kept) in [
+        (MIB / 2, [false, false, true, true, true]),
+        (3 * MIB, [false; 5]),
+    ] {
+        let mut prompts = table();
+        let names = ["a", "b", "c", "d", "e"];
+        for name in names {
+            settle(&mut prompts, padded(name, bytes));
+        }
+        prompts.link_lost();
+        let mut found = [false; 5];
+        for (name, found) in names.iter().zip(&mut found) {
+            *found = prompts.asked(padded(name, bytes), Seen::Live) == Noted::Silently;
+            prompts.withdraw(&RequestId::new(*name).unwrap(), Seen::Live);
+        }
+        assert_eq!(found, kept, "{bytes}");
+    }
+}
+
+#[test]
+fn an_answer_that_says_something_else_is_not_ours() {
+    let response = |behavior| {
+        format!(
+            r#"{{"type":"control_response","response":{{"subtype":"success","request_id":"r","response":{{"behavior":"{behavior}","updatedInput":{{"command":"ls"}}}}}}}}"#
+        )
+    };
+    for (behavior, by) in [
+        ("allow", SettledBy::Us),
+        ("deny", SettledBy::AnotherViewer { name: None }),
+    ] {
+        let mut prompts = table();
+        prompts.asked(ask("r", "ls"), Seen::Live);
+        prompts
+            .decide(&id("r"), &Decision::allow(), "answer")
+            .unwrap();
+        prompts.send(1);
+        let settled = prompts.responded(&id("r"), &response(behavior)).unwrap();
+        assert_eq!(settled.by, by);
+    }
+}
