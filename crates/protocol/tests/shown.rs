@@ -1,6 +1,11 @@
 //! What people are shown: enough to know what it is about, and never what was said.
 
-#![allow(clippy::unwrap_used, reason = "a test that goes wrong fails here")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that goes wrong fails here"
+)]
 
 use std::{collections::BTreeSet, fmt::Debug, time::Duration};
 
