@@ -3,6 +3,7 @@
 //! A comparison stands in a module of its own here, so that the clock, the counter of allocations and the
 //! counter of instructions all see the same work.
 
-pub mod classification;
+pub use attache_benches_core::{classification, side_by_side};
+
 pub mod process;
 pub mod table;

@@ -1,8 +1,14 @@
 //! What is on the wire: one JSON object a frame, one line a frame.
 //!
 //! [`split`] cuts a WebSocket message or a stdio line into frames' texts, [`Frame::classify`] finds out
-//! in one pass what a frame is for. Nothing is rebuilt: a frame's bytes travel on as they came, and
-//! what this crate has no name for is kept untouched.
+//! what a frame is for. Nothing is rebuilt: a frame's bytes travel on as they came, and what this crate has
+//! no name for is kept untouched.
+//!
+//! Classifying is one pass over the whole text, which allocates nothing. It takes 150 ns for a text delta of
+//! 239 bytes and 30 µs for an image of a megabyte, where a struct of the same fields that `serde_json` reads
+//! takes 210 ns and 110 µs (`benches/README.md` says on what machine, and how to measure it again). What is
+//! unusual, such as an escape in one of the fields, and what is malformed is read by `serde_json`: the two
+//! accept the same texts.
 //!
 //! ```
 //! use attache_protocol::frame::{Frame, FrameKind, split};
@@ -25,7 +31,7 @@ pub mod relay;
 mod scan;
 pub mod sse;
 
-use alloc::{borrow::Cow, format, string::String};
+use alloc::{format, string::String};
 use core::fmt;
 
 use bytestring::ByteString;
@@ -285,23 +291,34 @@ impl fmt::Debug for MalformedFrame {
 }
 
 fn classify(text: &ByteString) -> Result<(FrameKind, Option<ByteString>), FrameError> {
-    let envelope = Envelope::read(text).map_err(|malformed| match malformed.reason {
+    if let Some(found) = scan::envelope(text) {
+        return route(found, |part| text.slice_ref(part));
+    }
+    let parsed = Envelope::parse(text).map_err(|malformed| match malformed.reason {
         MalformedReason::Shape => FrameError::NotAnObject(malformed),
         MalformedReason::Syntax | MalformedReason::UnexpectedEnd => FrameError::NotJson(malformed),
     })?;
-    let request_id = |found: Option<Cow<'_, str>>, type_name: &'static str| {
+    route(parsed, |part| shared(text, part))
+}
+
+/// What the fields of an envelope mean. `share` makes text of them that shares the frame's memory.
+fn route<T: AsRef<str>>(
+    envelope: Envelope<T>,
+    share: impl Fn(T) -> ByteString,
+) -> Result<(FrameKind, Option<ByteString>), FrameError> {
+    let request_id = |found: Option<T>, type_name: &'static str| {
         found
-            .and_then(|id| RequestId::new(shared(text, id)))
+            .and_then(|id| RequestId::new(share(id)))
             .ok_or(FrameError::NoRequestId { type_name })
     };
     let type_name = envelope.type_name.ok_or(FrameError::NoType)?;
-    let kind = match &*type_name {
+    let kind = match type_name.as_ref() {
         "control_request" => {
             let request_id = request_id(envelope.request_id, "control_request")?;
             match envelope.request.subtype {
                 Some(subtype) => FrameKind::ControlRequest {
                     request_id,
-                    subtype: shared(text, subtype),
+                    subtype: share(subtype),
                 },
                 None => return Err(FrameError::NoSubtype { request_id }),
             }
@@ -315,16 +332,16 @@ fn classify(text: &ByteString) -> Result<(FrameKind, Option<ByteString>), FrameE
         "keep_alive" => FrameKind::KeepAlive,
         "auth" => FrameKind::Auth,
         other if other.starts_with("control_") => FrameKind::UnknownControl {
-            type_name: shared(text, type_name),
+            type_name: share(type_name),
         },
         _ => FrameKind::Message {
-            type_name: shared(text, type_name),
+            type_name: share(type_name),
         },
     };
     let uuid = envelope
         .uuid
-        .filter(|uuid| (1..=UUID_LIMIT).contains(&uuid.len()))
-        .map(|uuid: Cow<'_, str>| shared(text, uuid));
+        .filter(|uuid| (1..=UUID_LIMIT).contains(&uuid.as_ref().len()))
+        .map(&share);
     Ok((kind, uuid))
 }
 

@@ -18,9 +18,16 @@ pub struct Message {
     pub text: ByteString,
 }
 
+impl Message {
+    /// Its length in bytes.
+    pub fn size(&self) -> u32 {
+        u32::try_from(self.text.len()).unwrap_or(u32::MAX)
+    }
+}
+
 impl fmt::Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {} B", self.name, self.text.len())
+        write!(f, "{}, {} B", self.name, self.size())
     }
 }
 
