@@ -342,4 +342,33 @@ mod tests {
         assert!(!first.asks_the_same(&other));
         assert!(!format!("{first:?}").contains("\"a\""));
     }
+
+    #[test]
+    fn suggestions_are_a_list_and_flags_are_off_unless_set() {
+        let asked = |more: &str| {
+            let text = format!(
+                r#"{{"type":"control_request","request_id":"r1","request":{{"subtype":"can_use_tool","tool_name":"Bash","input":{{}}{more}}}}}"#
+            );
+            PermissionRequest::parse(&Frame::classify(text.into()).unwrap())
+        };
+        let prompt = asked(r#","permission_suggestions":[ {"type":"setMode"} ]"#).unwrap();
+        let suggested = prompt.suggestions().map(RawJson::as_str);
+        assert_eq!(suggested, Some(r#"[ {"type":"setMode"} ]"#));
+        let flags = prompt.flags();
+        assert!(!flags.default_to_no && !flags.requires_user_interaction);
+        assert!(!flags.suppress_always_allow_rule);
+
+        let bare = asked(r#","permission_suggestions":null,"default_to_no":false"#).unwrap();
+        assert_eq!(bare.suggestions(), None);
+        assert!(!bare.flags().default_to_no);
+        for (more, field) in [
+            (
+                r#","permission_suggestions":{}"#,
+                "request.permission_suggestions",
+            ),
+            (r#","default_to_no":"yes""#, "request.default_to_no"),
+        ] {
+            assert_eq!(asked(more).unwrap_err(), shape(field), "{more}");
+        }
+    }
 }

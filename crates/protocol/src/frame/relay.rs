@@ -344,4 +344,41 @@ mod tests {
             assert_eq!(DeliveryUpdate::read(&frame), None, "{text}");
         }
     }
+
+    #[test]
+    fn only_the_relay_itself_says_what_it_does() {
+        for text in [
+            r#"{"type":"assistant","relay":{"answers":"confirmed"}}"#,
+            r#"{"type":"keep_alive"}"#,
+            r#"{"type":"keep_alive","relay":7}"#,
+        ] {
+            assert_eq!(Hello::read(&frame(text)), None, "{text}");
+        }
+        for (text, confirms) in [
+            (
+                r#"{"type":"keep_alive","relay":{"answers":"confirmed"}}"#,
+                true,
+            ),
+            (
+                r#"{"type":"keep_alive","relay":{"answers":"perhaps"}}"#,
+                false,
+            ),
+            (r#"{"type":"keep_alive","relay":{"role":"view"}}"#, false),
+        ] {
+            let hello = Hello::read(&frame(text)).unwrap();
+            assert_eq!(hello.confirms_answers(), confirms, "{text}");
+        }
+    }
+
+    #[test]
+    fn news_of_a_message_is_read_from_its_own_type_only() {
+        let news = |type_name: &str| {
+            let text = alloc::format!(
+                r#"{{"type":"{type_name}","event_id":"u","status":"DELIVERY_STATUS_RECEIVED"}}"#
+            );
+            DeliveryUpdate::read(&frame(&text))
+        };
+        assert!(news(DELIVERY_UPDATE).is_some());
+        assert!(news("novelty").is_none() && news("keep_alive").is_none());
+    }
 }

@@ -152,3 +152,31 @@ fn a_frame_with_a_uuid_that_is_none_gets_one_in_its_place() {
         assert_eq!(Frame::classify(text).unwrap().uuid(), Some(&uuid));
     }
 }
+
+#[test]
+fn a_credential_is_no_message() {
+    let frame = Frame::classify(r#"{"type":"auth","uuid":"u","credential":{}}"#.into()).unwrap();
+    assert_eq!(*frame.kind(), FrameKind::Auth);
+    assert!(!frame.is_stored());
+}
+
+#[test]
+fn a_type_that_is_no_text_is_none() {
+    for value in [
+        "null",
+        "true",
+        "7",
+        "-7",
+        "1.5",
+        "[1,[2]]",
+        r#"{"a":{"b":1}}"#,
+    ] {
+        for text in [
+            alloc::format!(r#"{{"type":{value}}}"#),
+            alloc::format!(r#"{{"a":1,"type":{value},"b":2}}"#),
+        ] {
+            let error = Frame::classify(text.clone().into()).unwrap_err().error;
+            assert_eq!(error, FrameError::NoType, "{text}");
+        }
+    }
+}

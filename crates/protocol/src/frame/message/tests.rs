@@ -1,6 +1,7 @@
 use alloc::{format, string::String, vec::Vec};
 
 use super::*;
+use crate::frame::JsonShape;
 
 fn frame(text: impl Into<ByteString>) -> Frame {
     Frame::classify(text.into()).unwrap()
@@ -249,4 +250,72 @@ fn whatever_stands_anywhere_is_kept_or_named() {
         }
     }
     assert!(kept > 200 && named > 200, "{kept} kept, {named} named");
+}
+
+#[test]
+fn a_quantity_is_a_decimal_number_or_its_text() {
+    let cost = |value: &str| {
+        let text = format!(
+            r#"{{"type":"result","subtype":"success","is_error":false,"total_cost_usd":{value}}}"#
+        );
+        let frame = frame(text);
+        let result = frame.as_result()?;
+        let cost = result.total_cost_usd.as_ref()?.as_f64();
+        Some(cost)
+    };
+    for (value, quantity) in [("0.25", 0.25_f64), (r#""-2e1""#, -20.0), ("3", 3.0)] {
+        assert_eq!(
+            cost(value).map(f64::to_bits),
+            Some(quantity.to_bits()),
+            "{value}"
+        );
+    }
+    for value in [r#""inf""#, r#""NaN""#, r#""1.2.3""#, r#""""#, "true"] {
+        assert_eq!(cost(value), None, "{value}");
+    }
+}
+
+#[test]
+fn what_is_there_can_be_read() {
+    let result = frame(COMPLETE[11]);
+    let result = result.as_result().unwrap();
+    assert_eq!(result.result.as_str(), Some("done"));
+    assert!(result.subtype == "error_next_week" && result.subtype != "success");
+    let system = frame(COMPLETE[12]);
+    assert!(matches!(system.as_system(), Some(System::Init(_))));
+    assert!(frame(COMPLETE[0]).as_system().is_none());
+}
+
+#[test]
+fn new_fields_are_named_inside_what_may_be_absent_as_well() {
+    assert_eq!(
+        unmodelled(
+            r#"{"type":"assistant","message":{"content":"a","usage":{"input_tokens":1,"novel":2}}}"#
+        ),
+        ["message.usage.novel"]
+    );
+}
+
+#[test]
+fn what_has_no_name_here_still_has_a_shape() {
+    let frame = frame(
+        r#"{"type":"assistant","message":{"content":"s"},"a":{},"b":[],"c":"","d":1,"e":true,"f":false,"g":null}"#,
+    );
+    let said = frame.as_assistant().unwrap();
+    assert!(!said.rest.is_empty());
+    let shapes: Vec<_> = said.rest.iter().map(|(_, value)| value.shape()).collect();
+    assert_eq!(
+        shapes,
+        [
+            JsonShape::Object,
+            JsonShape::Array,
+            JsonShape::String,
+            JsonShape::Number,
+            JsonShape::Boolean,
+            JsonShape::Boolean,
+            JsonShape::Null
+        ]
+    );
+    let bare = Frame::classify(r#"{"type":"keep_alive"}"#.into()).unwrap();
+    assert!(bare.as_assistant().is_none());
 }

@@ -83,6 +83,22 @@ fn the_resilient_profile_slows_down_and_never_stops() {
 }
 
 #[test]
+fn the_resilient_profile_slows_down_after_half_an_hour_and_not_before() {
+    let profile = Profile::resilient();
+    let (delays, _) = run(&profile, 5, RESET, 200);
+    let slow = delays
+        .iter()
+        .position(|delay| *delay == SECOND * 60)
+        .unwrap();
+    let before: Duration = delays[..slow].iter().sum();
+    assert!(
+        before >= SECOND * 1800 && before <= SECOND * 1830,
+        "{before:?}"
+    );
+    assert!(delays[..slow].iter().all(|delay| *delay <= SECOND * 30));
+}
+
+#[test]
 fn alternating_codes_share_no_escape() {
     let mut episode = Episode::default();
     let mut rng = Rng::new([0; 32]);
