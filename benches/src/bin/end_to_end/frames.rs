@@ -1,0 +1,118 @@
+//! The frames that are served: two kinds, each of one size.
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+use tungstenite::protocol::frame::{
+    Frame,
+    coding::{Data, OpCode},
+};
+
+/// Frames that are written at once.
+pub(crate) const BATCH: u64 = 64;
+
+/// What the text of a long frame is made of. The line breaks are escaped on the wire.
+const PROSE: &str = "The queue is drained before the flush, so a slow reader costs one write and not \
+                     sixty-four.\nThat is what `write_all` would have hidden, and what the \"fast\" path is for.\n";
+
+/// A kind of frame.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    /// A `stream_event` with a text delta, without a `uuid`, as they are never stored: 200 bytes.
+    Delta,
+    /// An `assistant` message with some prose and a fresh `uuid`: 4096 bytes.
+    Assistant,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 2] = [Self::Delta, Self::Assistant];
+
+    /// How long one is, in bytes.
+    pub(crate) fn bytes(self) -> usize {
+        match self {
+            Self::Delta => 200,
+            Self::Assistant => 4096,
+        }
+    }
+
+    /// The `number`th frame, with the newline that ends it.
+    pub(crate) fn frame(self, number: u64) -> String {
+        let (head, tail) = match self {
+            Self::Delta => (
+                r#"{"type":"stream_event","event":{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":""#.to_owned(),
+                r#""}},"parent_tool_use_id":null,"session_id":"cse_1"}"#.to_owned(),
+            ),
+            Self::Assistant => (
+                r#"{"type":"assistant","message":{"id":"msg_01","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":""#.to_owned(),
+                format!(
+                    r#""}}],"stop_reason":null,"stop_sequence":null,"usage":{{"input_tokens":12,"output_tokens":845}}}},"parent_tool_use_id":null,"session_id":"cse_1","uuid":"b5c1f2d0-0000-4000-8000-{number:012x}"}}"#
+                ),
+            ),
+        };
+        let room = self.bytes() - head.len() - tail.len() - 1;
+        format!("{head}{}{tail}\n", escaped_prose(room))
+    }
+
+    /// What goes over the socket for a batch that begins with the frame `first` and ends before `end`.
+    pub(crate) fn batch(self, first: u64, end: u64) -> Vec<u8> {
+        let mut wire = Vec::new();
+        for number in first..end.min(first + BATCH) {
+            let text = self.frame(number).into_bytes();
+            // Writing to memory does not fail.
+            let _ = Frame::message(text, OpCode::Data(Data::Text), true).format(&mut wire);
+        }
+        wire
+    }
+}
+
+/// Exactly `length` bytes of prose as they stand in a JSON string.
+fn escaped_prose(length: usize) -> String {
+    let mut text = String::with_capacity(length);
+    for character in PROSE.chars().cycle() {
+        let escaped = match character {
+            '\n' => "\\n",
+            '"' => "\\\"",
+            other => {
+                text.push(other);
+                ""
+            }
+        };
+        text.push_str(escaped);
+        if text.len() >= length {
+            break;
+        }
+    }
+    if text.len() > length {
+        // The last one was an escape of two characters.
+        text.truncate(length - 1);
+        text.push('.');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use attache_protocol::frame::Frame;
+
+    use super::*;
+
+    #[test]
+    fn a_frame_is_as_long_as_it_says_and_has_an_id_if_it_is_stored() {
+        for (kind, has_id) in [(Kind::Delta, false), (Kind::Assistant, true)] {
+            let text = kind.frame(7);
+            assert_eq!(text.len(), kind.bytes());
+            let frame = Frame::classify(text.trim().into()).unwrap();
+            assert_eq!(frame.uuid().is_some(), has_id, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn text_of_any_length_is_made() {
+        for length in 1..300 {
+            let text = escaped_prose(length);
+            assert_eq!(text.len(), length);
+            let json = format!("\"{text}\"");
+            serde_json::from_str::<String>(&json).expect(&json);
+        }
+    }
+}
