@@ -62,11 +62,21 @@ impl Viewer {
             link.subscription = Subscription::Made;
         }
         if self.catch_up.awaits_quiet() {
-            self.catch_up.quiet();
-            self.end_following();
+            if self.was_listening() {
+                self.catch_up.quiet();
+                self.end_following();
+            } else {
+                self.timers.arm(Timer::Page, self.now, QUIET);
+            }
         } else {
             self.catch_up.resume();
         }
+    }
+
+    /// Whether the stream was read all through the moment that is over.
+    pub(super) fn was_listening(&mut self) -> bool {
+        let reading = self.wants_read();
+        self.catch_up.has_listened(reading)
     }
 
     /// The page in flight was answered, or there is no answer.
@@ -147,13 +157,13 @@ impl Viewer {
         }
     }
 
-    /// Whether the log has come as far as `frame`, which is about to be delivered. What comes again does
-    /// not lead back.
+    /// Whether the log has come as far as `frame`, which is about to be delivered. What comes again, or went
+    /// again, does not lead back.
     fn comes_next(&mut self, frame: &Frame) -> bool {
-        let is_known = frame
+        let is_old = frame
             .uuid()
-            .is_some_and(|uuid| self.delivered.contains(uuid));
-        !is_known && self.catch_up.delivered(frame)
+            .is_some_and(|uuid| self.delivered.contains(uuid) || self.prompts.went_again(uuid));
+        !is_old && self.catch_up.delivered(frame)
     }
 
     /// Everything there is has been loaded: what was held comes next.

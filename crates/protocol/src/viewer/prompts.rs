@@ -15,7 +15,7 @@ use super::{DecideError, Decision, Limits, PromptState, SettledBy, Standing, mem
 use crate::frame::{
     JsonShape, RawJson, RequestId, control, permission::PermissionRequest, relay::Behavior,
 };
-use answer::{Answer, Needs};
+use answer::{Answer, Goes, Needs};
 use verdict::Verdicts;
 pub(super) use verdict::{Refusal, Settled};
 
@@ -247,6 +247,7 @@ impl Prompts {
                 Decision::Deny(_) => Behavior::Deny,
             },
             needs,
+            goes: Goes::Once,
         });
         Ok(())
     }
@@ -293,7 +294,7 @@ impl Prompts {
                 prompt.asked = Asked::Perhaps;
             }
             if let Reply::Sent { answer, .. } = &prompt.reply {
-                prompt.reply = Reply::Ready(answer.clone());
+                prompt.reply = Reply::Ready(answer.again());
             }
             if prompt.shown == Shown::Yes && prompt.state() != before {
                 changed.push((prompt.request.request_id().clone(), prompt.state()));
@@ -378,7 +379,7 @@ impl Prompts {
             .rev()
             .find(|(asked, _)| asked.request_id() == request.request_id())?;
         Some(if asked.asks_the_same(request) {
-            Ok(answer.clone())
+            Ok(answer.again())
         } else {
             Err(OtherQuestion)
         })

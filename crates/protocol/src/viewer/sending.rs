@@ -35,6 +35,7 @@ impl Viewer {
             && !reading
         {
             link.attention = Attention::Elsewhere;
+            self.catch_up.looks_away();
         }
     }
 

@@ -79,7 +79,13 @@ impl Server {
             match frame.kind() {
                 FrameKind::ControlResponse { request_id } => {
                     self.open_prompts.remove(request_id.as_str());
-                    let text = self.store(frame.as_str());
+                    // It is passed on again, but stands in the log once.
+                    let is_stored = frame.uuid().is_some_and(|uuid| self.log.knows(uuid));
+                    let text = if is_stored {
+                        frame.text().clone()
+                    } else {
+                        self.store(frame.as_str())
+                    };
                     if self.echoes_answers {
                         self.broadcast(&text);
                     }

@@ -227,3 +227,36 @@ fn a_message_whose_result_is_unknown_goes_out_again_under_the_same_id() {
         assert_eq!(world.server().stored(), [id.as_str()]);
     }
 }
+
+#[test]
+fn an_answer_that_went_again_does_not_lead_the_position_back() {
+    let mut world = World::new(config());
+    world.connect();
+    world.run_until_live();
+    world.server().ask("r1", "ls");
+    world.run_for(millis(100));
+    world.server().answers_pings = false;
+    world.server().echoes_answers = false;
+    world.decide("r1", &Decision::deny("no")).unwrap();
+    world.run_for(millis(20));
+    world.cut();
+    world.server().answers_pings = true;
+    world.server().echoes_answers = true;
+    let missed = r#"{"type":"assistant","uuid":"missed"}"#;
+    world.server().store_unseen(missed);
+    world.server().http_delay = secs(1);
+    world.server().next_list(HttpPlan::Status(400, None));
+    world.run_until(secs(60), |world| *world.status() == Status::CatchingUp);
+    world.run_for(millis(100));
+    world.server().say("assistant", "seen");
+    world.run_until_live();
+    world.run_for(secs(1));
+    assert_eq!(world.gaps().len(), 1);
+    let answers = world.server().received_of("control_response");
+    assert_eq!(answers.len(), 2, "it went again");
+
+    world.cut();
+    world.run_for(millis(10));
+    world.run_until_live();
+    assert_eq!(world.messages(), ["seen"]);
+}

@@ -4,7 +4,7 @@ use attache_protocol::{
     io::{Effect, NetworkFailure},
     viewer::{History, Source, Status, ViewerConfig},
 };
-use attache_testkit::{HttpPlan, TokenPlan, World, millis, secs};
+use attache_testkit::{HttpPlan, Reading, TokenPlan, World, millis, secs};
 
 use super::config;
 
@@ -204,6 +204,25 @@ fn without_a_list_a_quiet_moment_ends_the_catch_up() {
         assert_eq!(world.messages(), ids(7..10), "{status}");
         assert!(world.gaps().is_empty(), "{status}");
     }
+}
+
+#[test]
+fn a_stream_that_nobody_reads_has_no_quiet_moment() {
+    let mut config = with_history(History::All);
+    config.limits.events = 4;
+    let mut world = World::new(config);
+    world.server().every_list(HttpPlan::Status(404, None));
+    world.server().ask("r1", "ls");
+    say_all(&mut world, 0..9);
+    world.server().cancel("r1");
+    world.read_events(Reading::NotAtAll);
+    world.connect();
+    world.run_for(secs(30));
+    world.read_events(Reading::Eagerly);
+    world.run_for(secs(3));
+    assert_eq!(*world.status(), Status::Live);
+    assert_eq!(world.messages(), ids(0..9));
+    assert!(world.prompts().is_empty(), "{:?}", world.prompts());
 }
 
 #[test]

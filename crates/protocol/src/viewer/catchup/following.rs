@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::{CatchUp, Cursor, Filled, Goal, Opened, Page, PageOutcome, Pass, Run, Start, Tail};
 use crate::{
+    attention::Attention,
     frame::Frame,
     io::{HttpResponse, NetworkFailure, Token},
     number::Number,
@@ -232,6 +233,25 @@ impl CatchUp {
     /// Whether a quiet moment ends the run.
     pub(in crate::viewer) fn awaits_quiet(&self) -> bool {
         self.run.as_ref().is_some_and(|run| run.goal == Goal::Quiet)
+    }
+
+    /// Nothing is read now: that nothing comes does not mean that there is nothing.
+    pub(in crate::viewer) fn looks_away(&mut self) {
+        if let Some(run) = &mut self.run {
+            run.attention = Attention::Elsewhere;
+        }
+    }
+
+    /// Whether everything was read in the moment that is over; from here on, everything is if `reading`.
+    pub(in crate::viewer) fn has_listened(&mut self, reading: bool) -> bool {
+        let Some(run) = &mut self.run else {
+            return reading;
+        };
+        let has = reading && run.attention == Attention::Undivided;
+        if reading {
+            run.attention = Attention::Undivided;
+        }
+        has
     }
 
     /// The quiet moment came.

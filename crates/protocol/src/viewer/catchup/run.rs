@@ -4,6 +4,7 @@ use bytestring::ByteString;
 
 use super::{Source, Tail};
 use crate::{
+    attention::Attention,
     io::{HttpRequestId, Token},
     viewer::Limits,
 };
@@ -22,6 +23,8 @@ pub(super) struct Run {
     pub(super) failures: u32,
     pub(super) refused_with: Option<Token>,
     pub(super) filled: Filled,
+    /// Whether everything was read since the stream moved last.
+    pub(super) attention: Attention,
     /// The last frame before the hole that was told last.
     pub(super) told_after: Option<ByteString>,
 }
@@ -89,6 +92,7 @@ impl Run {
             failures: 0,
             refused_with: None,
             filled: Filled::Completely,
+            attention: Attention::Undivided,
             told_after: None,
         }
     }

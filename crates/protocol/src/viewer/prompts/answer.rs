@@ -4,6 +4,7 @@ use bytestring::ByteString;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::Prompts;
 use crate::frame::relay::Behavior;
 
 #[derive(Clone)]
@@ -12,6 +13,36 @@ pub(super) struct Answer {
     pub(super) uuid: ByteString,
     pub(super) behavior: Behavior,
     pub(super) needs: Needs,
+    pub(super) goes: Goes,
+}
+
+/// How often an answer goes.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Goes {
+    Once,
+    /// Nobody knows with which of its times it was stored.
+    Again,
+}
+
+impl Answer {
+    /// The same once more.
+    pub(super) fn again(&self) -> Self {
+        Self {
+            goes: Goes::Again,
+            ..self.clone()
+        }
+    }
+}
+
+impl Prompts {
+    /// Whether `uuid` is an answer of ours that went more than once: then its place in the log is not where it
+    /// is seen.
+    pub(in crate::viewer) fn went_again(&self, uuid: &str) -> bool {
+        let open = self.open.values().filter_map(super::Prompt::answer);
+        let settled = self.settled.iter().map(|(_, answer)| answer);
+        open.chain(settled)
+            .any(|answer| answer.goes == Goes::Again && *answer.uuid == *uuid)
+    }
 }
 
 /// What must hold before an answer may be sent.
