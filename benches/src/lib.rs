@@ -6,4 +6,5 @@
 pub use attache_benches_core::{classification, side_by_side};
 
 pub mod process;
+pub mod step;
 pub mod table;

@@ -15,6 +15,11 @@ impl Rng {
         Self(Xoshiro256PlusPlus::from_seed(seed))
     }
 
+    /// A secret number that is not one of the draws.
+    pub(crate) fn key(seed: &[u8; 32]) -> u64 {
+        Xoshiro256PlusPlus::from_seed(seed.map(|byte| !byte)).next_u64()
+    }
+
     /// A duration between `low` and `high`, both included.
     pub(crate) fn between(&mut self, low: Duration, high: Duration) -> Duration {
         let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);

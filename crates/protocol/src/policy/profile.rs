@@ -86,6 +86,10 @@ impl Profile {
     /// The default: doubling windows from 1 s to 30 s with equal jitter for 30 minutes, then one try a
     /// minute; never gives up on a network that may come back.
     pub fn resilient() -> Self {
+        Self::RESILIENT
+    }
+
+    pub(crate) const RESILIENT: Self = {
         const STEP: Duration = Duration::from_secs(2);
         let delays = Delays::Exponential {
             initial: Duration::from_secs(1),
@@ -115,7 +119,7 @@ impl Profile {
             restart_window: Duration::from_secs(10),
             retry_after_cap: Duration::from_secs(300),
         }
-    }
+    };
 }
 
 impl Default for Profile {

@@ -35,6 +35,13 @@ impl Viewer {
         (!self.inbox.is_empty() && self.has_room()) || (self.wants_page() && !self.events.is_full())
     }
 
+    /// Nothing has happened for a while: queues need not be as long as they once were.
+    pub(super) fn give_room_back(&mut self) {
+        self.effects.shrink();
+        self.events.shrink();
+        self.inbox.shrink();
+    }
+
     /// Whether a page would be asked for if there were room for what it brings.
     fn wants_page(&self) -> bool {
         match &self.phase {

@@ -10,7 +10,7 @@ mod run;
 mod sequence;
 mod tail;
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 use core::time::Duration;
 
 use bytestring::ByteString;
@@ -29,6 +29,7 @@ use super::{Cursor, GapCause, History, Limits, Source};
 use crate::{
     frame::Frame,
     io::{HttpRequestId, Token},
+    kept_id::KeptId,
 };
 
 /// The position in the log, and what is needed to get on from there.
@@ -38,7 +39,7 @@ pub(super) struct CatchUp {
     sequence: Sequence,
     opened: Opened,
     listed: Listed,
-    run: Option<Run>,
+    run: Option<Box<Run>>,
     held: HeldFrames,
 }
 
@@ -123,7 +124,8 @@ impl CatchUp {
             (false, _, GoOn::Nowhere) => return Start::NoPosition,
             (false, _, GoOn::After(after)) => (Source::Backfill, after, None),
         };
-        self.run = Some(Run::new(source, Goal::LastPage, after, tail, limits));
+        let run = Run::new(source, Goal::LastPage, after, tail, limits);
+        self.run = Some(Box::new(run));
         Start::Running
     }
 
@@ -220,7 +222,7 @@ impl CatchUp {
             return Some(after);
         }
         let last = self.sequence.last_id().or(self.position.last());
-        last.cloned()
+        last.map(KeptId::text)
     }
 
     /// Keeps a message of a history that is shown in part; gives it back when it is to be shown now.
@@ -276,8 +278,8 @@ impl CatchUp {
     }
 
     /// A frame was delivered live. Whether that is a place in the log.
-    pub(super) fn delivered(&mut self, frame: &Frame) -> bool {
-        self.position.delivered(frame)
+    pub(super) fn delivered(&mut self, frame: &Frame, id: &KeptId) -> bool {
+        self.position.delivered(frame, id)
     }
 
     /// The link is gone. Returns the call that is no longer wanted.
@@ -300,15 +302,15 @@ impl CatchUp {
 
     /// Ends the run: the messages of the history's end, what was held, and whether there is a hole.
     pub(super) fn finish(&mut self) -> Option<Finished> {
-        let run = self.run.take()?;
+        let run = *self.run.take()?;
         let cursor = match run.goal {
-            Goal::LastPage => run.after.clone().map(Cursor::Event),
+            Goal::LastPage => run.after.as_ref().map(|id| Cursor::Event(id.into())),
             Goal::LastEvent | Goal::Number(_) | Goal::Quiet => {
                 self.sequence.reached().map(Cursor::Sequence)
             }
         };
         if run.goal == Goal::LastPage && (run.after.is_some() || run.filled == Filled::Completely) {
-            self.position.listed(run.after);
+            self.position.listed(run.after.as_ref());
         }
         Some(Finished {
             tail: run.tail.map(Tail::into_kept).unwrap_or_default(),

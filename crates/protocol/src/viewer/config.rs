@@ -111,7 +111,7 @@ pub enum CredentialPlacement {
 
 /// How a dead link is noticed. While the application takes no events, silence is not held against
 /// the peer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Liveness {
     /// An open must have succeeded after this long. 15 s.
@@ -135,24 +135,28 @@ pub struct Liveness {
     pub reconnect_interval: Duration,
 }
 
+impl Liveness {
+    pub(super) const USUAL: Self = Self {
+        connect_deadline: Duration::from_secs(15),
+        ping_after: Duration::from_secs(30),
+        silence_deadline: Duration::from_secs(40),
+        stream_silence: Duration::from_secs(45),
+        probe_deadline: Duration::from_secs(5),
+        stable_after: Duration::from_secs(10),
+        close_deadline: Duration::from_millis(1800),
+        reconnect_delay: Duration::from_millis(500),
+        reconnect_interval: Duration::from_secs(5),
+    };
+}
+
 impl Default for Liveness {
     fn default() -> Self {
-        Self {
-            connect_deadline: Duration::from_secs(15),
-            ping_after: Duration::from_secs(30),
-            silence_deadline: Duration::from_secs(40),
-            stream_silence: Duration::from_secs(45),
-            probe_deadline: Duration::from_secs(5),
-            stable_after: Duration::from_secs(10),
-            close_deadline: Duration::from_millis(1800),
-            reconnect_delay: Duration::from_millis(500),
-            reconnect_interval: Duration::from_secs(5),
-        }
+        Self::USUAL
     }
 }
 
 /// How long answers are waited for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Patience {
     /// The token source. 15 s.
@@ -171,23 +175,27 @@ pub struct Patience {
     pub watchdog_compacting: Duration,
 }
 
+impl Patience {
+    pub(super) const USUAL: Self = Self {
+        token: Duration::from_secs(15),
+        http: Duration::from_secs(10),
+        catch_up: Duration::from_secs(120),
+        request: Duration::from_secs(30),
+        interrupt: Duration::from_secs(5),
+        watchdog: Duration::from_secs(60),
+        watchdog_compacting: Duration::from_secs(180),
+    };
+}
+
 impl Default for Patience {
     fn default() -> Self {
-        Self {
-            token: Duration::from_secs(15),
-            http: Duration::from_secs(10),
-            catch_up: Duration::from_secs(120),
-            request: Duration::from_secs(30),
-            interrupt: Duration::from_secs(5),
-            watchdog: Duration::from_secs(60),
-            watchdog_compacting: Duration::from_secs(180),
-        }
+        Self::USUAL
     }
 }
 
 /// How much is kept, in counts and bytes. A single message is always accepted into an empty queue,
 /// so nothing blocks for ever.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
     /// Undelivered events; at the limit [`wants_read`](super::Viewer::wants_read) turns false. 1024.
@@ -212,7 +220,8 @@ pub struct Limits {
     pub prompt_bytes: usize,
     /// Open requests of our own. 64.
     pub requests: usize,
-    /// How many delivered ids are remembered, to drop what comes twice. 4096.
+    /// How many delivered ids are remembered, to drop what comes twice: 32 bytes each, for UUIDs, once they
+    /// have come. 4096.
     pub remembered: usize,
     /// Events asked for in one page of history. 100.
     pub page: usize,
@@ -220,24 +229,30 @@ pub struct Limits {
     pub page_bytes: usize,
 }
 
+/// A mebibyte in bytes.
+const MIB: usize = 1024 * 1024;
+
+impl Limits {
+    pub(super) const USUAL: Self = Self {
+        events: 1024,
+        event_bytes: 64 * MIB,
+        held: 1024,
+        held_bytes: 64 * MIB,
+        stream_event_bytes: 64 * MIB,
+        effects: 256,
+        outbox: 256,
+        outbox_bytes: 16 * MIB,
+        prompts: 256,
+        prompt_bytes: 64 * MIB,
+        requests: 64,
+        remembered: 4096,
+        page: 100,
+        page_bytes: 64 * MIB,
+    };
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        const MIB: usize = 1024 * 1024;
-        Self {
-            events: 1024,
-            event_bytes: 64 * MIB,
-            held: 1024,
-            held_bytes: 64 * MIB,
-            stream_event_bytes: 64 * MIB,
-            effects: 256,
-            outbox: 256,
-            outbox_bytes: 16 * MIB,
-            prompts: 256,
-            prompt_bytes: 64 * MIB,
-            requests: 64,
-            remembered: 4096,
-            page: 100,
-            page_bytes: 64 * MIB,
-        }
+        Self::USUAL
     }
 }

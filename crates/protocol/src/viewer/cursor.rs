@@ -1,11 +1,8 @@
 //! How far an application has come, in a form that survives its process.
 
-use alloc::string::String;
 use core::{fmt, str::FromStr};
 
-use bytestring::ByteString;
-
-use crate::frame::UUID_LIMIT;
+use crate::{frame::UUID_LIMIT, kept_id::KeptId};
 
 /// How far the application has come: it has taken everything up to here, and nothing after.
 ///
@@ -24,7 +21,7 @@ pub enum Cursor {
     /// The number of the last event, as streams count them.
     Sequence(u64),
     /// The id of the last event, as lists name them.
-    Event(ByteString),
+    Event(KeptId),
 }
 
 impl fmt::Display for Cursor {
@@ -47,7 +44,7 @@ impl FromStr for Cursor {
                 .and_then(|number| number.parse().ok())
                 .map(Self::Sequence),
             Some(("id", id)) if (1..=UUID_LIMIT).contains(&id.len()) => {
-                Some(Self::Event(String::from(id).into()))
+                Some(Self::Event(id.into()))
             }
             Some(_) | None => None,
         }

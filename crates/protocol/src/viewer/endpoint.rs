@@ -9,7 +9,9 @@ use alloc::{
 
 use bytes::Bytes;
 
-use super::{Content, CredentialPlacement, MessageId, Transport, ViewerConfig, catchup::NextPage};
+use super::{
+    Content, CredentialPlacement, MessageId, Transport, catchup::NextPage, settings::Settings,
+};
 use crate::{
     frame::push_line,
     io::{Header, HttpRequest, Method, Server, SocketRequest, Token},
@@ -25,7 +27,7 @@ const CLIENT_PLATFORM: &str = "attache";
 const POST_RESPONSE_LIMIT: usize = 64 * 1024;
 
 /// The socket that streams the session.
-pub(super) fn subscribe(config: &ViewerConfig, token: &Token) -> SocketRequest {
+pub(super) fn subscribe(config: &Settings, token: &Token) -> SocketRequest {
     let mut path = format!("/v1/sessions/ws/{}/subscribe", config.session.v1());
     if let Some(organization) = &config.organization {
         path.push_str("?organization_uuid=");
@@ -44,7 +46,7 @@ pub(super) fn subscribe(config: &ViewerConfig, token: &Token) -> SocketRequest {
 }
 
 /// The stream that brings the session, after event number `after`; without one, from now on.
-pub(super) fn stream(config: &ViewerConfig, token: &Token, after: Option<u64>) -> HttpRequest {
+pub(super) fn stream(config: &Settings, token: &Token, after: Option<u64>) -> HttpRequest {
     let mut path = code_events(config);
     path.push_str("/stream");
     let mut headers = code_headers();
@@ -72,7 +74,7 @@ pub(super) fn stream(config: &ViewerConfig, token: &Token, after: Option<u64>) -
 }
 
 /// A page of the stored events.
-pub(super) fn list_events(config: &ViewerConfig, token: &Token, page: &NextPage) -> HttpRequest {
+pub(super) fn list_events(config: &Settings, token: &Token, page: &NextPage) -> HttpRequest {
     let (path, headers) = match page {
         NextPage::Entries { after, entries } => {
             let mut path = format!("{}?limit={entries}", events(config));
@@ -100,7 +102,7 @@ pub(super) fn list_events(config: &ViewerConfig, token: &Token, page: &NextPage)
 }
 
 /// A post of events.
-pub(super) fn post_event(config: &ViewerConfig, token: &Token, body: Bytes) -> HttpRequest {
+pub(super) fn post_event(config: &Settings, token: &Token, body: Bytes) -> HttpRequest {
     let (path, headers) = match config.transport {
         Transport::WebSocket => (events(config), call_headers(config)),
         Transport::Sse => (code_events(config), code_headers()),
@@ -117,7 +119,7 @@ pub(super) fn post_event(config: &ViewerConfig, token: &Token, body: Bytes) -> H
 }
 
 /// The body of [`post_event`] for a message of ours.
-pub(super) fn message_body(config: &ViewerConfig, id: &MessageId, content: &Content) -> Bytes {
+pub(super) fn message_body(config: &Settings, id: &MessageId, content: &Content) -> Bytes {
     let mut message = format!(
         "{{\"uuid\":\"{id}\",\"session_id\":\"{}\",\"type\":\"user\",\
          \"parent_tool_use_id\":null,\"message\":{{\"role\":\"user\",\"content\":",
@@ -146,11 +148,11 @@ pub(super) fn payloads<'a>(frames: impl IntoIterator<Item = &'a str>) -> Bytes {
     body.into()
 }
 
-fn events(config: &ViewerConfig) -> String {
+fn events(config: &Settings) -> String {
     format!("/v1/sessions/{}/events", config.session.v1())
 }
 
-fn code_events(config: &ViewerConfig) -> String {
+fn code_events(config: &Settings) -> String {
     format!("/v1/code/sessions/{}/events", config.session.v2())
 }
 
@@ -171,7 +173,7 @@ fn version() -> Header {
     }
 }
 
-fn call_headers(config: &ViewerConfig) -> Vec<Header> {
+fn call_headers(config: &Settings) -> Vec<Header> {
     let mut headers = vec![
         version(),
         Header {
@@ -210,12 +212,12 @@ mod tests {
     use bytestring::ByteString;
 
     use super::*;
-    use crate::{OrganizationId, SessionId, frame::RawJson};
+    use crate::{OrganizationId, SessionId, frame::RawJson, viewer::ViewerConfig};
 
-    fn config() -> ViewerConfig {
+    fn config() -> Settings {
         let mut config = ViewerConfig::new(SessionId::parse("cse_x").unwrap());
         config.organization = Some(OrganizationId::parse("org-1").unwrap());
-        config
+        config.into()
     }
 
     #[test]

@@ -1,20 +1,24 @@
 //! What came over the line and has not been looked at.
 
-use alloc::collections::VecDeque;
+use alloc::boxed::Box;
 
 use bytes::Bytes;
 use bytestring::ByteString;
+use memchr::memchr;
 
-use crate::frame::{
-    detached,
-    sse::{SseDecoder, SseItem},
+use crate::{
+    frame::{
+        detached,
+        sse::{SseDecoder, SseItem},
+    },
+    queue::Queue,
 };
 
 /// Messages of a socket whose frames have not all been looked at, or the unread bytes of a stream.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Inbox {
-    messages: VecDeque<Message>,
-    stream: Option<Reading>,
+    messages: Queue<Message>,
+    stream: Option<Box<Reading>>,
 }
 
 /// What is left of a message.
@@ -56,10 +60,10 @@ impl Inbox {
 
     /// A stream begins. An event of more than `limit_bytes` will be dropped.
     pub(super) fn begin_stream(&mut self, limit_bytes: usize) {
-        self.stream = Some(Reading {
+        self.stream = Some(Box::new(Reading {
             decoder: SseDecoder::new(limit_bytes),
             left: Left::Nothing,
-        });
+        }));
     }
 
     pub(super) fn push_bytes(&mut self, bytes: Bytes) {
@@ -71,7 +75,12 @@ impl Inbox {
 
     pub(super) fn is_empty(&self) -> bool {
         let unread = |stream: &Reading| stream.left == Left::Perhaps;
-        self.messages.is_empty() && !self.stream.as_ref().is_some_and(unread)
+        self.messages.is_empty() && !self.stream.as_deref().is_some_and(unread)
+    }
+
+    /// Gives room back that is not needed now.
+    pub(super) fn shrink(&mut self) {
+        self.messages.shrink();
     }
 
     pub(super) fn clear(&mut self) {
@@ -92,20 +101,26 @@ impl Inbox {
 
     /// The text of the next frame.
     fn next_frame(&mut self) -> Option<ByteString> {
-        while let Some(Message { text, whole }) = self.messages.front_mut() {
-            let (line, rest) = match text.split_once('\n') {
-                Some((line, rest)) => (line.trim(), Some(text.slice_ref(rest))),
-                None => (text.trim(), None),
-            };
-            let line = detached(text.slice_ref(line), *whole);
-            match rest {
-                Some(rest) if !rest.is_empty() => *text = rest,
-                Some(_) | None => {
-                    self.messages.pop_front();
+        while let Some(Message { text, whole }) = self.messages.pop_front() {
+            let Some(end) = memchr(b'\n', text.as_bytes()) else {
+                let line = text.trim();
+                if line.is_empty() {
+                    continue;
                 }
+                if line.len() == whole {
+                    return Some(text);
+                }
+                return Some(detached(text.slice_ref(line), whole));
+            };
+            let (line, rest) = text.split_at(end);
+            let line = text.slice_ref(line.trim());
+            let rest = rest.strip_prefix('\n').unwrap_or_default();
+            if !rest.is_empty() {
+                let text = text.slice_ref(rest);
+                self.messages.push_front(Message { text, whole });
             }
             if !line.is_empty() {
-                return Some(line);
+                return Some(detached(line, whole));
             }
         }
         None

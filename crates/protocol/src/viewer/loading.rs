@@ -8,11 +8,13 @@ use super::{
     endpoint,
     phase::{Phase, Subscription},
     prompts::CaughtUp,
+    routing::Known,
     stream::QUIET,
 };
 use crate::{
     frame::Frame,
     io::{Effect, HttpResponse, NetworkFailure},
+    kept_id::KeptId,
 };
 
 impl Viewer {
@@ -138,7 +140,7 @@ impl Viewer {
 
     /// A frame of the list goes where it belongs, and the log has come that far.
     fn route_listed(&mut self, frame: Frame, source: Source) {
-        let id = frame.uuid().map(|uuid| ByteString::from(&**uuid));
+        let id = frame.uuid().map(KeptId::from);
         self.route(frame, source);
         if let Some(id) = id
             && !self.catch_up.keeps_tail()
@@ -149,21 +151,28 @@ impl Viewer {
 
     /// A frame that came live goes where it belongs. Over a socket, the log may have come that far.
     pub(super) fn route_live(&mut self, frame: Frame) {
-        let id = frame.uuid().map(|uuid| ByteString::from(&**uuid));
-        let is_place = self.config.transport == Transport::WebSocket && self.comes_next(&frame);
-        self.route(frame, Source::Live);
-        if is_place && let Some(id) = id {
+        let Some(id) = frame.uuid().map(KeptId::from) else {
+            self.deliver(frame, Source::Live, Known::No);
+            return;
+        };
+        let known = self.remember(&id);
+        // What comes again, or went again, does not lead back.
+        let is_place = known == Known::No
+            && self.config.transport == Transport::WebSocket
+            && !self.has_no_place(&frame)
+            && self.catch_up.delivered(&frame, &id);
+        self.deliver(frame, Source::Live, known);
+        if is_place {
             self.events.mark(Cursor::Event(id));
         }
     }
 
-    /// Whether the log has come as far as `frame`, which is about to be delivered. What comes again, or went
-    /// again, does not lead back.
-    fn comes_next(&mut self, frame: &Frame) -> bool {
-        let is_old = frame
+    /// Whether `frame` is an answer of ours that went more than once: where it is seen says nothing about how
+    /// far the log has come.
+    fn has_no_place(&self, frame: &Frame) -> bool {
+        frame
             .uuid()
-            .is_some_and(|uuid| self.delivered.contains(uuid) || self.prompts.went_again(uuid));
-        !is_old && self.catch_up.delivered(frame)
+            .is_some_and(|uuid| self.prompts.went_again(uuid))
     }
 
     /// Everything there is has been loaded: what was held comes next.
@@ -194,8 +203,12 @@ impl Viewer {
                 HeldFrom::ThisLink => self.route_live(held.frame),
                 HeldFrom::EarlierLink => {
                     // Once the log has been read, a frame that was not in it has no place there.
-                    if !was_read {
-                        self.comes_next(&held.frame);
+                    if !was_read
+                        && let Some(id) = held.frame.uuid().map(KeptId::from)
+                        && !self.delivered.contains(&id)
+                        && !self.has_no_place(&held.frame)
+                    {
+                        self.catch_up.delivered(&held.frame, &id);
                     }
                     self.route(held.frame, Source::Backfill);
                 }

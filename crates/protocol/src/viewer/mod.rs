@@ -11,6 +11,7 @@
 //! | `backlog` | what waits for room |
 //! | `loading`, `catchup` | loading what was missed |
 //! | `cursor` | how far the application has come |
+//! | `settings` | the configuration as it is kept |
 //! | `sending` | what goes out as soon as it can |
 //! | `posting`, `control_posts` | control frames that go by calls |
 //! | `prompts` | permission prompts and their answers |
@@ -45,11 +46,11 @@ mod queue;
 mod requests;
 mod routing;
 mod sending;
+mod settings;
 mod stream;
 mod timer;
 mod watchdog;
 
-use alloc::collections::VecDeque;
 use core::fmt;
 
 use crate::{
@@ -57,6 +58,7 @@ use crate::{
     io::{Effect, IdCounter, Token, TokenReason},
     memory,
     policy::Episode,
+    queue::Queue,
     rng::Rng,
     time::{TimerIndex, TimerTable, Timestamp},
 };
@@ -69,9 +71,11 @@ use posting::Posting;
 use prompts::Prompts;
 use queue::EventQueue;
 use requests::{Audience, Requests, Scope};
+use settings::Settings;
 use watchdog::Watchdog;
 
 pub use crate::frame::decision::{AfterDeny, Allow, Decision, Deny, Standing};
+pub use crate::kept_id::KeptId;
 pub use command::{
     ConnectError, DecideError, ReconnectError, RequestError, SendError, SendRefusal,
 };
@@ -104,7 +108,7 @@ pub use timer::Timer;
 /// of them panics, on any input.
 #[derive(Clone)]
 pub struct Viewer {
-    config: ViewerConfig,
+    config: Settings,
     rng: Rng,
     ids: IdCounter,
     now: Timestamp,
@@ -131,7 +135,7 @@ pub struct Viewer {
     watchdog: Watchdog,
     owes_first_answer: bool,
 
-    effects: VecDeque<Effect>,
+    effects: Queue<Effect>,
     events: EventQueue,
 }
 
@@ -143,7 +147,8 @@ impl Viewer {
     pub fn new(config: ViewerConfig, seed: [u8; 32], now: Timestamp) -> Self {
         let limits = &config.limits;
         let mut catch_up = CatchUp::new();
-        let mut delivered = Memory::new(limits.remembered);
+        let key = Rng::key(&seed);
+        let mut delivered = Memory::new(limits.remembered, key);
         if let Some(cursor) = &config.resume_from {
             catch_up.resume_from(cursor);
             if let Cursor::Event(id) = cursor {
@@ -165,17 +170,17 @@ impl Viewer {
             backlog: None,
             catch_up,
             delivered,
-            refused: Memory::new(limits.remembered),
-            prompts: Prompts::new(limits),
-            outbox: Outbox::new(limits),
+            refused: Memory::new(limits.remembered, key),
+            prompts: Prompts::new(limits, key),
+            outbox: Outbox::new(limits, key),
             posting: Posting::default(),
             requests: Requests::default(),
             turn: 0,
             watchdog: Watchdog::default(),
             owes_first_answer: config.has_initial_prompt,
-            effects: VecDeque::new(),
+            effects: Queue::default(),
             events: EventQueue::new(limits, config.resume_from.clone()),
-            config,
+            config: config.into(),
         }
     }
 

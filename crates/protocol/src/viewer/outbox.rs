@@ -10,6 +10,7 @@ use super::{Limits, MessageId, SendRefusal, SendRejection, SendState, memory::Me
 use crate::{
     frame::relay::DeliveryStatus,
     io::{HttpRequestId, HttpResponse, Token},
+    kept_id::KeptId,
     policy::{Limit, Profile},
     rng::Rng,
 };
@@ -63,13 +64,13 @@ pub(super) enum Posted {
 }
 
 impl Outbox {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits, key: u64) -> Self {
         Self {
             waiting: VecDeque::new(),
             bytes: 0,
             flight: Flight::Idle,
             failures: 0,
-            own: Memory::new(limits.remembered.max(limits.outbox)),
+            own: Memory::new(limits.remembered.max(limits.outbox), key),
             accepted: VecDeque::new(),
             accepted_limit: limits.outbox,
         }
@@ -194,7 +195,7 @@ impl Outbox {
     }
 
     /// Whether `uuid` is a message of ours, sent not too long ago.
-    pub(super) fn is_own(&self, uuid: &str) -> bool {
+    pub(super) fn is_own(&self, uuid: impl Into<KeptId>) -> bool {
         self.own.contains(uuid)
     }
 

@@ -119,16 +119,16 @@ pub(super) enum CaughtUp {
 }
 
 impl Prompts {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits, key: u64) -> Self {
         Self {
             open: BTreeMap::new(),
             asked: 0,
             limit: limits.prompts,
             limit_bytes: limits.prompt_bytes,
             verdicts: Verdicts::ByPong,
-            withdrawn: Memory::new(limits.prompts.saturating_mul(4)),
-            answered: Memory::new(limits.prompts.saturating_mul(4)),
-            answered_here: Memory::new(limits.prompts.saturating_mul(4)),
+            withdrawn: Memory::new(limits.prompts.saturating_mul(4), key),
+            answered: Memory::new(limits.prompts.saturating_mul(4), key),
+            answered_here: Memory::new(limits.prompts.saturating_mul(4), key),
             settled: VecDeque::new(),
             settled_bytes: 0,
         }

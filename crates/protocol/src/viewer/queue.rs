@@ -1,8 +1,7 @@
 //! The events the application has not taken yet.
 
-use alloc::collections::VecDeque;
-
 use super::{Cursor, Event, Limits, SendState};
+use crate::queue::Queue;
 
 /// Events in order, with the bytes they hold, and how far the log has come with those taken.
 ///
@@ -10,7 +9,7 @@ use super::{Cursor, Event, Limits, SendState};
 /// (a status, a state on the way to a final one) makes room for what must be told.
 #[derive(Clone, Debug)]
 pub(super) struct EventQueue {
-    waiting: VecDeque<Waiting>,
+    waiting: Queue<Waiting>,
     cursor: Option<Cursor>,
     bytes: usize,
     limit: usize,
@@ -21,7 +20,7 @@ impl EventQueue {
     /// `cursor` is where the application stands now.
     pub(super) fn new(limits: &Limits, cursor: Option<Cursor>) -> Self {
         Self {
-            waiting: VecDeque::new(),
+            waiting: Queue::default(),
             cursor,
             bytes: 0,
             limit: limits.events.max(1),
@@ -109,6 +108,11 @@ impl EventQueue {
         self.cursor.as_ref()
     }
 
+    /// Gives room back that is not needed now.
+    pub(super) fn shrink(&mut self) {
+        self.waiting.shrink();
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.waiting.len() >= self.limit || self.bytes >= self.limit_bytes
     }
@@ -168,7 +172,7 @@ mod tests {
         }
         assert_eq!(queue.waiting.len(), 3);
         assert!(matches!(
-            queue.waiting.back().map(|last| &last.event),
+            queue.waiting.back_mut().map(|last| &last.event),
             Some(Event::Status(Status::Connecting { attempt: 99 }))
         ));
     }
@@ -187,7 +191,7 @@ mod tests {
         }
         assert_eq!(queue.waiting.len(), 2);
         assert!(matches!(
-            queue.waiting.back().map(|last| &last.event),
+            queue.waiting.back_mut().map(|last| &last.event),
             Some(Event::PermissionChanged {
                 state: PromptState::Pending,
                 ..

@@ -17,6 +17,7 @@ use crate::{
         relay::{AnswerRefused, DeliveryUpdate, Hello, Settlement},
     },
     io::Effect,
+    kept_id::KeptId,
 };
 
 /// So much of a name is told back to whoever used it, in characters.
@@ -80,17 +81,32 @@ impl Viewer {
 
     /// Sends a frame where it belongs.
     pub(super) fn route(&mut self, frame: Frame, source: Source) {
+        let known = match frame.uuid().map(KeptId::from) {
+            Some(id) => self.remember(&id),
+            None => Known::No,
+        };
+        self.deliver(frame, source, known);
+    }
+
+    /// Remembers that a frame was delivered; whether another one was under this id.
+    pub(super) fn remember(&mut self, id: &KeptId) -> Known {
+        if self.delivered.insert(id) {
+            Known::No
+        } else {
+            Known::Yes
+        }
+    }
+
+    /// Sends a frame where it belongs, if it was not `known` before.
+    pub(super) fn deliver(&mut self, frame: Frame, source: Source, known: Known) {
         let seen = match source {
             Source::Live => Seen::Live,
             Source::History | Source::Backfill => Seen::Past,
         };
-        let known = frame
-            .uuid()
-            .is_some_and(|uuid| !self.delivered.insert(uuid));
         // What is asked again on the link is still open, so that counts; everything else counts once.
         let asked_again =
             seen == Seen::Live && matches!(frame.kind(), FrameKind::ControlRequest { .. });
-        if known && !asked_again {
+        if known == Known::Yes && !asked_again {
             return;
         }
         match frame.kind() {
@@ -303,6 +319,13 @@ impl Viewer {
         }
         Refused::Now
     }
+}
+
+/// Whether a frame was delivered before.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    Yes,
+    No,
 }
 
 /// Whether a request was refused on this link.

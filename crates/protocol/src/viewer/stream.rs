@@ -20,6 +20,7 @@ use crate::{
         sse::{SseEvent, SseItem},
     },
     io::{Effect, HttpResponse, NetworkFailure, Refusal, Token},
+    kept_id::KeptId,
     number::Number,
     policy::{CloseCause, Outcome, SessionEnd},
 };
@@ -200,7 +201,7 @@ impl Viewer {
         if is_request && said_by == SaidBy::Viewer {
             return;
         }
-        let id = frame.uuid().cloned().or(event_id);
+        let id = frame.uuid().or(event_id.as_ref()).map(KeptId::from);
         let is_known = id.as_ref().is_some_and(|id| self.delivered.contains(id));
         let admitted = self.catch_up.admits(is_known);
         if let Some(id) = &id

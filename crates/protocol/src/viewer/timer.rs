@@ -75,12 +75,14 @@ impl Viewer {
             Timer::Ping => {
                 self.timers
                     .arm(Timer::Ping, self.now, self.config.liveness.ping_after);
+                self.give_room_back();
                 self.ping();
             }
             Timer::Silence => self.silent(),
             Timer::Stable => {
                 self.episode.end();
                 self.rejected = None;
+                self.give_room_back();
             }
             Timer::Close => {
                 self.abort_line();

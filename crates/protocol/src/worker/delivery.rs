@@ -29,9 +29,9 @@ struct News {
 }
 
 impl Deliveries {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize, key: u64) -> Self {
         Self {
-            seen: Memory::new(limit),
+            seen: Memory::new(limit, key),
             waiting: VecDeque::new(),
             in_flight: 0,
             limit,
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn an_event_that_comes_twice_is_told_twice_and_delivered_once() {
-        let mut deliveries = Deliveries::new(10);
+        let mut deliveries = Deliveries::new(10, 1);
         assert!(deliveries.arrived(&id("a")));
         assert!(!deliveries.arrived(&id("a")));
         let body = deliveries.next(1, 1).unwrap();
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn untold_news_is_told_again() {
-        let mut deliveries = Deliveries::new(10);
+        let mut deliveries = Deliveries::new(10, 1);
         deliveries.tell(id("a"), Delivery::Processed, 0);
         let first = deliveries.next(1, 1);
         deliveries.unknown();
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn news_waits_for_what_was_said_before_it() {
-        let mut deliveries = Deliveries::new(10);
+        let mut deliveries = Deliveries::new(10, 1);
         deliveries.tell(id("a"), Delivery::Processed, 1);
         deliveries.tell(id("b"), Delivery::Processed, 3);
         deliveries.arrived(&id("c"));
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn news_is_bounded() {
-        let mut deliveries = Deliveries::new(2);
+        let mut deliveries = Deliveries::new(2, 1);
         for name in ["a", "b", "c"] {
             deliveries.tell(id(name), Delivery::Processed, 0);
         }

@@ -129,6 +129,7 @@ impl Worker {
             SessionChoice::Join(session) => Some(session.clone()),
             SessionChoice::Create(_) => None,
         };
+        let key = Rng::key(&seed);
         let mut rng = Rng::new(seed);
         Self {
             instance: rng.uuid().into(),
@@ -153,9 +154,9 @@ impl Worker {
             sequence: 0,
             stream_failures: 0,
             attentive: Attention::Undivided,
-            uploads: Uploads::new(limits),
+            uploads: Uploads::new(limits, key),
             upload_failures: 0,
-            deliveries: Deliveries::new(limits.remembered),
+            deliveries: Deliveries::new(limits.remembered, key),
             delivery_failures: 0,
             requests: Requests::default(),
             state: AgentState::Idle,

@@ -57,14 +57,14 @@ pub(super) enum Refused {
 }
 
 impl Uploads {
-    pub(super) fn new(limits: &WorkerLimits) -> Self {
+    pub(super) fn new(limits: &WorkerLimits, key: u64) -> Self {
         Self {
             waiting: VecDeque::new(),
             bytes: 0,
             own: 0,
             in_flight: 0,
             batch: limits.batch.max(1),
-            known: Memory::new(limits.remembered),
+            known: Memory::new(limits.remembered, key),
             last: 0,
         }
     }
@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     fn uploads(count: usize) -> Uploads {
-        let mut uploads = Uploads::new(&WorkerLimits::default());
+        let mut uploads = Uploads::new(&WorkerLimits::default(), 1);
         for number in 0..count {
             push(&mut uploads, &format!("u{number}"), Life::Stored);
         }

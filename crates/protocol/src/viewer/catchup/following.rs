@@ -1,6 +1,6 @@
 //! A stream that brings the log itself: where it begins, and when it has caught up.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
 use bytestring::ByteString;
 use serde::Deserialize;
@@ -10,6 +10,7 @@ use crate::{
     attention::Attention,
     frame::Frame,
     io::{HttpResponse, NetworkFailure, Token},
+    kept_id::KeptId,
     number::Number,
     policy::Profile,
     rng::Rng,
@@ -82,7 +83,7 @@ impl CatchUp {
             (None, Opened::Before, _) if self.position.last().is_some() => {
                 let mut run = Run::new(Source::Backfill, Goal::LastEvent, None, None, limits);
                 run.pass = Pass::Looking;
-                self.run = Some(run);
+                self.run = Some(Box::new(run));
                 self.sequence.start_over();
                 Begin::After(0)
             }
@@ -114,7 +115,8 @@ impl CatchUp {
             (false, _, None) => return Start::NoPosition,
             (false, _, Some(_)) => (Source::Backfill, None),
         };
-        self.run = Some(Run::new(source, Goal::LastEvent, None, tail, limits));
+        let run = Run::new(source, Goal::LastEvent, None, tail, limits);
+        self.run = Some(Box::new(run));
         Start::Running
     }
 
@@ -125,7 +127,15 @@ impl CatchUp {
             return None;
         }
         self.opened = Opened::Before;
-        let new = || Run::new(Source::Backfill, Goal::LastEvent, None, None, limits);
+        let new = || {
+            Box::new(Run::new(
+                Source::Backfill,
+                Goal::LastEvent,
+                None,
+                None,
+                limits,
+            ))
+        };
         let run = self.run.get_or_insert_with(new);
         run.pass = Pass::Looking;
         run.page = Page::Wanted;
@@ -145,7 +155,7 @@ impl CatchUp {
     }
 
     /// The event that came last is called `id`.
-    pub(in crate::viewer) fn named(&mut self, id: &str) {
+    pub(in crate::viewer) fn named(&mut self, id: &KeptId) {
         self.sequence.named(id);
     }
 
@@ -159,7 +169,7 @@ impl CatchUp {
     /// Something is missing in the stream. Returns the hole unless it is told already, or to be told later,
     /// between the messages that are kept.
     pub(in crate::viewer) fn hole(&mut self, extent: Extent, cause: GapCause) -> Option<Hole> {
-        let after = self.sequence.last_id().cloned();
+        let after = self.sequence.last_id().map(KeptId::text);
         match extent {
             Extent::UpToHere => {}
             Extent::UpTo(number) => self.sequence.skip_to(number),
@@ -187,7 +197,7 @@ impl CatchUp {
         match self.run.as_ref().map(|run| run.goal) {
             Some(Goal::LastPage) | None => {
                 let id = frame.uuid()?;
-                Some(Cursor::Event(ByteString::from(&**id)))
+                Some(Cursor::Event(id.into()))
             }
             Some(Goal::LastEvent | Goal::Number(_) | Goal::Quiet) => self.sequence_cursor(),
         }
@@ -196,7 +206,7 @@ impl CatchUp {
     /// How far the stream has been read, unless what it brings is only looked through.
     pub(in crate::viewer) fn sequence_cursor(&self) -> Option<Cursor> {
         let looking = |run: &Run| run.pass == Pass::Looking;
-        if self.run.as_ref().is_some_and(looking) {
+        if self.run.as_deref().is_some_and(looking) {
             return None;
         }
         self.sequence.reached().map(Cursor::Sequence)
@@ -269,7 +279,7 @@ impl CatchUp {
             Some(Goal::Number(_)) => {
                 let cause = GapCause::Unreachable;
                 let looking = |run: &Run| run.pass == Pass::Looking;
-                if self.run.as_ref().is_some_and(looking) {
+                if self.run.as_deref().is_some_and(looking) {
                     return self.give_up(cause);
                 }
                 let hole = self.hole(Extent::Unknown, cause);

@@ -34,7 +34,7 @@ impl CatchUp {
             && let Some(after) = &run.after
             && let Some(anchor) = self.position.fall_back(after, limits.remembered)
         {
-            run.after = Some(anchor.clone());
+            run.after = Some(anchor);
             run.page = Page::Wanted;
             return Some(PageOutcome::Frames(Vec::new()));
         }
@@ -112,7 +112,7 @@ impl CatchUp {
     /// The frames of a page have been looked at. A list without a single known frame is all new.
     pub(in crate::viewer) fn page_looked_at(&mut self) {
         let looking = |run: &Run| run.pass == Pass::Looking && run.filled == Filled::WithGap;
-        if self.is_done() && self.run.as_ref().is_some_and(looking) {
+        if self.is_done() && self.run.as_deref().is_some_and(looking) {
             self.start_over(Pass::Delivering);
         }
     }

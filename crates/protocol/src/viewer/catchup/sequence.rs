@@ -1,12 +1,12 @@
 //! How far a stream that numbers its events has been read.
 
-use bytestring::ByteString;
+use crate::kept_id::KeptId;
 
 /// The number of the last event read, and what may come next.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sequence {
     reached: Option<u64>,
-    last_id: Option<ByteString>,
+    last_id: Option<KeptId>,
     next: Next,
 }
 
@@ -37,7 +37,7 @@ impl Sequence {
     }
 
     /// The id of the last event read.
-    pub(super) fn last_id(&self) -> Option<&ByteString> {
+    pub(super) fn last_id(&self) -> Option<&KeptId> {
         self.last_id.as_ref()
     }
 
@@ -57,8 +57,8 @@ impl Sequence {
     }
 
     /// The event that was stepped to is called `id`.
-    pub(super) fn named(&mut self, id: &str) {
-        self.last_id = Some(ByteString::from(id));
+    pub(super) fn named(&mut self, id: &KeptId) {
+        self.last_id = Some(id.clone());
     }
 
     /// Everything up to `number` is known, or not wanted.

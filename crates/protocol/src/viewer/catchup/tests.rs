@@ -99,7 +99,7 @@ fn without_history_the_first_live_frame_is_the_position() {
     let mut desk = Desk::new();
     assert_eq!(desk.open(History::None), Start::Nothing);
     assert_eq!(desk.open(History::None), Start::NoPosition);
-    desk.catch_up.delivered(&frame("x"));
+    desk.catch_up.delivered(&frame("x"), &"x".into());
     assert_eq!(desk.open(History::None), Start::Running);
     assert_eq!(desk.ask().unwrap(), "x");
 }
@@ -239,8 +239,10 @@ fn a_frame_the_server_did_not_store_is_no_dead_end() {
     };
     let mut desk = Desk::new();
     desk.open(History::None);
-    desk.catch_up.delivered(&live("assistant", "kept"));
-    desk.catch_up.delivered(&live("tool_progress", "passing"));
+    let kept = live("assistant", "kept");
+    desk.catch_up.delivered(&kept, &"kept".into());
+    let passing = live("tool_progress", "passing");
+    desk.catch_up.delivered(&passing, &"passing".into());
     desk.open(History::None);
     assert_eq!(desk.ask().unwrap(), "passing");
     assert!(matches!(desk.answer(404, ""), PageOutcome::Frames(frames) if frames.is_empty()));

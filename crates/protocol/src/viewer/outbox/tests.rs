@@ -10,7 +10,7 @@ struct Desk {
 
 impl Desk {
     fn new(messages: &[&'static str]) -> Self {
-        let mut outbox = Outbox::new(&Limits::default());
+        let mut outbox = Outbox::new(&Limits::default(), 1);
         for message in messages {
             outbox.push(MessageId((*message).into()), Bytes::from_static(b"{}"));
         }
@@ -141,7 +141,7 @@ fn the_outbox_is_bounded_in_count_and_bytes() {
         outbox_bytes: 10,
         ..Limits::default()
     };
-    let mut outbox = Outbox::new(&limits);
+    let mut outbox = Outbox::new(&limits, 1);
     assert_eq!(
         outbox.admits(11, &limits),
         Err(SendRefusal::TooLarge { limit: 10 })
@@ -156,7 +156,7 @@ fn an_outbox_fills_its_bytes_to_the_last_one() {
         outbox_bytes: 10,
         ..Limits::default()
     };
-    let mut outbox = Outbox::new(&limits);
+    let mut outbox = Outbox::new(&limits, 1);
     assert_eq!(outbox.admits(10, &limits), Ok(()));
     outbox.push(id("a"), Bytes::from_static(b"1234"));
     assert_eq!(outbox.admits(6, &limits), Ok(()));
@@ -170,7 +170,7 @@ fn how_far_a_message_is_gets_told_for_as_many_as_may_wait() {
         ..Limits::default()
     };
     let mut desk = Desk::new(&[]);
-    desk.outbox = Outbox::new(&limits);
+    desk.outbox = Outbox::new(&limits, 1);
     for name in ["a", "b", "c"] {
         desk.outbox.push(id(name), Bytes::from_static(b"{}"));
         desk.post();

@@ -18,7 +18,7 @@ fn id(text: &'static str) -> RequestId {
 }
 
 fn table() -> Prompts {
-    Prompts::new(&Limits::default())
+    Prompts::new(&Limits::default(), 1)
 }
 
 #[test]
@@ -313,10 +313,13 @@ fn padded(id: &str, bytes: usize) -> PermissionRequest {
 
 #[test]
 fn prompts_fill_their_bytes_to_the_last_one_and_the_first_always_fits() {
-    let mut prompts = Prompts::new(&Limits {
-        prompt_bytes: 1000,
-        ..Limits::default()
-    });
+    let mut prompts = Prompts::new(
+        &Limits {
+            prompt_bytes: 1000,
+            ..Limits::default()
+        },
+        1,
+    );
     assert_eq!(prompts.asked(padded("a", 400), Seen::Live), Noted::New);
     assert_eq!(prompts.asked(padded("b", 601), Seen::Live), Noted::Full);
     assert_eq!(prompts.asked(padded("b", 600), Seen::Live), Noted::New);
@@ -329,10 +332,13 @@ fn prompts_fill_their_bytes_to_the_last_one_and_the_first_always_fits() {
 
 #[test]
 fn prompts_are_full_at_the_count_that_was_set() {
-    let mut prompts = Prompts::new(&Limits {
-        prompts: 2,
-        ..Limits::default()
-    });
+    let mut prompts = Prompts::new(
+        &Limits {
+            prompts: 2,
+            ..Limits::default()
+        },
+        1,
+    );
     for (id, noted) in [("a", Noted::New), ("b", Noted::New), ("c", Noted::Full)] {
         assert_eq!(prompts.asked(ask(id, "ls"), Seen::Live), noted, "{id}");
     }

@@ -220,7 +220,7 @@ impl Delivery {
 
     fn place_of(&self, cursor: &Cursor) -> Option<usize> {
         let place = match cursor {
-            Cursor::Event(id) => self.places.get(&**id).copied(),
+            Cursor::Event(id) => self.places.get(&*id.text()).copied(),
             Cursor::Sequence(number) => usize::try_from(*number).ok()?.checked_sub(1),
         };
         place.filter(|place| *place < self.log.len())
