@@ -14,11 +14,11 @@ use std::{ops::RangeInclusive, time::Duration};
 use attache_protocol::{
     OrganizationId, SessionId,
     io::{
-        Effect, HttpRequest, HttpRequestId, HttpResponse, Input, SocketId, StreamId, Token,
-        TokenReason, TokenRefusal, TokenRequestId,
+        Effect, HttpRequest, HttpRequestId, HttpResponse, Input, NetworkFailure, SocketEnding,
+        SocketId, StreamId, Token, TokenReason, TokenRefusal, TokenRequestId,
     },
     time::Timestamp,
-    viewer::{Content, Cursor, Event, Status, Timer, Transport, Viewer, ViewerConfig},
+    viewer::{Content, Cursor, Event, PromptState, Status, Timer, Transport, Viewer, ViewerConfig},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -35,6 +35,8 @@ struct Rig {
     tokens: Vec<TokenRequestId>,
     /// Where streams were opened.
     opened: Vec<String>,
+    /// Whether the server answers pings.
+    answers_pings: bool,
 }
 
 impl Rig {
@@ -54,6 +56,7 @@ impl Rig {
             calls: Vec::new(),
             tokens: Vec::new(),
             opened: Vec::new(),
+            answers_pings: true,
         };
         rig.carry_out();
         rig
@@ -100,11 +103,12 @@ impl Rig {
                     self.opened.push(request.path);
                     Input::StreamOpened { id }
                 }
-                Effect::SendPing { id, payload } => Input::SocketPong {
+                Effect::SendPing { id, payload } if self.answers_pings => Input::SocketPong {
                     id,
                     payload: Some(payload),
                 },
                 Effect::SendText { .. }
+                | Effect::SendPing { .. }
                 | Effect::CloseSocket { .. }
                 | Effect::AbortSocket { .. }
                 | Effect::CloseStream { .. } => continue,
@@ -148,6 +152,23 @@ impl Rig {
 
     fn events(&mut self) -> Vec<Event> {
         std::iter::from_fn(|| self.viewer.poll_event()).collect()
+    }
+
+    /// The socket brings this.
+    fn read(&mut self, text: impl Into<String>) {
+        let id = self.socket.unwrap();
+        let text = text.into().into();
+        self.input(Input::SocketText { id, text });
+    }
+
+    /// The socket breaks, and there is another one.
+    fn reconnect(&mut self) {
+        let id = self.socket.take().unwrap();
+        let ending = SocketEnding::Lost(NetworkFailure::Reset);
+        self.input(Input::SocketClosed { id, ending });
+        while self.socket.is_none() {
+            self.next_timer();
+        }
     }
 
     /// The stream brings this.
@@ -252,4 +273,63 @@ fn once_it_is_closing_only_that_has_a_deadline() {
     assert_eq!(*rig.viewer.status(), Status::Closing);
     assert_eq!(rig.next_timer(), Timer::Close);
     assert!(rig.viewer.is_closed());
+}
+
+fn prompt(id: &str) -> String {
+    format!(
+        r#"{{"type":"control_request","uuid":"p-{id}","request_id":"{id}","request":{{"subtype":"can_use_tool","tool_name":"Bash","input":{{}}}}}}"#
+    )
+}
+
+#[test]
+fn a_prompt_that_is_asked_again_behind_a_gap_is_surely_asked() {
+    let mut rig = Rig::live(Transport::WebSocket, |_| {});
+    rig.read(prompt("r1"));
+    rig.reconnect();
+    rig.answer(404, "");
+    rig.read(prompt("r1"));
+    let states: Vec<PromptState> = rig
+        .events()
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::PermissionChanged { state, .. } => Some(state),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(states, [PromptState::Unverified, PromptState::Pending]);
+}
+
+#[test]
+fn a_prompt_too_many_is_told_once_however_often_it_is_asked() {
+    let mut rig = Rig::live(Transport::WebSocket, |config| config.limits.prompts = 1);
+    rig.read(prompt("r1"));
+    for _ in 0..3 {
+        rig.read(prompt("r2"));
+    }
+    let is_told = |event: &Event| matches!(event, Event::Malformed(_));
+    assert_eq!(rig.events().into_iter().filter(is_told).count(), 1);
+}
+
+#[test]
+fn silence_is_not_held_against_a_server_that_nobody_listens_to() {
+    let mut rig = Rig::live(Transport::WebSocket, |config| config.limits.events = 8);
+    rig.answers_pings = false;
+    for number in 0..8 {
+        rig.read(format!(r#"{{"type":"assistant","uuid":"u{number}"}}"#));
+    }
+    assert!(!rig.viewer.wants_read());
+    rig.run_for(SECOND * 300);
+    assert_eq!(*rig.viewer.status(), Status::Live);
+
+    // Listening again, it gives the server the whole time once more.
+    rig.events();
+    while !rig.viewer.wants_read() {
+        rig.next_timer();
+    }
+    let listening = rig.now;
+    while *rig.viewer.status() == Status::Live {
+        rig.next_timer();
+    }
+    let waited = rig.now.saturating_since(listening);
+    assert!((SECOND * 40..=SECOND * 80).contains(&waited), "{waited:?}");
 }

@@ -183,3 +183,43 @@ fn a_gap_says_that_the_server_no_longer_has_it() {
     });
     assert_eq!(cause, Some(("e1".to_owned(), GapCause::NotRetained)));
 }
+
+#[test]
+fn what_is_only_live_keeps_no_past_waiting() {
+    let mut rig = Rig::new(Transport::Sse, |config| config.limits.held = 2);
+    for number in 0..5 {
+        rig.hear(format!(
+            "event: ephemeral_event\ndata: {{\"type\":\"stream_event\",\"n\":{number}}}\n\n"
+        ));
+        assert!(rig.viewer.wants_read(), "after {number}");
+    }
+}
+
+#[test]
+fn a_past_of_which_only_the_end_is_shown_moves_no_cursor_before_it_is() {
+    let mut rig = Rig::new(Transport::Sse, |config| {
+        config.history = History::Latest(2);
+    });
+    rig.hear_messages(1..=3);
+    assert_eq!(messages(&rig.events()), Vec::<String>::new());
+    assert_ne!(rig.viewer.cursor(), Some(Cursor::Sequence(3)));
+    rig.answer(200, r#"{"data":[{"event_id":"e3","sequence_num":3}]}"#);
+    assert_ne!(rig.viewer.cursor(), Some(Cursor::Sequence(3)));
+    assert_eq!(messages(&rig.events()), ["e2", "e3"]);
+    assert_eq!(rig.viewer.cursor(), Some(Cursor::Sequence(3)));
+}
+
+#[test]
+fn a_past_that_stops_before_what_is_known_is_one_gap() {
+    let mut rig = Rig::new(Transport::Sse, |config| {
+        config.resume_from = Some(Cursor::Event("e5".into()));
+        config.patience.catch_up = SECOND * 10;
+    });
+    rig.answer(200, r#"{"data":[{"event_id":"e9","sequence_num":9}]}"#);
+    rig.hear_messages(1..=3);
+    for _ in 0..10 {
+        rig.run_for(SECOND * 5);
+        rig.hear(":\n\n");
+    }
+    assert_eq!(gaps(&rig.events()), 1);
+}

@@ -61,3 +61,21 @@ pub(super) fn read_page(response: &HttpResponse) -> Option<ReadPage> {
         last_id: named.or(last).map(ByteString::from),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_with_far_more_than_was_asked_for_is_none() {
+        for (entries, is_page) in [(10_000, true), (10_001, false), (20_000, false)] {
+            let data = alloc::vec!["{}"; entries].join(",");
+            let response = HttpResponse {
+                status: 200,
+                retry_after: None,
+                body: alloc::format!(r#"{{"data":[{data}],"has_more":false}}"#).into(),
+            };
+            assert_eq!(read_page(&response).is_some(), is_page, "{entries}");
+        }
+    }
+}
