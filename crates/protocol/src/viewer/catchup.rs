@@ -141,8 +141,7 @@ impl CatchUp {
     /// Whether a page may be asked for now with `token`.
     pub(super) fn wants_page(&self, token: &Token) -> bool {
         match self.run.as_ref().map(|run| &run.page) {
-            Some(Page::Wanted) => true,
-            Some(Page::NeedsToken { refused }) => refused != token,
+            Some(Page::Wanted) => self.refused_token() != Some(token),
             Some(Page::InFlight { .. } | Page::Pausing | Page::Done) | None => false,
         }
     }
@@ -170,16 +169,21 @@ impl CatchUp {
     pub(super) fn in_flight(&self) -> Option<HttpRequestId> {
         match &self.run.as_ref()?.page {
             Page::InFlight { id, .. } => Some(*id),
-            Page::Wanted | Page::Pausing | Page::NeedsToken { .. } | Page::Done => None,
+            Page::Wanted | Page::Pausing | Page::Done => None,
         }
     }
 
-    /// The token that was refused, when the next page waits for another one.
+    /// The token that the next page may not be asked for with, when it could be asked for now.
     pub(super) fn wants_other_than(&self) -> Option<&Token> {
         match &self.run.as_ref()?.page {
-            Page::NeedsToken { refused } => Some(refused),
-            Page::Wanted | Page::InFlight { .. } | Page::Pausing | Page::Done => None,
+            Page::Wanted => self.refused_token(),
+            Page::InFlight { .. } | Page::Pausing | Page::Done => None,
         }
+    }
+
+    /// The token that was refused for the next page, on this link.
+    pub(super) fn refused_token(&self) -> Option<&Token> {
+        self.run.as_ref()?.refused_with.as_ref()
     }
 
     /// The pause before the next try is over.

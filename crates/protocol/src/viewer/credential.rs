@@ -33,7 +33,7 @@ impl Viewer {
         self.timers.disarm(Timer::Token);
         if let Phase::Up(link) = &mut self.phase {
             link.refresh = Refresh::Idle { failures: 0 };
-            if link.token == token {
+            if link.token == token || self.rejected.as_ref() == Some(&token) {
                 self.no_other_token();
             } else {
                 link.token = token;
@@ -88,24 +88,29 @@ impl Viewer {
 
     /// What waits for another token will not get one.
     fn no_other_token(&mut self) {
-        if let Some(posted) = self.outbox.no_other_token() {
+        let Phase::Up(link) = &self.phase else { return };
+        let token = link.token.clone();
+        if let Some(posted) = self.outbox.no_other_token(&token) {
             self.posted(posted);
         }
-        if let Some(delivered) = self.posting.no_other_token() {
+        if let Some(delivered) = self.posting.no_other_token(&token) {
             self.control_delivered(delivered);
         }
-        if self.catch_up.follows() && self.catch_up.wants_other_than().is_some() {
+        if self.catch_up.wants_other_than() != Some(&token) {
+            return;
+        }
+        if self.catch_up.follows() {
             self.catch_up.go_quiet();
             self.page(PageOutcome::Frames(Vec::new()));
-        } else if self.catch_up.wants_other_than().is_some() {
+        } else {
             let outcome = self.catch_up.give_up(GapCause::Refused { status: 401 });
             self.page(outcome);
         }
     }
 
     pub(super) fn refresh_token(&mut self) {
-        if let Phase::Ending { .. } = self.phase {
-            if self.catch_up.wants_other_than().is_some() {
+        if let Phase::Ending { token, .. } = &self.phase {
+            if self.catch_up.wants_other_than() == Some(token) {
                 let outcome = self.catch_up.give_up(GapCause::Refused { status: 401 });
                 self.page(outcome);
             }

@@ -49,7 +49,6 @@ enum Flight {
     Idle,
     Posted { id: HttpRequestId, token: Token },
     Pausing,
-    NeedsToken { refused: Token },
 }
 
 /// What came of a post.
@@ -107,10 +106,12 @@ impl Outbox {
     pub(super) fn next(&self, token: &Token) -> Option<(MessageId, Bytes)> {
         match &self.flight {
             Flight::Idle => {}
-            Flight::NeedsToken { refused } if refused != token => {}
-            Flight::Posted { .. } | Flight::Pausing | Flight::NeedsToken { .. } => return None,
+            Flight::Posted { .. } | Flight::Pausing => return None,
         }
         let letter = self.waiting.front()?;
+        if letter.refused_with.as_ref() == Some(token) {
+            return None;
+        }
         Some((letter.id.clone(), letter.body.clone()))
     }
 
@@ -123,16 +124,21 @@ impl Outbox {
     pub(super) fn in_flight(&self) -> Option<HttpRequestId> {
         match &self.flight {
             Flight::Posted { id, .. } => Some(*id),
-            Flight::Idle | Flight::Pausing | Flight::NeedsToken { .. } => None,
+            Flight::Idle | Flight::Pausing => None,
         }
     }
 
-    /// The token that was refused, when the first message waits for another one.
+    /// The token that the first message may not go with, when it could go now.
     pub(super) fn wants_other_than(&self) -> Option<&Token> {
         match &self.flight {
-            Flight::NeedsToken { refused } => Some(refused),
-            Flight::Idle | Flight::Posted { .. } | Flight::Pausing => None,
+            Flight::Idle => self.refused_token(),
+            Flight::Posted { .. } | Flight::Pausing => None,
         }
+    }
+
+    /// The token that was refused for the first message.
+    pub(super) fn refused_token(&self) -> Option<&Token> {
+        self.waiting.front()?.refused_with.as_ref()
     }
 
     /// The post in flight was answered, or (`None`) the answer is lost.
@@ -159,8 +165,7 @@ impl Outbox {
                 Some(Posted::Done(id, SendState::Accepted))
             }
             401 | 403 if letter.refused_with.is_none() => {
-                letter.refused_with = Some(token.clone());
-                self.flight = Flight::NeedsToken { refused: token };
+                letter.refused_with = Some(token);
                 Some(Posted::NeedsToken(id))
             }
             401 | 403 => Some(self.reject(id, SendRejection::Unauthorized)),
@@ -186,10 +191,11 @@ impl Outbox {
         }
     }
 
-    /// There is no other token: what waits for one is rejected.
-    pub(super) fn no_other_token(&mut self) -> Option<Posted> {
-        self.wants_other_than()?;
-        self.flight = Flight::Idle;
+    /// There is no other token than this: what waits for one is rejected.
+    pub(super) fn no_other_token(&mut self, token: &Token) -> Option<Posted> {
+        if self.wants_other_than() != Some(token) {
+            return None;
+        }
         let id = self.waiting.front()?.id.clone();
         Some(self.reject(id, SendRejection::Unauthorized))
     }

@@ -27,7 +27,8 @@ pub(super) struct Posting {
     flight: Flight,
     refusals: VecDeque<ByteString>,
     failures: u32,
-    denied: Option<Act>,
+    /// What was refused last, and with which token.
+    denied: Option<(Act, Token)>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -40,10 +41,6 @@ enum Flight {
         act: Act,
     },
     Pausing,
-    NeedsToken {
-        refused: Token,
-        act: Act,
-    },
 }
 
 /// What a call is for.
@@ -102,8 +99,7 @@ impl Posting {
     /// Whether a call may be made now with `token`.
     pub(super) fn is_free(&self, token: &Token) -> bool {
         match &self.flight {
-            Flight::Idle => true,
-            Flight::NeedsToken { refused, .. } => refused != token,
+            Flight::Idle => self.refused_token() != Some(token),
             Flight::Posted { .. } | Flight::Pausing => false,
         }
     }
@@ -130,16 +126,22 @@ impl Posting {
     pub(super) fn in_flight(&self) -> Option<HttpRequestId> {
         match &self.flight {
             Flight::Posted { id, .. } => Some(*id),
-            Flight::Idle | Flight::Pausing | Flight::NeedsToken { .. } => None,
+            Flight::Idle | Flight::Pausing => None,
         }
     }
 
-    /// The token that was refused, when the next call waits for another one.
+    /// The token that no call may be made with, when one could be made now.
     pub(super) fn wants_other_than(&self) -> Option<&Token> {
         match &self.flight {
-            Flight::NeedsToken { refused, .. } => Some(refused),
-            Flight::Idle | Flight::Posted { .. } | Flight::Pausing => None,
+            Flight::Idle => self.refused_token(),
+            Flight::Posted { .. } | Flight::Pausing => None,
         }
+    }
+
+    /// The token that was refused for what still waits.
+    pub(super) fn refused_token(&self) -> Option<&Token> {
+        let (_, token) = self.denied.as_ref()?;
+        Some(token)
     }
 
     /// The call was answered, or (`None`) the answer is lost.
@@ -152,7 +154,10 @@ impl Posting {
         let Flight::Posted { token, act, .. } = core::mem::take(&mut self.flight) else {
             return None;
         };
-        let denied = self.denied.take();
+        let was_denied = self
+            .denied
+            .as_ref()
+            .is_some_and(|(denied, _)| *denied == act);
         let Some(response) = response else {
             let delay = self.pause(None, profile, rng);
             return Some(Delivered::Unknown(act, delay));
@@ -162,12 +167,8 @@ impl Posting {
                 Some(refused) => self.over(act, |act| Delivered::Refused(act, refused)),
                 None => self.over(act, Delivered::Taken),
             },
-            401 | 403 if denied.as_ref() != Some(&act) => {
-                self.denied = Some(act.clone());
-                self.flight = Flight::NeedsToken {
-                    refused: token,
-                    act: act.clone(),
-                };
+            401 | 403 if !was_denied => {
+                self.denied = Some((act.clone(), token));
                 Delivered::NeedsToken(act)
             }
             401 | 403 => self.forbid(act, read_error(&response.body)),
@@ -202,13 +203,12 @@ impl Posting {
         }
     }
 
-    /// There is no other token: what waits for one is refused.
-    pub(super) fn no_other_token(&mut self) -> Option<Delivered> {
-        let Flight::NeedsToken { act, .. } = &self.flight else {
+    /// There is no other token than this: what waits for one is refused.
+    pub(super) fn no_other_token(&mut self, token: &Token) -> Option<Delivered> {
+        if self.wants_other_than() != Some(token) {
             return None;
-        };
-        let act = act.clone();
-        self.flight = Flight::Idle;
+        }
+        let (act, _) = self.denied.take()?;
         if let Act::Refusals(texts) = &act {
             self.refusals.retain(|text| !texts.contains(text));
         }
@@ -227,7 +227,7 @@ impl Posting {
 
     fn over(&mut self, act: Act, what: impl FnOnce(Act) -> Delivered) -> Delivered {
         self.failures = 0;
-        self.denied = None;
+        self.denied.take_if(|(denied, _)| *denied == act);
         what(act)
     }
 

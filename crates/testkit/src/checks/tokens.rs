@@ -7,6 +7,7 @@ use attache_protocol::{
     io::{Effect, HttpRequestId, Input, Refusal, SocketEnding, Token},
     time::Timestamp,
 };
+use serde_json::Value;
 
 use crate::server::LineId;
 
@@ -17,17 +18,30 @@ const UNAUTHORIZED: u16 = 4003;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tokens {
     lines: BTreeMap<LineId, Token>,
-    calls: BTreeMap<HttpRequestId, (Option<Bytes>, Token)>,
+    calls: BTreeMap<HttpRequestId, Call>,
     opened: Option<Timestamp>,
     refused: Option<Token>,
     /// What was refused with which token.
     refused_calls: Vec<(Bytes, Token)>,
+    /// The same of what only asks; a link that opens makes it good again.
+    refused_questions: Vec<(String, Token)>,
+}
+
+/// A call under way.
+#[derive(Clone, Debug)]
+struct Call {
+    path: String,
+    body: Option<Bytes>,
+    token: Token,
 }
 
 impl Tokens {
     pub(super) fn input(&mut self, now: Timestamp, input: &Input, stable: std::time::Duration) {
         match input {
-            Input::SocketOpened { .. } | Input::StreamOpened { .. } => self.opened = Some(now),
+            Input::SocketOpened { .. } | Input::StreamOpened { .. } => {
+                self.opened = Some(now);
+                self.refused_questions.clear();
+            }
             Input::SocketRefused { id, refusal } => {
                 self.line_over(now, LineId::Socket(*id), is_denial(refusal), stable);
             }
@@ -39,10 +53,13 @@ impl Tokens {
                 self.line_over(now, LineId::Socket(*id), denied, stable);
             }
             Input::HttpAnswered { id, response } => {
-                if let Some((Some(body), token)) = self.calls.remove(id)
+                if let Some(call) = self.calls.remove(id)
                     && matches!(response.status, 401 | 403)
                 {
-                    self.refused_calls.push((body, token));
+                    match call.body {
+                        Some(body) => self.refused_calls.push((body, call.token)),
+                        None => self.refused_questions.push((call.path, call.token)),
+                    }
                 }
             }
             Input::HttpFailed { id, .. } => {
@@ -73,19 +90,38 @@ impl Tokens {
             },
             Effect::OpenStream { id, request } => self.line(LineId::Stream(*id), &request.bearer),
             Effect::SendHttp { id, request } => {
-                let token = request.bearer.clone();
-                if let Some(body) = &request.body {
-                    let again =
-                        |(refused, with): &(Bytes, Token)| refused == body && *with == token;
-                    if self.refused_calls.iter().any(again) {
-                        return Err(format!(
-                            "{id:?} goes out with the very token that was refused for it"
-                        ));
-                    }
+                let token = &request.bearer;
+                let is_refused = if let Some(body) = &request.body {
+                    let again = |(refused, with): &(Bytes, Token)| refused == body && with == token;
+                    self.refused_calls.iter().any(again)
+                } else {
+                    let again = |(refused, with): &(String, Token)| {
+                        *refused == request.path && with == token
+                    };
+                    self.refused_questions.iter().any(again)
+                };
+                if is_refused {
+                    return Err(format!(
+                        "{id:?} goes out with the very token that was refused for it"
+                    ));
                 }
-                self.calls.insert(*id, (request.body.clone(), token));
+                if self.refused.as_ref() == Some(token) {
+                    return Err(format!(
+                        "{id:?} goes out with a token that was refused to a link"
+                    ));
+                }
+                let call = Call {
+                    path: request.path.clone(),
+                    body: request.body.clone(),
+                    token: token.clone(),
+                };
+                self.calls.insert(*id, call);
                 Ok(())
             }
+            Effect::SendText { id, text } => match token_in(text) {
+                Some(token) => self.line(LineId::Socket(*id), &token),
+                None => Ok(()),
+            },
             Effect::AbortSocket { id } => {
                 self.line_over(now, LineId::Socket(*id), false, stable);
                 Ok(())
@@ -98,10 +134,9 @@ impl Tokens {
                 self.calls.remove(id);
                 Ok(())
             }
-            Effect::FetchToken { .. }
-            | Effect::SendText { .. }
-            | Effect::SendPing { .. }
-            | Effect::CloseSocket { .. } => Ok(()),
+            Effect::FetchToken { .. } | Effect::SendPing { .. } | Effect::CloseSocket { .. } => {
+                Ok(())
+            }
         }
     }
 
@@ -139,4 +174,14 @@ fn is_denial(refusal: &Refusal) -> bool {
         Refusal::Http { status, .. } => matches!(status, 401 | 403),
         Refusal::Network(_) => false,
     }
+}
+
+/// The token of an `auth` frame.
+fn token_in(text: &str) -> Option<Token> {
+    if !text.contains(r#""type":"auth""#) {
+        return None;
+    }
+    let frame: Value = serde_json::from_str(text).ok()?;
+    let token = frame.get("credential")?.get("token")?.as_str()?;
+    Some(Token::new(token))
 }

@@ -281,6 +281,23 @@ fn a_token_source_that_fails_meanwhile_does_not_lose_a_message() {
 }
 
 #[test]
+fn a_token_that_was_refused_to_the_link_is_no_other_token_for_a_message() {
+    let mut world = World::new(config());
+    world.server().accept_only("second");
+    world.tokens().next(TokenPlan::Give("first"));
+    world.tokens().always(TokenPlan::Give("second"));
+    world.connect();
+    world.run_until_live();
+    world.tokens().always(TokenPlan::Give("first"));
+    world.server().every_post(HttpPlan::Status(401, None));
+    let id = world.send("hello");
+    world.run_for(secs(2));
+    let rejected = SendState::Rejected(SendRejection::Unauthorized);
+    assert_eq!(world.send_states(&id).last(), Some(&rejected));
+    assert_eq!(world.posts().len(), 1);
+}
+
+#[test]
 fn a_session_that_is_not_found_while_it_compacts_takes_the_message_later() {
     let mut world = live();
     world.server().next_post(HttpPlan::Status(404, None));

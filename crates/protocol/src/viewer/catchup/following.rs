@@ -319,8 +319,8 @@ impl CatchUp {
                 None => self.go_quiet(),
             },
             (Ok(401 | 403), _) if run.refused_with.is_none() => {
-                run.refused_with = Some(token.clone());
-                run.page = Page::NeedsToken { refused: token };
+                run.refused_with = Some(token);
+                run.page = Page::Wanted;
                 return PageOutcome::NeedsToken;
             }
             (Err(_) | Ok(408 | 425 | 429 | 500..=599), answer) if run.failures < QUESTIONS => {

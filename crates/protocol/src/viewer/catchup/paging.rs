@@ -44,8 +44,8 @@ impl CatchUp {
                 None => self.give_up(GapCause::Unreadable),
             },
             (Ok(401 | 403), _) if run.refused_with.is_none() => {
-                run.refused_with = Some(token.clone());
-                run.page = Page::NeedsToken { refused: token };
+                run.refused_with = Some(token);
+                run.page = Page::Wanted;
                 PageOutcome::NeedsToken
             }
             (Ok(404 | 405), _) => {

@@ -37,9 +37,6 @@ pub(super) enum Page {
         token: Token,
     },
     Pausing,
-    NeedsToken {
-        refused: Token,
-    },
     /// Nothing is left to load.
     Done,
 }

@@ -179,6 +179,23 @@ fn a_held_copy_of_a_loaded_frame_is_dropped() {
 }
 
 #[test]
+fn a_page_is_not_asked_for_again_with_the_token_that_was_refused_for_it() {
+    let mut desk = Desk::new();
+    let (refused, other) = (Token::new("t"), Token::new("other"));
+    desk.open(History::All);
+    desk.ask();
+    assert!(matches!(desk.answer(401, ""), PageOutcome::NeedsToken));
+    assert_eq!(desk.catch_up.wants_other_than(), Some(&refused));
+    assert!(desk.catch_up.next_page(&other).is_some());
+    desk.catch_up.page_sent(desk.ids.http(), other.clone());
+    assert!(matches!(desk.answer(500, ""), PageOutcome::Again(_)));
+    assert_eq!(desk.catch_up.wants_other_than(), None);
+    desk.catch_up.resume();
+    assert_eq!(desk.ask(), None);
+    assert!(desk.catch_up.next_page(&other).is_some());
+}
+
+#[test]
 fn a_run_survives_the_link_and_goes_on_where_it_was() {
     let mut desk = Desk::new();
     desk.open(History::All);

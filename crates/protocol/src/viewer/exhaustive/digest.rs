@@ -61,9 +61,9 @@ pub(super) fn raw(viewer: &Viewer) -> String {
         held,
         opened_with,
         rejected.as_ref(),
-        outbox.wants_other_than(),
-        posting.wants_other_than(),
-        catch_up.wants_other_than(),
+        outbox.refused_token(),
+        posting.refused_token(),
+        catch_up.refused_token(),
     ]
     .map(|token| token.map(Token::expose));
     format!(

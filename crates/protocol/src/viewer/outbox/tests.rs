@@ -87,6 +87,28 @@ fn a_refused_token_is_replaced_once() {
 }
 
 #[test]
+fn a_message_never_goes_again_with_the_token_that_was_refused_for_it() {
+    let mut desk = Desk::new(&["a"]);
+    desk.post();
+    desk.answer(401);
+    desk.token = Token::new("t2");
+    assert_eq!(desk.post(), Some(id("a")));
+    desk.lose_answer();
+    desk.outbox.resume();
+
+    let refused = Token::new("t1");
+    desk.token = refused.clone();
+    assert_eq!(desk.post(), None);
+    assert_eq!(desk.outbox.wants_other_than(), Some(&refused));
+    assert_eq!(desk.outbox.no_other_token(&Token::new("t2")), None);
+    let rejected = SendState::Rejected(SendRejection::Unauthorized);
+    assert_eq!(
+        desk.outbox.no_other_token(&refused),
+        Some(Posted::Done(id("a"), rejected))
+    );
+}
+
+#[test]
 fn the_echo_confirms_once() {
     let mut desk = Desk::new(&["a", "b"]);
     desk.post();

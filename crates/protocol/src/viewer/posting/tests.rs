@@ -96,6 +96,23 @@ fn a_refused_token_is_replaced_once_and_then_the_act_is_forbidden() {
 }
 
 #[test]
+fn nothing_goes_with_a_token_that_was_refused_for_what_still_waits() {
+    let mut desk = Desk::new();
+    let refused = desk.token.clone();
+    desk.post(act());
+    desk.answer(401, "");
+    desk.token = Token::new("t2");
+    assert!(desk.post(act()));
+    assert!(matches!(desk.answer(500, ""), Delivered::Unknown(..)));
+    desk.posting.resume();
+    assert!(!desk.posting.is_free(&refused));
+    assert_eq!(desk.posting.wants_other_than(), Some(&refused));
+    assert!(desk.post(act()));
+    assert_eq!(desk.answer(200, ""), Delivered::Taken(act()));
+    assert!(desk.posting.is_free(&refused));
+}
+
+#[test]
 fn refusals_go_together_and_in_order_and_come_back_in_front() {
     let mut posting = Posting::default();
     for number in 0..100 {

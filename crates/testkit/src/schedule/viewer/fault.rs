@@ -235,8 +235,15 @@ impl Schedule<'_> {
             Fault::TokenRotated => {
                 let name = self.pick(&["first", "second", "third"]);
                 self.world.server().accept_only(name);
-                if self.choices.below(4) > 0 {
-                    self.world.tokens().always(TokenPlan::Give(name));
+                match self.choices.below(4) {
+                    0 => {}
+                    // It takes a while until the source has it.
+                    1 => {
+                        let none_yet = TokenPlan::Refuse(TokenRefusal::Unavailable);
+                        self.world.tokens().next(none_yet);
+                        self.world.tokens().always(TokenPlan::Give(name));
+                    }
+                    _ => self.world.tokens().always(TokenPlan::Give(name)),
                 }
             }
             Fault::Down => self.world.server().go_down(),
