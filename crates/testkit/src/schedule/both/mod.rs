@@ -9,12 +9,13 @@ use std::{fmt::Write as _, time::Duration};
 use attache_protocol::{
     SessionId,
     time::Timestamp,
-    viewer::{Status, Transport},
+    viewer::{Status, Transport, ViewerConfig},
     worker::{EventId, SessionChoice, WorkerConfig},
 };
 
 use super::{
     Breach, Choices, Span, Tally,
+    viewer::longest,
     worker::{Act, Life, Server as WorkersServer, one_of, pause},
 };
 use crate::{World, config_over, millis, secs};
@@ -22,8 +23,6 @@ use ledger::Ledger;
 
 /// So many lines of the viewer's side are shown with a breach.
 const SHOWN: usize = 80;
-/// A link that fell silent is given up after this long at the latest, and made again in as long.
-const VIEWERS_RECOVERY: Duration = secs(150);
 
 /// Runs a schedule of a viewer and a worker, as `choices` have it. What the agent says comes to the viewer once and in
 /// order, what the viewer sends comes to the agent once and in order, and a prompt is answered at most once, as it was
@@ -57,6 +56,7 @@ struct Pair {
     world: World,
     life: Life,
     ledger: Ledger,
+    viewers_recovery: Duration,
     /// What the agent got and has not said it is done with.
     unacknowledged: Vec<EventId>,
 }
@@ -68,6 +68,7 @@ impl Pair {
         config.history = attache_protocol::viewer::History::All;
         config.initialize = choices.below(3) == 2;
         let seed = u8::try_from(choices.below(256)).unwrap_or(0);
+        let viewers_recovery = viewers_recovery(&config);
         let mut world = World::with_seed(config, [seed; 32]);
         world.keep_breach();
         world.server().answers_requests = false;
@@ -85,6 +86,7 @@ impl Pair {
             world,
             life,
             ledger: Ledger::default(),
+            viewers_recovery,
             unacknowledged: Vec::new(),
         }
     }
@@ -171,9 +173,12 @@ impl Pair {
     fn recover(&mut self, tally: &mut Tally) -> Result<(), String> {
         self.life.mend()?;
         self.mend_viewers_link();
-        let until = self.life.trouble_until;
-        self.pass_until(until, |_| false)?;
-        let budget = self.life.recovery_budget().max(VIEWERS_RECOVERY);
+        let mut until = Timestamp::ORIGIN;
+        while until < self.life.trouble_until {
+            until = self.life.trouble_until;
+            self.pass_until(until, |_| false)?;
+        }
+        let budget = self.life.recovery_budget().max(self.viewers_recovery);
         let limit = until.checked_add(budget).unwrap_or(until);
         if self.pass_until(limit, |pair| pair.unwell().is_none())? {
             let took = self.life.now.saturating_since(until);
@@ -222,4 +227,19 @@ impl Pair {
         let _ = write!(text, "the viewer's side:\n{viewers}");
         text
     }
+}
+
+/// How long it may take until a viewer is back, once everything is mended.
+///
+/// The policy promises the cap of its delays, the time an attempt may take, and a second. Before that comes what
+/// nobody tells it of here: a link that fell silent just before is found out by the silence deadline alone. What hangs
+/// elsewhere hangs no longer than that: a call or a question to the token source has a shorter deadline, after which
+/// the same cap holds.
+fn viewers_recovery(config: &ViewerConfig) -> Duration {
+    let liveness = &config.liveness;
+    let silence = match config.transport {
+        Transport::WebSocket => liveness.silence_deadline,
+        Transport::Sse => liveness.stream_silence,
+    };
+    silence + longest(config.profile.drops) + liveness.connect_deadline + secs(1)
 }

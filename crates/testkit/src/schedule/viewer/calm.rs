@@ -111,7 +111,7 @@ impl Schedule<'_> {
 }
 
 /// The longest wait by this rule, within the first retries.
-fn longest(rule: RetryRule) -> Duration {
+pub(in crate::schedule) fn longest(rule: RetryRule) -> Duration {
     match rule.delays {
         Delays::Constant(delay) => delay,
         Delays::Linear { .. } => rule.delays.bound(3),

@@ -16,6 +16,7 @@ use attache_protocol::{
 
 use super::{Breach, Choices, Span, Tally};
 use crate::{Reading, World, millis, transcript::Entry};
+pub(super) use calm::longest;
 use fault::Fault;
 use owed::Owed;
 

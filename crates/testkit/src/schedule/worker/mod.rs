@@ -136,10 +136,8 @@ fn recover(life: &mut Life, tally: &mut Tally) -> Result<(), String> {
     }
     life.mend()?;
     let mended = life.now;
-    let until = life.trouble_until;
+    let until = life.outlast_trouble(Life::is_closed)?;
     let budget = life.recovery_budget();
-    life.pass_until(until, Life::is_closed)?;
-    let budget = budget.max(life.recovery_budget());
     let limit = until.checked_add(budget).unwrap_or(until);
     let is_over = |life: &Life| life.is_closed() || life.unwell().is_none();
     if !life.pass_until(limit, is_over)? {

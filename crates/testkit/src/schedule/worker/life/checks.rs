@@ -14,7 +14,7 @@ use super::{
         owed::as_reported,
         weather::TokenFate,
     },
-    Beat, Life, Reading, Statuses,
+    Beat, Life, Line, LineLife, Reading, Statuses,
 };
 
 impl Life {
@@ -239,6 +239,12 @@ impl Life {
                 return Err(format!("it was told to close more than {budget:?} ago"));
             }
         }
+        let is_mute = |line: &Line| line.life == LineLife::Mute;
+        if !worker.wants_read() && self.stream.as_ref().is_some_and(is_mute) {
+            // A time of silence in which nothing was read at some moment does not count, but the whole next one does.
+            self.trouble(self.config.liveness.stream_silence * 2);
+        }
+        let worker = &self.machine.worker;
         let reads =
             self.reading == Reading::Eagerly && worker.wants_read() && self.stream.is_some();
         if reads && self.owed.lacks(self.handed.full) {

@@ -161,13 +161,20 @@ impl Life {
     pub(in crate::schedule) fn recovery_budget(&self) -> Duration {
         let patience = &self.config.patience;
         let cap = self.config.liveness.retry_cap.max(self.config.start.cap);
-        // A time of silence in which nothing was read at some moment does not count, but the whole next one does.
-        let silence = if self.machine.worker.wants_read() {
-            Duration::ZERO
-        } else {
-            self.config.liveness.stream_silence * 2
-        };
-        cap + patience.http.max(patience.token) + silence + secs(1)
+        cap + patience.http.max(patience.token) + secs(1)
+    }
+
+    /// Lets the time pass in which the last trouble may be felt; until when that was.
+    pub(in crate::schedule) fn outlast_trouble(
+        &mut self,
+        reached: impl Fn(&Self) -> bool,
+    ) -> Result<Timestamp, String> {
+        loop {
+            let until = self.trouble_until;
+            if self.pass_until(until, &reached)? || self.trouble_until <= until {
+                return Ok(until);
+            }
+        }
     }
 
     /// Another worker takes the session over. One that runs, and whose credentials still say who it is, finds out and is
