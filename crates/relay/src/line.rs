@@ -5,6 +5,7 @@ use attache_protocol::{
     frame::{Frame, FrameError, FrameKind, UUID_LIMIT},
 };
 use axum::extract::ws::Utf8Bytes;
+use memchr::memchr;
 
 use crate::id;
 
@@ -41,7 +42,7 @@ impl Line {
     /// Takes in a frame from outside. One that will be stored and has no `uuid` gets one.
     pub(crate) fn accept(text: &str) -> Result<Self, RefusedFrame> {
         let text = text.trim();
-        if text.contains('\n') {
+        if memchr(b'\n', text.as_bytes()).is_some() {
             return Err(RefusedFrame::SeveralLines);
         }
         let line = Self::build(&[text])?;
@@ -56,7 +57,7 @@ impl Line {
     /// anyway: nobody could answer it otherwise.
     pub(crate) fn accept_live(text: &str) -> Result<Self, RefusedFrame> {
         let text = text.trim();
-        if text.contains('\n') {
+        if memchr(b'\n', text.as_bytes()).is_some() {
             return Err(RefusedFrame::SeveralLines);
         }
         let line = Self::build(&[text])?;

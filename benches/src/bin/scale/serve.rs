@@ -24,7 +24,7 @@ pub(crate) const SESSION: &str = "session_talk";
 /// How many frames a talker says for each byte of its input.
 pub(crate) const TURN_FRAMES: usize = 1024;
 /// How many of them at once.
-const BATCH_FRAMES: usize = 64;
+const BATCH_FRAMES: usize = 256;
 /// More than are ever under way, so that no viewer is too slow.
 const ROOM_FRAMES: usize = 1 << 16;
 const ROOM_BYTES: usize = 256 << 20;

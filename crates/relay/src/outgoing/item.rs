@@ -47,7 +47,12 @@ impl Item {
 
     /// A frame that is in no log, or a copy of one that is.
     pub(crate) fn live(line: &Line, origin: Origin) -> Self {
-        Self::Live(Saying::new(line, origin, SystemTime::now()))
+        Self::live_at(line, origin, SystemTime::now())
+    }
+
+    /// A frame that is in no log and was said at `at`.
+    pub(crate) fn live_at(line: &Line, origin: Origin, at: SystemTime) -> Self {
+        Self::Live(Saying::new(line, origin, at))
     }
 
     /// How far the agent has got with the message `uuid`.

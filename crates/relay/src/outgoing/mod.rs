@@ -79,14 +79,29 @@ impl Outgoing {
 
     /// Queues something. Returns whether the viewer still takes anything.
     pub(crate) fn push(&self, item: &Item) -> bool {
+        self.push_all(core::iter::once(item))
+    }
+
+    /// Queues several things, and wakes the viewer once. Returns whether it still takes anything.
+    pub(crate) fn push_all<'a>(&self, items: impl Iterator<Item = &'a Item>) -> bool {
         let mut queue = self.lock();
-        let waiting = queue.items.len() - queue.first;
-        let full = waiting >= self.limit_frames
-            || (!queue.items.is_empty() && queue.bytes + item.bytes() > self.limit_bytes);
-        if full && queue.ending.is_none() {
-            queue.overflow(self.overflow);
+        let mut added = false;
+        for item in items {
+            let waiting = queue.items.len() - queue.first;
+            let full = waiting >= self.limit_frames
+                || (!queue.items.is_empty() && queue.bytes + item.bytes() > self.limit_bytes);
+            if full && queue.ending.is_none() {
+                queue.overflow(self.overflow);
+                added = true;
+            }
+            added |= queue.add(item.clone());
         }
-        self.add(queue, item.clone())
+        let open = queue.ending.is_none();
+        drop(queue);
+        if added {
+            self.changed.notify_one();
+        }
+        open
     }
 
     /// Queues something that belongs to the start of a subscription, whether or not there is room,
@@ -94,7 +109,9 @@ impl Outgoing {
     pub(crate) fn push_first(&self, item: Item) {
         let mut queue = self.lock();
         queue.first += 1;
-        self.add(queue, item);
+        queue.add(item);
+        drop(queue);
+        self.changed.notify_one();
     }
 
     /// Ends the viewer after what is queued now; nothing more is taken. The first ending stays.
@@ -159,18 +176,6 @@ impl Outgoing {
         }
     }
 
-    fn add(&self, mut queue: MutexGuard<'_, Queue>, item: Item) -> bool {
-        let open = queue.ending.is_none();
-        if open {
-            queue.bytes += item.bytes();
-            queue.newest = queue.newest.max(item.sequence().unwrap_or_default());
-            queue.items.push_back(item);
-        }
-        drop(queue);
-        self.changed.notify_one();
-        open
-    }
-
     fn lock(&self) -> MutexGuard<'_, Queue> {
         // The queue is whole after every statement, so it is sound even after a panic elsewhere.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
@@ -178,6 +183,17 @@ impl Outgoing {
 }
 
 impl Queue {
+    /// Takes `item`, unless the end is decided.
+    fn add(&mut self, item: Item) -> bool {
+        let open = self.ending.is_none();
+        if open {
+            self.bytes += item.bytes();
+            self.newest = self.newest.max(item.sequence().unwrap_or_default());
+            self.items.push_back(item);
+        }
+        open
+    }
+
     fn overflow(&mut self, how: Overflow) {
         match how {
             Overflow::End => {

@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Command, Epoch, Mailbox, Presence, Subscribed, ViewerId, conversation::Conversation,
-    live_uuids::LiveUuids, notices, progress::Progress, pruning::Weight, seat::Seat,
-    worker::FOREVER,
+    intake::Untold, live_uuids::LiveUuids, notices, progress::Progress, pruning::Weight,
+    seat::Seat, worker::FOREVER,
 };
 use crate::{
     Identity, RelayError, RelayOptions,
@@ -54,6 +54,7 @@ pub(super) struct Session {
     pub(super) report: WorkerReport,
     pub(super) last_sequence: u64,
     pub(super) live_uuids: LiveUuids,
+    pub(super) untold: Vec<Untold>,
     /// How many frames wait for the agent.
     pub(super) backlog: Arc<AtomicUsize>,
     /// Up to where agents of this process have taken frames.
@@ -234,8 +235,9 @@ impl Session {
 
     pub(super) fn tell_progress(&mut self, updates: &[Item]) {
         for update in updates {
-            self.fan_out(update, true, None);
+            self.fan_out(update.clone(), true, None);
         }
+        self.deliver();
     }
 
     pub(super) fn backlog(&self) -> usize {

@@ -20,6 +20,18 @@ use crate::{
     store::{Appended, NewFrame, Origin, SessionChange, SessionStatus, StoreError},
 };
 
+/// How much room is kept for the items of the next batch.
+const UNTOLD_KEPT: usize = 64;
+
+/// An item that viewers have not been handed yet.
+pub(super) struct Untold {
+    item: Item,
+    /// Whether it concerns all viewers, or only those who follow the log.
+    concerned: bool,
+    /// Who knows it already.
+    sender: Option<ViewerId>,
+}
+
 /// Who says something.
 #[derive(Copy, Clone)]
 pub(super) enum Speaker<'a> {
@@ -74,6 +86,7 @@ impl Session {
             let published = self.hand_on(speaker, line, admission, &mut outcome, at);
             result.push(published);
         }
+        self.deliver();
         if speaker.origin() == Origin::Viewer
             && let Some(mailbox) = self.seat.mailbox()
         {
@@ -115,7 +128,8 @@ impl Session {
             Admission::Live => match line.frame().uuid() {
                 Some(uuid) if !self.live_uuids.is_new(uuid) => Published::Duplicate(uuid.clone()),
                 Some(_) | None => {
-                    self.fan_out(&Item::live(line, speaker.origin()), true, socket);
+                    let item = Item::live_at(line, speaker.origin(), at);
+                    self.fan_out(item, true, socket);
                     Published::Live
                 }
             },
@@ -158,7 +172,7 @@ impl Session {
         self.conversation.observe(sequence, origin, line);
         let item = Item::stored(line, sequence, origin, at);
         let concerned = origin != Origin::Viewer || concerns_viewers(line);
-        self.fan_out(&item, concerned, sender);
+        self.fan_out(item, concerned, sender);
     }
 
     pub(super) async fn append(
@@ -199,22 +213,38 @@ impl Session {
         outcome
     }
 
-    /// Hands an item to every viewer that it concerns. Whoever follows the log gets all that is stored,
-    /// so that nobody has to read it again for the sake of one number.
-    pub(super) fn fan_out(&mut self, item: &Item, concerned: bool, sender: Option<ViewerId>) {
-        self.viewers.retain(|viewer| !viewer.is_gone());
-        for viewer in &self.viewers {
-            let wanted = concerned && Some(viewer.id) != sender;
-            let followed = viewer.outgoing.follows_log() && item.is_stored();
-            if wanted || followed {
-                viewer.outgoing.push(item);
-            }
-        }
+    /// Has an item handed to every viewer that it concerns, with the next [`deliver`](Self::deliver).
+    pub(super) fn fan_out(&mut self, item: Item, concerned: bool, sender: Option<ViewerId>) {
+        self.untold.push(Untold {
+            item,
+            concerned,
+            sender,
+        });
     }
 
-    /// The relay's own words to one viewer, or to all.
-    pub(super) fn tell(&self, viewer: Option<ViewerId>, text: &str) {
+    /// Hands out what came together, so that every viewer is woken once. Whoever follows the log gets all
+    /// that is stored, so that nobody has to read it again for the sake of one number.
+    pub(super) fn deliver(&mut self) {
+        if self.untold.is_empty() {
+            return;
+        }
+        self.viewers.retain(|viewer| !viewer.is_gone());
+        for viewer in &self.viewers {
+            let follows_log = viewer.outgoing.follows_log();
+            let theirs = self.untold.iter().filter(|one| {
+                let wanted = one.concerned && Some(viewer.id) != one.sender;
+                wanted || (follows_log && one.item.is_stored())
+            });
+            viewer.outgoing.push_all(theirs.map(|one| &one.item));
+        }
+        self.untold.clear();
+        self.untold.shrink_to(UNTOLD_KEPT);
+    }
+
+    /// The relay's own words to one viewer, or to all, behind what was said before.
+    pub(super) fn tell(&mut self, viewer: Option<ViewerId>, text: &str) {
         let Ok(line) = Line::known(text) else { return };
+        self.deliver();
         let item = Item::live(&line, Origin::Relay);
         for one in &self.viewers {
             if viewer.is_none_or(|viewer| viewer == one.id) {

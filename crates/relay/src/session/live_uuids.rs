@@ -1,12 +1,15 @@
 //! Which frames that are not stored have gone through already.
 
-use std::collections::{HashSet, VecDeque};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+};
 
 /// The last `uuid`s, up to a limit.
 pub(super) struct LiveUuids {
     limit: usize,
-    known: HashSet<Box<str>>,
-    in_order: VecDeque<Box<str>>,
+    known: HashSet<Arc<str>>,
+    in_order: VecDeque<Arc<str>>,
 }
 
 impl LiveUuids {
@@ -20,11 +23,11 @@ impl LiveUuids {
 
     /// Remembers `uuid`, and says whether it was not known.
     pub(super) fn is_new(&mut self, uuid: &str) -> bool {
-        if self.known.contains(uuid) {
+        let uuid: Arc<str> = uuid.into();
+        if !self.known.insert(uuid.clone()) {
             return false;
         }
-        self.known.insert(uuid.into());
-        self.in_order.push_back(uuid.into());
+        self.in_order.push_back(uuid);
         while self.in_order.len() > self.limit
             && let Some(oldest) = self.in_order.pop_front()
         {

@@ -106,6 +106,7 @@ impl Session {
             report: record.worker.report,
             last_sequence: read,
             live_uuids: LiveUuids::new(options.live_uuid_memory),
+            untold: Vec::new(),
             options,
             backlog: Arc::new(AtomicUsize::new(backlog)),
             taken: Arc::new(AtomicU64::new(agent_cursor)),

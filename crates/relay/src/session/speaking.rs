@@ -105,7 +105,7 @@ impl Session {
     }
 
     /// Tells a viewer that it may not say this, if there is a way to.
-    fn forbid(&self, viewer: ViewerId, line: &Line, role: Role, needed: Role) {
+    fn forbid(&mut self, viewer: ViewerId, line: &Line, role: Role, needed: Role) {
         self.metrics.refused("frame");
         let frame = line.frame();
         if let Some((request_id, _)) = asked(frame) {

@@ -152,6 +152,7 @@ impl Session {
                 self.stored(origin, line, sequence, at, None);
             }
         }
+        self.deliver();
         if let Some(mailbox) = self.seat.mailbox() {
             mailbox.arrived.notify_one();
         }
