@@ -18,8 +18,8 @@ pub const PONG_BYTES: usize = 8;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WebSocketOptions {
-    /// The read buffer of each connection, in bytes. A small one saves memory, a large one CPU time.
-    /// 128 KiB.
+    /// How much is read from a connection at once, in bytes. A small buffer saves memory, a large one CPU
+    /// time; the tokio adapter has it only while there is something to read. 128 KiB.
     pub read_buffer_size: usize,
     /// A longer message ends the connection as too large, in bytes. 64 MiB.
     pub max_message_size: usize,
@@ -36,6 +36,14 @@ impl Default for WebSocketOptions {
 
 impl WebSocketOptions {
     const WRITE_BUFFER_SIZE: usize = 128 * 1024;
+    /// Enough for most messages, and little enough to be kept by everybody who waits.
+    const SMALL_READ_BUFFER_SIZE: usize = 4 * 1024;
+
+    /// Like [`config`](Self::config), for a connection that reads so much at once by itself.
+    pub fn config_behind_buffer(&self) -> WebSocketConfig {
+        let size = self.read_buffer_size.min(Self::SMALL_READ_BUFFER_SIZE);
+        self.config().read_buffer_size(size)
+    }
 
     /// The same in the words of tungstenite. A message may be one frame, so both have one limit; the
     /// write buffer takes one message of the largest size and no second one.

@@ -3,7 +3,7 @@
 //! `cargo run --release -p attache-tokio --example tokio-idle-viewers -- [COUNT [READ_BUFFER_BYTES [BASE_URL SESSION]]]`
 //!
 //! Without a server (whose token is in `ATTACHE_TOKEN`) it starts a relay of its own. Each viewer needs a
-//! socket here, and one at the relay. Most of its memory is its read buffer: 128 KiB unless told otherwise.
+//! socket here, and one at the relay. The read buffer is there only while something comes.
 
 #[cfg(unix)]
 mod crowd;
