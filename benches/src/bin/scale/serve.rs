@@ -116,11 +116,10 @@ async fn bare(frames: &[String]) -> Outcome<()> {
         }
         Ok::<_, tokio_tungstenite::tungstenite::Error>(())
     });
-    let frames: Vec<_> = frames.iter().map(|frame| Message::text(&**frame)).collect();
     let (mut input, mut turns) = (input(), frames.chunks_exact(TURN_FRAMES).cycle());
     while input.recv().await.is_some() {
-        for message in turns.next().into_iter().flatten() {
-            queue.send(message.clone()).await?;
+        for frame in turns.next().unwrap_or_default() {
+            queue.send(Message::text(&**frame)).await?;
         }
     }
     writing.abort();
