@@ -14,7 +14,7 @@ use futures_util::SinkExt as _;
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_tungstenite::{
     accept_async_with_config,
-    tungstenite::{Message, protocol::WebSocketConfig},
+    tungstenite::{Error, Message, protocol::WebSocketConfig},
 };
 
 use crate::Outcome;
@@ -114,7 +114,7 @@ async fn bare(frames: &[String]) -> Outcome<()> {
             }
             socket.flush().await?;
         }
-        Ok::<_, tokio_tungstenite::tungstenite::Error>(())
+        Ok::<_, Error>(())
     });
     let (mut input, mut turns) = (input(), frames.chunks_exact(TURN_FRAMES).cycle());
     while input.recv().await.is_some() {
