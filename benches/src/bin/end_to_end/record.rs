@@ -1,6 +1,10 @@
 //! What was measured: kept as JSON, shown as a table.
 
-use std::{fmt, fs, io, path::Path};
+use std::{
+    fmt::{self, Write as _},
+    fs, io,
+    path::Path,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +58,7 @@ impl Record {
     pub(crate) fn ratios(&self) -> String {
         let mut table = String::from("| CPU a message |");
         for kind in Kind::ALL {
-            table += &format!(" {} bytes |", kind.bytes());
+            let _ = write!(table, " {} bytes |", kind.bytes());
         }
         table += "\n|---|--:|--:|\n";
         for client in Client::ALL {
@@ -64,7 +68,7 @@ impl Record {
                 .map(|ratio| format!(" {:.2}× |", ratio.median))
                 .collect();
             if !ratios.is_empty() {
-                table += &format!("| {} |{}\n", client.name(), ratios.concat());
+                let _ = writeln!(table, "| {} |{}", client.name(), ratios.concat());
             }
         }
         table
