@@ -15,7 +15,8 @@ use crate::{
     handle::{Handle, Hold},
 };
 
-/// How many events wait outside the machine. Small: the machine has its own, configured bound.
+/// How many events are handed over at once. Small: the machine has its own, configured bound. While the
+/// application has taken so many and goes through them, the next ones are laid out.
 const QUEUE_EVENTS: usize = 64;
 
 /// The events of a session, in order; ends after the one that says `Closed`, or when the driver is
@@ -24,6 +25,8 @@ const QUEUE_EVENTS: usize = 64;
 /// As an iterator it waits for the next event for as long as it takes.
 pub struct Events<M: Machine = Viewer> {
     shared: Arc<Shared<M>>,
+    /// What was handed over at once and waits for its turn.
+    at_hand: VecDeque<Told<M>>,
     alarm: Alarm,
     place: M::Place,
     /// Keeps the session open as long as somebody listens.
@@ -55,35 +58,42 @@ impl<M: Machine> Events<M> {
 
     /// Waits until `deadline`, or without one for ever.
     fn take(&mut self, deadline: Option<Instant>) -> Result<M::Event, RecvTimeoutError> {
+        if let Some(told) = self.at_hand.pop_front() {
+            return Ok(self.hand_out(told));
+        }
         let mut queue = self.shared.lock();
         loop {
-            let was_full = queue.waiting.len() == QUEUE_EVENTS;
-            if let Some(Told { event, place }) = queue.waiting.pop_front() {
+            let was_full = queue.waiting.len() >= QUEUE_EVENTS;
+            if let Some(told) = queue.waiting.pop_front() {
+                std::mem::swap(&mut self.at_hand, &mut queue.waiting);
                 drop(queue);
-                self.place = place;
                 if was_full {
                     self.alarm.ring();
                 }
-                return Ok(event);
+                return Ok(self.hand_out(told));
             }
             if queue.is_over {
                 return Err(RecvTimeoutError::Disconnected);
             }
-            let Some(deadline) = deadline else {
-                queue = self
-                    .shared
-                    .arrived
-                    .wait(queue)
-                    .unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
                 return Err(RecvTimeoutError::Timeout);
             }
-            let waited = self.shared.arrived.wait_timeout(queue, left);
-            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+            queue.is_awaited = true;
+            queue = if let Some(left) = left {
+                let waited = self.shared.arrived.wait_timeout(queue, left);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            } else {
+                let waited = self.shared.arrived.wait(queue);
+                waited.unwrap_or_else(PoisonError::into_inner)
+            };
+            queue.is_awaited = false;
         }
+    }
+
+    fn hand_out(&mut self, told: Told<M>) -> M::Event {
+        self.place = told.place;
+        told.event
     }
 }
 
@@ -123,6 +133,8 @@ struct Queue<M: Machine> {
     waiting: VecDeque<Told<M>>,
     is_over: bool,
     has_listener: bool,
+    /// Somebody sleeps until something arrives.
+    is_awaited: bool,
 }
 
 impl<M: Machine> Shared<M> {
@@ -138,6 +150,7 @@ pub(crate) fn channel<M: Machine>(handle: &Handle<M>, place: M::Place) -> (Outle
             waiting: VecDeque::new(),
             is_over: false,
             has_listener: true,
+            is_awaited: false,
         }),
         arrived: Condvar::new(),
     });
@@ -146,6 +159,7 @@ pub(crate) fn channel<M: Machine>(handle: &Handle<M>, place: M::Place) -> (Outle
     };
     let events = Events {
         shared,
+        at_hand: VecDeque::new(),
         alarm: handle.alarm().clone(),
         place,
         _open: handle.hold(),
@@ -178,7 +192,9 @@ impl<M: Machine> Outlet<M> {
                 queue.waiting.push_back(told);
             }
         }
-        if moved {
+        let is_awaited = queue.is_awaited;
+        drop(queue);
+        if moved && is_awaited {
             self.shared.arrived.notify_all();
         }
         moved

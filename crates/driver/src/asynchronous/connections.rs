@@ -23,8 +23,29 @@ use super::{
 };
 use crate::Machine;
 
-/// Messages or chunks read from one connection before everybody else has a turn.
-const TURN: usize = 64;
+/// Messages or chunks read from one connection before everybody else has a turn, and their bytes: few
+/// enough to be still at hand, for the processor as well, when the application looks at them.
+const TURN: usize = 128;
+const TURN_BYTES: usize = 64 * 1024;
+
+/// What a turn brought.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Progress {
+    Nothing,
+    /// Messages, and there may be more than are read in a turn; nothing but messages.
+    Plenty,
+    Something,
+}
+
+impl Progress {
+    pub(crate) fn of(changed: bool) -> Self {
+        if changed {
+            Self::Something
+        } else {
+            Self::Nothing
+        }
+    }
+}
 
 /// Carries effects out and reports what comes of them. Dropping it aborts everything at once.
 pub(crate) struct Connections<N: Network> {
@@ -48,19 +69,18 @@ impl<N: Network> Connections<N> {
         }
     }
 
-    /// Tells the machine what has happened. Whether anything has.
+    /// Tells the machine what has happened.
     pub(crate) fn report(
         &mut self,
         cx: &mut Context<'_>,
         now: Timestamp,
         machine: &mut impl Machine,
-    ) -> bool {
-        let mut changed = self.open_sockets(cx, now, machine);
-        changed |= self.read_sockets(cx, now, machine);
-        changed |= self.open_streams(cx, now, machine);
-        changed |= self.read_streams(cx, now, machine);
-        changed |= self.take_answers(cx, now, machine);
-        changed
+    ) -> Progress {
+        let mut progress = Progress::of(self.open_sockets(cx, now, machine));
+        progress = progress.max(self.read_sockets(cx, now, machine));
+        progress = progress.max(Progress::of(self.open_streams(cx, now, machine)));
+        progress = progress.max(self.read_streams(cx, now, machine));
+        progress.max(Progress::of(self.take_answers(cx, now, machine)))
     }
 
     /// Carries out what the machine orders. Whether there was anything.
@@ -114,15 +134,15 @@ impl<N: Network> Connections<N> {
         cx: &mut Context<'_>,
         now: Timestamp,
         machine: &mut impl Machine,
-    ) -> bool {
-        let mut changed = false;
+    ) -> Progress {
+        let mut progress = Progress::Nothing;
         self.sockets.retain(|&id, link| {
             let Link::Open(socket) = link else {
                 return true;
             };
-            read(now, machine, &mut changed, || socket.poll_read(id, cx))
+            read(now, machine, &mut progress, || socket.poll_read(id, cx))
         });
-        changed
+        progress
     }
 
     fn open_streams(
@@ -156,11 +176,11 @@ impl<N: Network> Connections<N> {
         cx: &mut Context<'_>,
         now: Timestamp,
         machine: &mut impl Machine,
-    ) -> bool {
-        let mut changed = false;
+    ) -> Progress {
+        let mut progress = Progress::Nothing;
         self.streams
-            .retain(|&id, stream| read(now, machine, &mut changed, || stream.poll_read(id, cx)));
-        changed
+            .retain(|&id, stream| read(now, machine, &mut progress, || stream.poll_read(id, cx)));
+        progress
     }
 
     fn take_answers(
@@ -251,17 +271,22 @@ impl<N: Network> Connections<N> {
 fn read(
     now: Timestamp,
     machine: &mut impl Machine,
-    changed: &mut bool,
+    progress: &mut Progress,
     mut next: impl FnMut() -> Poll<Input>,
 ) -> bool {
-    for _ in 0..TURN {
-        if !machine.wants_read() {
-            return true;
-        }
-        let Poll::Ready(input) = next() else {
+    let (mut count, mut bytes) = (0, 0);
+    while count < TURN && bytes < TURN_BYTES {
+        let input = if machine.wants_read() {
+            next()
+        } else {
+            Poll::Pending
+        };
+        let Poll::Ready(input) = input else {
+            *progress = Progress::of(count > 0).max(*progress);
             return true;
         };
-        *changed = true;
+        count += 1;
+        bytes += weight(&input);
         let closed = matches!(
             input,
             Input::SocketClosed { .. } | Input::StreamClosed { .. }
@@ -271,8 +296,31 @@ fn read(
         }
         machine.handle_input(now, input);
         if closed {
+            *progress = Progress::Something;
             return false;
         }
     }
+    *progress = Progress::Plenty.max(*progress);
     true
+}
+
+/// What an input carries, in bytes.
+fn weight(input: &Input) -> usize {
+    match input {
+        Input::SocketText { text, .. } => text.len(),
+        Input::SocketBinary { bytes, .. } | Input::StreamBytes { bytes, .. } => bytes.len(),
+        Input::TokenFetched { .. }
+        | Input::TokenRefused { .. }
+        | Input::SocketOpened { .. }
+        | Input::SocketRefused { .. }
+        | Input::SocketBytes { .. }
+        | Input::SocketPing { .. }
+        | Input::SocketPong { .. }
+        | Input::SocketClosed { .. }
+        | Input::HttpAnswered { .. }
+        | Input::HttpFailed { .. }
+        | Input::StreamOpened { .. }
+        | Input::StreamClosed { .. }
+        | Input::Woke => 0,
+    }
 }

@@ -4,28 +4,34 @@ use std::{
     fmt,
     pin::Pin,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use attache_protocol::{io::Input, time::Timestamp};
 use tracing::Span;
 
 use super::{
-    connections::Connections,
+    alarm::Alarm,
+    connections::{Connections, Progress},
     events::{self, Events, Outlet},
     handle::{self, Handle, Inlet},
-    network::{Network, Timer as _},
+    network::Network,
 };
 use crate::{Clock, Machine, Room};
 
 /// Commands taken before everybody else has a turn.
 const TURN: usize = 64;
 
+/// How long a driver that has plenty to read waits for an application that has plenty to look at: reading
+/// on at once would only move what was read out of the processor's reach.
+const COURTESY: Duration = Duration::from_millis(1);
+
 /// Does a session's work: a future to spawn, which is done when the session is closed and nothing is
 /// left to do. Events that the application has not taken by then stay readable.
 ///
 /// One poll is one turn: take what came, let the machine judge, carry out what it orders. A turn that
-/// changed anything asks for another one; the timer is armed in a turn that changed nothing.
+/// changed anything asks for another one; the timer is armed in a turn that changed nothing, and in one
+/// that leaves the application plenty to look at first.
 ///
 /// Needs what its [`Network`] needs. Dropping it aborts everything at once.
 #[must_use = "nothing happens unless the driver is spawned or polled"]
@@ -35,7 +41,7 @@ pub struct Driver<M: Machine, N: Network> {
     inlet: Inlet<M>,
     outlet: Outlet<M>,
     connections: Connections<N>,
-    timer: Option<(Instant, N::Timer)>,
+    alarm: Alarm<N::Timer>,
     stage: Stage,
     span: Span,
 }
@@ -66,28 +72,32 @@ impl<M: Machine, N: Network> Driver<M, N> {
             inlet,
             outlet,
             connections,
-            timer: None,
+            alarm: Alarm::default(),
             stage: Stage::New,
             span,
         };
         (handle, events, driver)
     }
 
-    /// One turn. Whether anything changed.
-    fn turn(&mut self, cx: &mut Context<'_>) -> bool {
+    /// One turn.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Progress {
         // The clock first, inputs next, the timer last: what came before a deadline counts.
         let now = self.clock.now();
         let mut changed = self.begin(now);
         changed |= self.take_writes(cx, now);
         changed |= self.take_commands(cx, now);
-        changed |= self.connections.report(cx, now, &mut self.machine);
+        let reported = self.connections.report(cx, now, &mut self.machine);
         changed |= self.fire_timer(now);
         changed |= self.connections.carry_out(now, &mut self.machine);
         self.connections.write(cx);
         // Before its events: whoever is told of something sees it.
         self.publish_view();
-        changed |= self.outlet.deliver(cx, &mut self.machine);
-        changed
+        let delivered = self.outlet.deliver(cx, &mut self.machine);
+        match reported {
+            Progress::Plenty if !changed => Progress::Plenty,
+            Progress::Plenty | Progress::Something => Progress::Something,
+            Progress::Nothing => Progress::of(changed || delivered),
+        }
     }
 
     fn begin(&mut self, now: Timestamp) -> bool {
@@ -165,20 +175,15 @@ impl<M: Machine, N: Network> Driver<M, N> {
         }
     }
 
-    /// Waits for the machine's deadline. Ready if that has come already.
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Waits for the machine's deadline, and no longer than `patience`. Ready if that has come already.
+    fn poll_timer(&mut self, patience: Option<Duration>, cx: &mut Context<'_>) -> Poll<()> {
         let deadline = self.machine.deadline();
-        let Some(instant) = deadline.and_then(|deadline| self.clock.instant(deadline)) else {
-            return Poll::Pending;
-        };
-        let (set, timer) = self
-            .timer
-            .get_or_insert_with(|| (instant, N::Timer::new(instant)));
-        if *set != instant {
-            timer.reset(instant);
-            *set = instant;
+        let deadline = deadline.and_then(|deadline| self.clock.instant(deadline));
+        let patience = patience.and_then(|patience| Instant::now().checked_add(patience));
+        match deadline.into_iter().chain(patience).min() {
+            Some(instant) => self.alarm.poll(instant, cx),
+            None => Poll::Pending,
         }
-        timer.poll(cx)
     }
 }
 
@@ -189,7 +194,7 @@ impl<M: Machine, N: Network> Future for Driver<M, N> {
         let this = &mut *self;
         let span = this.span.clone();
         let _entered = span.enter();
-        let changed = this.turn(cx);
+        let progress = this.turn(cx);
         // The turn has carried every order out; events that are left wait for the application.
         let cause = M::cause(&this.inlet.view.current());
         if let Some(cause) = cause {
@@ -197,7 +202,14 @@ impl<M: Machine, N: Network> Future for Driver<M, N> {
             this.inlet.finish();
             return Poll::Ready(cause);
         }
-        if changed || this.poll_timer(cx).is_ready() {
+        let again = match progress {
+            Progress::Nothing => this.poll_timer(None, cx).is_ready(),
+            Progress::Plenty if this.outlet.awaits_listener() => {
+                this.poll_timer(Some(COURTESY), cx).is_ready()
+            }
+            Progress::Plenty | Progress::Something => true,
+        };
+        if again {
             cx.waker().wake_by_ref();
         }
         Poll::Pending

@@ -15,13 +15,16 @@ use futures_util::task::AtomicWaker;
 use super::handle::{Handle, Hold};
 use crate::{Machine, Told};
 
-/// How many events wait outside the machine. Small: the machine has its own, configured bound.
-const QUEUED_EVENTS: usize = 64;
+/// How many events are handed over at once. Small: the machine has its own, configured bound. While the
+/// application has taken so many and goes through them, the next ones are laid out.
+const QUEUED_EVENTS: usize = 128;
 
 /// The events of a session, in order; ends after the one that says `Closed`, or when the driver is
 /// dropped. Without a parameter, a viewer's.
 pub struct Events<M: Machine = Viewer> {
     shared: Arc<Shared<M>>,
+    /// What was handed over at once and waits for its turn.
+    at_hand: VecDeque<Told<M>>,
     place: M::Place,
     /// Keeps the session open as long as somebody listens.
     _open: Hold<M>,
@@ -36,6 +39,8 @@ struct Shared<M: Machine> {
 
 struct Queue<M: Machine> {
     events: VecDeque<Told<M>>,
+    /// The driver waits until these are taken.
+    is_awaited: bool,
     stage: Stage,
 }
 
@@ -66,23 +71,32 @@ impl<M: Machine> Events<M> {
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<M::Event>> {
+        if self.at_hand.is_empty() && self.poll_batch(cx).is_pending() {
+            return Poll::Pending;
+        }
+        let told = self.at_hand.pop_front();
+        Poll::Ready(told.map(|Told { event, place }| {
+            self.place = place;
+            event
+        }))
+    }
+
+    /// Takes everything that was handed over. Ready with nothing at hand when nothing will be.
+    fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.shared.listener.register(cx.waker());
         let mut queue = self.shared.lock();
-        let was_full = queue.events.len() >= QUEUED_EVENTS;
-        let event = queue.events.pop_front();
+        let is_awaited = std::mem::take(&mut queue.is_awaited);
+        let makes_room = is_awaited || queue.events.len() >= QUEUED_EVENTS;
+        std::mem::swap(&mut self.at_hand, &mut queue.events);
         let stage = queue.stage;
         drop(queue);
-        match event {
-            Some(Told { event, place }) => {
-                if was_full {
-                    self.shared.driver.wake();
-                }
-                self.place = place;
-                Poll::Ready(Some(event))
-            }
-            None if stage == Stage::Open => Poll::Pending,
-            None => Poll::Ready(None),
+        if makes_room {
+            self.shared.driver.wake();
         }
+        if self.at_hand.is_empty() && stage == Stage::Open {
+            return Poll::Pending;
+        }
+        Poll::Ready(())
     }
 }
 
@@ -128,6 +142,7 @@ pub(crate) fn channel<M: Machine>(handle: &Handle<M>, place: M::Place) -> (Outle
     let shared = Arc::new(Shared {
         queue: Mutex::new(Queue {
             events: VecDeque::new(),
+            is_awaited: false,
             stage: Stage::Open,
         }),
         driver: AtomicWaker::new(),
@@ -138,6 +153,7 @@ pub(crate) fn channel<M: Machine>(handle: &Handle<M>, place: M::Place) -> (Outle
     };
     let events = Events {
         shared,
+        at_hand: VecDeque::new(),
         place,
         _open: handle.hold(),
     };
@@ -167,6 +183,13 @@ impl<M: Machine> Outlet<M> {
         moved
     }
 
+    /// Whether the listener has something to take. If so, the driver is woken when that is taken.
+    pub(crate) fn awaits_listener(&mut self) -> bool {
+        let mut queue = self.shared.lock();
+        queue.is_awaited = queue.stage == Stage::Open && !queue.events.is_empty();
+        queue.is_awaited
+    }
+
     /// Hands over everything that is left, room or not: the machine's queue is bounded, and the driver
     /// need not wait for a slow listener to be done.
     pub(crate) fn finish(&mut self, machine: &mut M) {
@@ -192,5 +215,52 @@ impl<M: Machine> Outlet<M> {
 impl<M: Machine> Drop for Outlet<M> {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        task::{Wake, Waker},
+    };
+
+    use attache_protocol::{SessionId, time::Timestamp, viewer::ViewerConfig};
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::asynchronous::handle;
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_driver_that_waits_for_the_listener_is_woken_when_that_takes_something() {
+        let config = ViewerConfig::new(SessionId::parse("x").unwrap());
+        let mut viewer = Viewer::new(config, [0; 32], Timestamp::ORIGIN);
+        let (_inlet, handle) = handle::channel(viewer.view());
+        let (mut outlet, mut events) = channel(&handle, viewer.place());
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let cx = &mut Context::from_waker(&waker);
+        assert!(!outlet.deliver(cx, &mut viewer));
+        assert!(!outlet.awaits_listener(), "there is nothing to take");
+
+        viewer.connect(Timestamp::ORIGIN).unwrap();
+        assert!(outlet.deliver(cx, &mut viewer));
+        assert!(outlet.awaits_listener());
+        assert_eq!(woken.0.load(Ordering::Relaxed), 0);
+
+        assert!(events.next().now_or_never().flatten().is_some());
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+        assert!(!outlet.awaits_listener(), "everything is taken");
+        drop(events);
+        assert!(!outlet.awaits_listener(), "nobody takes anything");
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! [`viewer`] and [`worker`] make a session of a machine's configuration and a network.
 
+mod alarm;
 mod connections;
 mod dial;
 mod driver;
