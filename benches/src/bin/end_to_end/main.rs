@@ -34,7 +34,7 @@ use record::{Line, Record};
 #[derive(Parser, Debug)]
 struct Arguments {
     /// How often each client reads each kind of frame
-    #[arg(long, default_value_t = 9)]
+    #[arg(long, default_value_t = 7)]
     rounds: usize,
     /// How much is read in a round, beside what is usual
     #[arg(long, default_value_t = 1.0)]
