@@ -7,13 +7,19 @@
 //! - an id or a minted `uuid` becomes the number of its first appearance in the text: a machine compares them
 //!   for equality and orders them only inside tables, which are written in that order;
 //! - the number of a ping or a turn becomes whether it is the latest: a machine asks whether a turn is the
-//!   present one, and whether a ping came before one that was answered, which is always the latest here.
+//!   present one, and whether a ping came before one that was answered, which is always the latest here;
+//! - a count of failures that only lengthens delays, which are fixed here, ends at the last one that anybody
+//!   asks about; a place in an order becomes its rank, and the next place to give, the last of all, nothing.
 //!
 //! So two states with one text differ by a shift of time, a renaming and a shift of counters, and whatever
 //! happens to one happens to the other, shifted and renamed. The generator of chances is left out: it feeds
 //! names only, for the searched configurations have fixed delays.
 
-use alloc::{collections::BTreeMap, format, string::String};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    format,
+    string::String,
+};
 use core::{fmt::Write as _, time::Duration};
 
 use crate::time::Timestamp;
@@ -33,8 +39,19 @@ pub(crate) struct Canonical {
     pub(crate) counted: Counted,
 }
 
-/// A word before a number, and the latest number.
-pub(crate) type Counter = (&'static str, fn(&Counted) -> u64);
+/// A word before a number, and what of the number makes a difference.
+pub(crate) type Counter = (&'static str, Matters);
+
+/// What of a number makes a difference.
+#[derive(Copy, Clone, Debug)]
+pub(crate) enum Matters {
+    /// Whether it is the latest one.
+    Latest(fn(&Counted) -> u64),
+    /// How high it is, up to here.
+    UpTo(u64),
+    /// Which of the others are smaller.
+    Rank,
+}
 
 /// The latest numbers of what is counted.
 #[derive(Copy, Clone, Debug, Default)]
@@ -57,12 +74,13 @@ impl Canonical {
     /// The canonical form of `text`.
     pub(crate) fn text(&self, text: &str) -> String {
         let mut names: BTreeMap<&str, usize> = BTreeMap::new();
+        let ranks = self.ranked(text);
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(place) = rest.find(|sign: char| sign.is_ascii_alphanumeric()) {
             let (before, word) = rest.split_at(place);
             out.push_str(before);
-            let taken = self.word(word, &mut names, &mut out);
+            let taken = self.word(word, &mut names, &ranks, &mut out);
             rest = word.get(taken..).unwrap_or_default();
         }
         out.push_str(rest);
@@ -74,6 +92,7 @@ impl Canonical {
         &self,
         text: &'a str,
         names: &mut BTreeMap<&'a str, usize>,
+        ranks: &BTreeMap<&str, BTreeSet<u64>>,
         out: &mut String,
     ) -> usize {
         if let Some(uuid) = text.get(..UUID_LENGTH).filter(|name| is_uuid(name)) {
@@ -105,21 +124,22 @@ impl Canonical {
             let _ = write!(out, "#{}", number(id, names));
             return length;
         }
-        if let Some((_, latest)) = self.counters.iter().find(|(before, _)| *before == word) {
-            let digits = text.get(word.len()..).unwrap_or_default().trim_start();
-            let start = text.len() - digits.len();
-            let length = digits
-                .find(|sign: char| !sign.is_ascii_digit())
-                .unwrap_or(digits.len());
-            if let Some(Ok(count)) = digits.get(..length).map(str::parse::<u64>) {
-                let is_latest = count >= latest(&self.counted);
-                let _ = write!(
-                    out,
-                    "{word}{}",
-                    if is_latest { "latest" } else { "earlier" }
-                );
-                return start + length;
-            }
+        if let Some((_, matters)) = self.counters.iter().find(|(before, _)| *before == word)
+            && let Some((count, end)) = count(text, word.len())
+        {
+            let _ = match matters {
+                Matters::Latest(latest) if count >= latest(&self.counted) => {
+                    write!(out, "{word}latest")
+                }
+                Matters::Latest(_) => write!(out, "{word}earlier"),
+                Matters::UpTo(most) => write!(out, "{word}{}", count.min(*most)),
+                Matters::Rank => {
+                    let known = ranks.get(word);
+                    let rank = known.map_or(0, |known| known.range(..count).count());
+                    write!(out, "{word}{rank}")
+                }
+            };
+            return end;
         }
         let word = text.get(..end).unwrap_or(text);
         out.push_str(word);
@@ -128,11 +148,36 @@ impl Canonical {
 }
 
 impl Canonical {
+    /// The numbers that stand in an order, by the word before them.
+    fn ranked(&self, text: &str) -> BTreeMap<&'static str, BTreeSet<u64>> {
+        let mut ranks = BTreeMap::new();
+        for (word, matters) in self.counters {
+            if let Matters::Rank = matters {
+                let counts = text
+                    .match_indices(word)
+                    .filter_map(|(place, _)| count(text, place + word.len()));
+                ranks.insert(*word, counts.map(|(count, _)| count).collect());
+            }
+        }
+        ranks
+    }
+
     fn rounded(&self, span: Duration) -> Duration {
         let grain = self.grain.max(Duration::from_nanos(1)).as_nanos();
         let grains = span.as_nanos().div_ceil(grain);
         Duration::from_nanos(u64::try_from(grains * grain).unwrap_or(u64::MAX))
     }
+}
+
+/// The number that stands at `start`, perhaps after a space, and where it ends.
+fn count(text: &str, start: usize) -> Option<(u64, usize)> {
+    let digits = text.get(start..)?.trim_start();
+    let start = text.len() - digits.len();
+    let length = digits
+        .find(|sign: char| !sign.is_ascii_digit())
+        .unwrap_or(digits.len());
+    let count = digits.get(..length)?.parse().ok()?;
+    Some((count, start + length))
 }
 
 /// What stands up to the next closing bracket, and where that ends.
@@ -185,7 +230,11 @@ mod tests {
             now: Timestamp::from_origin(Duration::from_millis(now_millis)),
             oldest: Duration::from_secs(5),
             grain: Duration::ZERO,
-            counters: &[("ping:", |counted| counted.pings)],
+            counters: &[
+                ("ping:", Matters::Latest(|counted| counted.pings)),
+                ("failures:", Matters::UpTo(2)),
+                ("order:", Matters::Rank),
+            ],
             counted: Counted { pings, turn: 0 },
         };
         canonical.text(text)
@@ -228,6 +277,21 @@ mod tests {
         assert_ne!(canonical(0, 3, "ping: 3"), canonical(0, 3, "ping: 2"));
         assert_eq!(canonical(0, 4, "ping: 3"), canonical(0, 9, "ping: 2"));
         assert_eq!(canonical(0, 4, "bytes: 3"), "bytes: 3");
+    }
+
+    #[test]
+    fn a_count_ends_where_nobody_asks_any_more() {
+        let failures = |count: u32| canonical(0, 0, &format!("Pausing {{ failures: {count} }}"));
+        assert_ne!(failures(1), failures(2));
+        assert_eq!(failures(2), failures(3));
+        assert_eq!(canonical(0, 0, "failures: None"), "failures: None");
+    }
+
+    #[test]
+    fn of_a_place_in_an_order_only_the_rank_is_left() {
+        let orders = |text| canonical(0, 0, text);
+        assert_eq!(orders("order: 3, order: 9"), orders("order: 4, order: 5"));
+        assert_ne!(orders("order: 3, order: 9"), orders("order: 9, order: 3"));
     }
 
     #[test]

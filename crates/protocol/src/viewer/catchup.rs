@@ -21,6 +21,8 @@ use run::{Filled, Goal, Page, Pass, Run};
 use sequence::Sequence;
 use tail::Tail;
 
+#[cfg(test)]
+pub(super) use following::QUESTIONS;
 pub(super) use following::{Arrived, Begin, Extent, read_last_event};
 pub(super) use held::{Held, HeldFrom};
 pub(super) use tail::Kept;

@@ -253,18 +253,7 @@ impl Viewer {
             | Phase::Closing { .. }
             | Phase::Closed => (None, None),
         };
-        for timer in [
-            Timer::Token,
-            Timer::Connect,
-            Timer::Retry,
-            Timer::Ping,
-            Timer::Silence,
-            Timer::Stable,
-            Timer::Watchdog,
-        ] {
-            self.timers.disarm(timer);
-        }
-        self.watchdog.stop();
+        self.stand_down();
         let next = self.episode.fail(
             self.now,
             outcome,
@@ -301,6 +290,22 @@ impl Viewer {
         }
     }
 
+    /// What waits for the attempt or the link waits no more.
+    pub(super) fn stand_down(&mut self) {
+        for timer in [
+            Timer::Token,
+            Timer::Connect,
+            Timer::Retry,
+            Timer::Ping,
+            Timer::Silence,
+            Timer::Stable,
+            Timer::Watchdog,
+        ] {
+            self.timers.disarm(timer);
+        }
+        self.watchdog.stop();
+    }
+
     pub(super) fn set_status(&mut self, status: Status) {
         if self.status != status {
             self.status = status.clone();
@@ -308,7 +313,7 @@ impl Viewer {
         }
     }
 
-    fn link_lost(&mut self) {
+    pub(super) fn link_lost(&mut self) {
         self.refused.clear();
         self.posting.forget_refusals();
         self.inbox.clear();

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    Event, GapCause, Source, Timer, Viewer,
+    Event, GapCause, Source, Status, Timer, Viewer,
     catchup::{Arrived, Begin, Extent, NextPage, PageOutcome, read_last_event},
     endpoint,
     phase::{Line, Phase},
@@ -269,11 +269,19 @@ impl Viewer {
                 self.gap(edge, cause);
             }
             let Phase::Up(link) = &self.phase else { return };
-            let token = link.token.clone();
+            // What calls are made with by now may have been refused to a line.
+            let is_refused = self.rejected.as_ref() == Some(&link.token);
+            let token = if is_refused {
+                link.opened_with.clone()
+            } else {
+                link.token.clone()
+            };
             self.abort_line();
-            self.inbox.clear();
-            self.cancel_page();
+            self.stand_down();
+            self.link_lost();
             self.open_stream(token);
+            let attempt = self.episode.failures();
+            self.set_status(Status::Connecting { attempt });
         }
     }
 

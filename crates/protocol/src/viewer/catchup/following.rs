@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// After so many failures to learn which event is the last one, a quiet moment has to do.
-const QUESTIONS: u32 = 5;
+pub(in crate::viewer) const QUESTIONS: u32 = 5;
 
 /// Where a stream is to begin.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]

@@ -3,9 +3,9 @@
 use alloc::{format, string::String};
 use core::time::Duration;
 
-use super::super::{Viewer, phase::Phase};
+use super::super::{Transport, Viewer, catchup::QUESTIONS, phase::Phase};
 use crate::{
-    exhaustive::{Canonical, Counted},
+    exhaustive::{Canonical, Counted, Counter, Matters},
     io::Token,
     time::Timestamp,
 };
@@ -82,15 +82,31 @@ pub(super) fn canonical(viewer: &Viewer, now: Timestamp, text: &str) -> String {
         // A wake-up asks whether a failure was a second ago; nothing asks for a greater age.
         oldest: Duration::from_secs(1),
         grain: Duration::ZERO,
-        counters: &[
-            ("AwaitsPong(", |counted| counted.pings),
-            ("ping:", |counted| counted.pings),
-            ("Turn(", |counted| counted.turn),
-        ],
+        counters: match viewer.config.transport {
+            Transport::WebSocket => WEB_SOCKET,
+            Transport::Sse => STREAM,
+        },
         counted: Counted {
             pings: viewer.pings,
             turn: viewer.turn,
         },
     };
     canonical.text(text)
+}
+
+const WEB_SOCKET: &[Counter] = &counters(0);
+/// Failures to learn where a stream's log ends are counted.
+const STREAM: &[Counter] = &counters(QUESTIONS as u64);
+
+const fn counters(failures: u64) -> [Counter; 7] {
+    [
+        ("AwaitsPong(", Matters::Latest(|counted| counted.pings)),
+        ("ping:", Matters::Latest(|counted| counted.pings)),
+        ("Turn(", Matters::Latest(|counted| counted.turn)),
+        ("failures:", Matters::UpTo(failures)),
+        // The next places to give, of prompts and of requests.
+        ("asked:", Matters::UpTo(0)),
+        ("opened:", Matters::UpTo(0)),
+        ("order:", Matters::Rank),
+    ]
 }

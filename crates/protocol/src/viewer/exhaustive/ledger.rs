@@ -8,7 +8,7 @@ use alloc::{
 
 use bytestring::ByteString;
 
-use super::super::{Event, PromptState, SendState, phase::Line};
+use super::super::{Event, PromptState, SendState, SettledBy, phase::Line};
 use crate::{
     frame::{Frame, FrameKind},
     io::{Effect, HttpRequest, HttpRequestId, Method, Token, TokenRequestId},
@@ -313,8 +313,12 @@ impl Ledger {
                 self.answers.remove(request_id.as_str());
                 Ok(())
             }
-            Event::PermissionSettled { request_id, .. } => {
+            Event::PermissionSettled { request_id, by, .. } => {
                 self.decided.remove(request_id.as_str());
+                // What was said here did not count. Asked once more, another answer may be given.
+                if matches!(by, SettledBy::AnotherViewer { .. }) {
+                    self.answers.remove(request_id.as_str());
+                }
                 if self.prompts.remove(request_id.as_str()) {
                     Ok(())
                 } else {

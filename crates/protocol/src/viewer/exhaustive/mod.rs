@@ -8,9 +8,13 @@ mod promises;
 mod scene;
 
 use super::{History, Transport};
-use crate::exhaustive::{Extent, search, search_all};
+use crate::{
+    exhaustive::{Extent, Model as _, search, search_all},
+    io::Refusal,
+};
+use ledger::CallKind;
 use model::Attended;
-use moves::{LineFact, Move};
+use moves::{Answer, LineFact, Move};
 use scene::Scene;
 
 const CONNECTION: Scene = Scene::bare(Transport::WebSocket);
@@ -91,6 +95,8 @@ const STREAMED: Scene = Scene {
     ..STREAM
 };
 
+const EVEN_STREAM: Scene = Scene::narrow(Transport::Sse);
+
 /// The moves that lead to a link.
 const UP: [Move; 3] = [
     Move::Connect,
@@ -112,7 +118,12 @@ fn every_promise_holds_in_every_state_of_a_bare_connection() {
 }
 
 #[test]
-fn every_promise_holds_in_every_state_of_a_bare_stream() {
+fn every_promise_holds_in_every_state_of_an_even_stream() {
+    search_all("viewer, an even stream", &Attended::new(&EVEN_STREAM));
+}
+
+#[test]
+fn every_promise_holds_over_a_bare_stream() {
     from_the_start("viewer, a stream", &STREAM);
 }
 
@@ -144,4 +155,54 @@ fn every_promise_holds_while_the_application_reads_slowly() {
 #[test]
 fn every_promise_holds_while_a_stream_brings_the_past() {
     from_the_start("viewer, a stream with a past", &STREAMED);
+}
+
+/// Paths that once led to a breach.
+#[test]
+fn a_stream_that_is_begun_anew_is_a_connection_being_made() {
+    let refused = |status| {
+        Move::Line(LineFact::Refused(Refusal::Http {
+            status,
+            retry_after: None,
+        }))
+    };
+    let gone = [
+        Move::Connect,
+        Move::Token("first"),
+        Move::Line(LineFact::Opened),
+        Move::Line(LineFact::Text(1)),
+        refused(401),
+        Move::Token("second"),
+        refused(410),
+        Move::Line(LineFact::Opened),
+    ];
+    let in_vain = [Move::Oversleep];
+    let begun_anew = Attended::after(&STREAMED, &[&gone[..], &in_vain].concat());
+    assert_eq!(begun_anew.check(), Ok(()));
+
+    // Calls go on with the token that was refused to the first stream.
+    let in_vain = [
+        Move::Answer(CallKind::Page, Answer::Status(401)),
+        Move::Token("first"),
+        Move::Answer(CallKind::Page, Answer::Good(0)),
+    ];
+    let begun_anew = Attended::after(&STREAMED, &[&gone[..], &in_vain].concat());
+    assert_eq!(begun_anew.check(), Ok(()));
+}
+
+#[test]
+fn a_prompt_that_another_answered_is_answered_anew_when_it_is_asked_anew() {
+    let asked_anew = [
+        Move::Line(LineFact::Text(0)),
+        Move::Deny,
+        Move::Line(LineFact::Text(3)),
+        Move::Reconnect,
+        Move::Deadline,
+        Move::Token("first"),
+        Move::Line(LineFact::Opened),
+        Move::Line(LineFact::Text(0)),
+        Move::Allow,
+    ];
+    let answered = Attended::after(&PROMPTS, &[&UP[..], &asked_anew].concat());
+    assert_eq!(answered.check(), Ok(()));
 }

@@ -25,8 +25,9 @@ pub(super) fn all(attended: &Attended) -> Result<(), String> {
     every_wait_has_a_deadline(&attended.viewer)?;
     the_status_tells_the_phase(&attended.viewer)?;
     queues_are_bounded(attended)?;
-    an_early_timeout_changes_nothing(attended)?;
-    stale_ids_change_nothing(attended)?;
+    let before = digest::raw(&attended.viewer);
+    an_early_timeout_changes_nothing(attended, &before)?;
+    stale_ids_change_nothing(attended, &before)?;
     closing_ends_in_time(attended)
 }
 
@@ -129,13 +130,13 @@ fn queues_are_bounded(attended: &Attended) -> Result<(), String> {
     Ok(())
 }
 
-/// Whatever comes of `happens`, it is nothing.
+/// Whatever comes of `happens`, the viewer is what it was `before`.
 fn nothing_comes_of(
     attended: &Attended,
+    before: &str,
     what: &str,
     happens: impl FnOnce(&mut Viewer),
 ) -> Result<(), String> {
-    let before = digest::raw(&attended.viewer);
     let mut viewer = attended.viewer.clone();
     happens(&mut viewer);
     let after = digest::raw(&viewer);
@@ -151,18 +152,18 @@ fn nothing_comes_of(
     let part = |text: &str| -> String { text.chars().skip(from).take(160).collect() };
     Err(format!(
         "{what} changes something: …{}… became …{}…",
-        part(&before),
+        part(before),
         part(&after)
     ))
 }
 
-fn an_early_timeout_changes_nothing(attended: &Attended) -> Result<(), String> {
+fn an_early_timeout_changes_nothing(attended: &Attended, before: &str) -> Result<(), String> {
     let Some((due, _)) = attended.viewer.poll_timeout() else {
         return Ok(());
     };
     for at in [Timestamp::ORIGIN, attended.now] {
         if at < due {
-            nothing_comes_of(attended, "an early timeout", |viewer| {
+            nothing_comes_of(attended, before, "an early timeout", |viewer| {
                 viewer.handle_timeout(at);
             })?;
         }
@@ -170,7 +171,7 @@ fn an_early_timeout_changes_nothing(attended: &Attended) -> Result<(), String> {
     Ok(())
 }
 
-fn stale_ids_change_nothing(attended: &Attended) -> Result<(), String> {
+fn stale_ids_change_nothing(attended: &Attended, before: &str) -> Result<(), String> {
     // With the application at leisure, any input lets what was waiting go on.
     if attended.scene.pauses_reading {
         return Ok(());
@@ -183,7 +184,7 @@ fn stale_ids_change_nothing(attended: &Attended) -> Result<(), String> {
         }
         for input in inputs_about(*stale, attended.scene) {
             let what = format!("the stale {input:?}");
-            nothing_comes_of(attended, &what, |viewer| {
+            nothing_comes_of(attended, before, &what, |viewer| {
                 viewer.handle_input(attended.now, input);
             })?;
         }
@@ -205,7 +206,8 @@ pub(super) fn the_end_leaves_nothing(attended: &Attended) -> Result<(), String> 
     if let Some(due) = attended.viewer.poll_timeout() {
         return Err(format!("closed, and {due:?} is due"));
     }
-    nothing_comes_of(attended, "a wake-up after the end", |viewer| {
+    let before = digest::raw(&attended.viewer);
+    nothing_comes_of(attended, &before, "a wake-up after the end", |viewer| {
         viewer.handle_input(attended.now, Input::Woke);
         let _ = viewer.connect(attended.now);
         let _ = viewer.reconnect(attended.now);

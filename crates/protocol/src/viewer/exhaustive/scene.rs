@@ -12,6 +12,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Scene {
     pub(super) transport: Transport,
+    pub(super) pace: Pace,
     pub(super) history: History,
     /// What can come over the line. `OWN` stands for the id of a message of ours, `REQUEST` for that of a
     /// request of ours.
@@ -30,13 +31,26 @@ pub(super) struct Scene {
     pub(super) pauses_reading: bool,
 }
 
+/// How the delays of a scene relate to one another.
+#[derive(Copy, Clone, Debug)]
+pub(super) enum Pace {
+    /// They differ, so deadlines pass in many orders, at many distances.
+    Uneven,
+    /// They are one or two times the same, so there are few distances, and all there are can be looked at.
+    Even,
+}
+
 impl Scene {
     /// Nothing but a connection over `transport`.
     pub(super) const fn bare(transport: Transport) -> Self {
         Self {
             transport,
+            pace: Pace::Uneven,
             history: History::None,
-            frames: &[r#"{"type":"keep_alive"}"#],
+            frames: match transport {
+                Transport::WebSocket => &[r#"{"type":"keep_alive"}"#],
+                Transport::Sse => &[":\n\n"],
+            },
             pages: &[r#"{"data":[],"has_more":false}"#],
             tokens: &["first", "second"],
             refusals: &[401, 404, 503],
@@ -45,6 +59,16 @@ impl Scene {
             requests: 0,
             decides: false,
             pauses_reading: false,
+        }
+    }
+
+    /// A connection of which there is little to tell, for what happens over it to be looked at to its end.
+    pub(super) const fn narrow(transport: Transport) -> Self {
+        Self {
+            pace: Pace::Even,
+            refusals: &[503],
+            codes: &[1012],
+            ..Self::bare(transport)
         }
     }
 
@@ -91,6 +115,40 @@ impl Scene {
             limits.events = 2;
             limits.held = 1;
         }
+        if let Pace::Even = self.pace {
+            Self::even_out(&mut config);
+        }
         config
+    }
+
+    fn even_out(config: &mut ViewerConfig) {
+        let once = Duration::from_secs(4);
+        let twice = once * 2;
+        let rule = |retries| RetryRule {
+            delays: Delays::Constant(once),
+            limit: Limit::Retries(retries),
+        };
+        let profile = &mut config.profile;
+        profile.drops = rule(1);
+        profile.not_found = rule(1);
+        profile.too_large = rule(1);
+        profile.finished = rule(1);
+        let liveness = &mut config.liveness;
+        liveness.connect_deadline = once;
+        liveness.ping_after = once;
+        liveness.silence_deadline = twice;
+        liveness.stream_silence = twice;
+        liveness.probe_deadline = once;
+        liveness.stable_after = once;
+        liveness.close_deadline = once;
+        liveness.reconnect_delay = once;
+        liveness.reconnect_interval = once;
+        let patience = &mut config.patience;
+        patience.token = once;
+        patience.http = once;
+        patience.catch_up = twice;
+        patience.request = twice;
+        patience.interrupt = once;
+        patience.watchdog = twice;
     }
 }

@@ -4,14 +4,14 @@ use alloc::{format, string::String, vec::Vec};
 use core::time::Duration;
 
 use super::super::{
-    Timer, Worker,
+    Worker,
     endpoint::Credentials,
     phase::{Phase, Reached},
 };
 use crate::{
     exhaustive::{Canonical, Counted},
     io::Token,
-    time::{TimerIndex as _, Timestamp},
+    time::Timestamp,
 };
 
 /// All of it. A new field does not compile past this.
@@ -20,7 +20,7 @@ pub(super) fn raw(worker: &Worker) -> String {
         // The same in all states of a search.
         config: _,
         instance: _,
-        // Feeds names, and when the next heartbeat is, which is shown as due or not due only.
+        // Feeds names, and the jitter of heartbeats, which the model takes out.
         rng: _,
         ids: _,
         now: _,
@@ -56,13 +56,7 @@ pub(super) fn raw(worker: &Worker) -> String {
         effects,
         events,
     } = worker;
-    let deadlines: Vec<Option<Timestamp>> = Timer::ALL
-        .iter()
-        .filter(|timer| **timer != Timer::Heartbeat)
-        .map(|timer| timers.deadline(*timer))
-        .collect();
     let waits = backlog.is_some();
-    let beats = timers.deadline(Timer::Heartbeat).is_some();
     // Attempts are counted at the start only.
     let attempts = (*reached == Reached::Never).then_some(failures);
     let tokens = [token.as_ref(), rejected.as_ref()].map(|token| token.map(Token::expose));
@@ -88,7 +82,7 @@ pub(super) fn raw(worker: &Worker) -> String {
         | Phase::Closed => Vec::new(),
     };
     format!(
-        "{deadlines:?} {beats} {goal:?} {phase:?} {untried:?} {status:?} {reached:?} {attempts:?} \
+        "{timers:?} {goal:?} {phase:?} {untried:?} {status:?} {reached:?} {attempts:?} \
          {session:?} {tokens:?} {granted:?} {refusals} {calls:?} {stream:?} {decoder:?} {waits} {sequence} \
          {attentive:?} {uploads:?} {deliveries:?} {requests:?} {state:?} {reporting:?} {reported:?} \
          {heartbeat_failures} {effects:?} {events:?}"

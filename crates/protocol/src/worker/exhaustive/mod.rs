@@ -10,15 +10,16 @@ mod promises;
 mod scene;
 
 use super::calls::Call;
-use crate::exhaustive::search;
+use crate::exhaustive::{search, search_of};
 use model::Attended;
 use moves::{Answer, Move};
-use scene::{Scene, Session};
+use scene::{Pace, Scene, Session};
 
 const MESSAGE: &str = "id: 1\nevent: client_event\ndata: {\"event_id\":\"e1\",\"sequence_num\":1,\"payload\":{\"type\":\"user\"}}\n\n";
 const REQUEST: &str = "id: 2\nevent: client_event\ndata: {\"event_id\":\"e2\",\"sequence_num\":2,\"payload\":{\"type\":\"control_request\",\"request_id\":\"r1\",\"request\":{\"subtype\":\"set_model\"}}}\n\n";
 
 const STARTING: Scene = Scene {
+    pace: Pace::Uneven,
     session: Session::Created,
     events: &[":\n\n"],
     statuses: &[401, 404, 409, 410, 503, 400],
@@ -34,11 +35,18 @@ const REBUILDING: Scene = Scene {
 };
 
 const WORKING: Scene = Scene {
+    pace: Pace::Uneven,
     session: Session::Joined,
     events: &[MESSAGE, REQUEST],
     statuses: &[401, 409, 503, 400],
     uploads: 2,
     works: true,
+};
+
+const EVEN_STARTING: Scene = Scene {
+    pace: Pace::Even,
+    statuses: &[401, 409, 503],
+    ..STARTING
 };
 
 /// The moves that lead to a running worker.
@@ -52,8 +60,14 @@ const RUNNING: [Move; 6] = [
 ];
 
 #[test]
-fn every_promise_holds_in_every_state_of_a_start() {
+fn every_promise_holds_during_a_start() {
     search("worker, starting", &Attended::new(&STARTING));
+}
+
+#[test]
+fn every_promise_holds_in_every_state_of_an_even_start() {
+    let start = Attended::new(&EVEN_STARTING);
+    search_of(9163, "worker, an even start", &start);
 }
 
 #[test]

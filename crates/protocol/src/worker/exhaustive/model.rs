@@ -11,7 +11,7 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    super::{AgentState, Delivery, EventId, Worker, calls::Call, phase::Phase},
+    super::{AgentState, Delivery, EventId, Timer, Worker, calls::Call, phase::Phase},
     ledger::{Ledger, Stage, Stale},
     moves::{Answer, Move},
     scene::{FRAMES, Scene, TOKENS},
@@ -77,6 +77,16 @@ impl Attended {
         let surplus = self.stale.len().saturating_sub(4);
         self.stale.drain(..surplus);
         Ok(())
+    }
+
+    /// Heartbeats come at even distances here: their jitter would make every moment another one.
+    fn steady_heartbeat(&mut self, before: Option<Timestamp>) {
+        let timers = &mut self.worker.timers;
+        let due = timers.deadline(Timer::Heartbeat);
+        if due.is_some() && due != before {
+            let every = self.worker.config.liveness.heartbeat;
+            timers.arm(Timer::Heartbeat, self.now, every);
+        }
     }
 
     /// Time has passed up to `at`.
@@ -255,6 +265,7 @@ impl Model for Attended {
     }
 
     fn make(&mut self, step: &Move) -> Result<(), String> {
+        let heartbeat = self.worker.timers.deadline(Timer::Heartbeat);
         let late = if matches!(step, Move::Oversleep) {
             OVERSLEPT
         } else {
@@ -268,6 +279,7 @@ impl Model for Attended {
         if let Some(input) = self.input(step) {
             self.worker.handle_input(self.now, input);
         }
+        self.steady_heartbeat(heartbeat);
         self.drain()?;
         super::promises::the_end_leaves_nothing(self)
     }

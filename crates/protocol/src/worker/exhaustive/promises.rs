@@ -22,8 +22,9 @@ use crate::{io::Input, time::Timestamp};
 pub(super) fn all(attended: &Attended) -> Result<(), String> {
     every_wait_has_a_deadline(&attended.worker)?;
     the_status_tells_the_phase(&attended.worker)?;
-    an_early_timeout_changes_nothing(attended)?;
-    stale_ids_change_nothing(attended)?;
+    let before = digest::raw(&attended.worker);
+    an_early_timeout_changes_nothing(attended, &before)?;
+    stale_ids_change_nothing(attended, &before)?;
     closing_ends_in_time(attended)
 }
 
@@ -93,13 +94,13 @@ fn the_status_tells_the_phase(worker: &Worker) -> Result<(), String> {
     }
 }
 
-/// Whatever comes of `happens`, it is nothing.
+/// Whatever comes of `happens`, the worker is what it was `before`.
 fn nothing_comes_of(
     attended: &Attended,
+    before: &str,
     what: &str,
     happens: impl FnOnce(&mut Worker),
 ) -> Result<(), String> {
-    let before = digest::raw(&attended.worker);
     let mut worker = attended.worker.clone();
     happens(&mut worker);
     let after = digest::raw(&worker);
@@ -112,13 +113,13 @@ fn nothing_comes_of(
     }
 }
 
-fn an_early_timeout_changes_nothing(attended: &Attended) -> Result<(), String> {
+fn an_early_timeout_changes_nothing(attended: &Attended, before: &str) -> Result<(), String> {
     let Some((due, _)) = attended.worker.poll_timeout() else {
         return Ok(());
     };
     for at in [Timestamp::ORIGIN, attended.now] {
         if at < due {
-            nothing_comes_of(attended, "an early timeout", |worker| {
+            nothing_comes_of(attended, before, "an early timeout", |worker| {
                 worker.handle_timeout(at);
             })?;
         }
@@ -126,7 +127,7 @@ fn an_early_timeout_changes_nothing(attended: &Attended) -> Result<(), String> {
     Ok(())
 }
 
-fn stale_ids_change_nothing(attended: &Attended) -> Result<(), String> {
+fn stale_ids_change_nothing(attended: &Attended, before: &str) -> Result<(), String> {
     for stale in &attended.stale {
         if let Stale::Question(id) = stale
             && attended.ledger.question == Some(*id)
@@ -135,7 +136,7 @@ fn stale_ids_change_nothing(attended: &Attended) -> Result<(), String> {
         }
         for input in inputs_about(*stale) {
             let what = format!("the stale {input:?}");
-            nothing_comes_of(attended, &what, |worker| {
+            nothing_comes_of(attended, before, &what, |worker| {
                 worker.handle_input(attended.now, input);
             })?;
         }
@@ -160,7 +161,8 @@ pub(super) fn the_end_leaves_nothing(attended: &Attended) -> Result<(), String> 
     if let Some(due) = attended.worker.poll_timeout() {
         return Err(format!("closed, and {due:?} is due"));
     }
-    nothing_comes_of(attended, "a wake-up after the end", |worker| {
+    let before = digest::raw(&attended.worker);
+    nothing_comes_of(attended, &before, "a wake-up after the end", |worker| {
         worker.handle_input(attended.now, Input::Woke);
         let _ = worker.start(attended.now);
         worker.close(attended.now);

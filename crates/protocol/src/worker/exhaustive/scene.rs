@@ -17,6 +17,7 @@ pub(super) const FRAMES: [(&str, &str); 2] = [
 /// One part of the alphabet.
 #[derive(Debug)]
 pub(super) struct Scene {
+    pub(super) pace: Pace,
     pub(super) session: Session,
     /// What can come over the stream.
     pub(super) events: &'static [&'static str],
@@ -25,6 +26,15 @@ pub(super) struct Scene {
     pub(super) uploads: usize,
     /// Whether the agent reports and acknowledges.
     pub(super) works: bool,
+}
+
+/// How the delays of a scene relate to one another.
+#[derive(Copy, Clone, Debug)]
+pub(super) enum Pace {
+    /// They differ, so deadlines pass in many orders, at many distances.
+    Uneven,
+    /// They are one or two times the same, so there are few distances, and all there are can be looked at.
+    Even,
 }
 
 #[derive(Copy, Clone, Debug)]
@@ -68,6 +78,30 @@ impl Scene {
         limits.requests = 1;
         limits.uploads = 2;
         limits.batch = 1;
+        if let Pace::Even = self.pace {
+            Self::even_out(&mut config);
+        }
         config
+    }
+
+    fn even_out(config: &mut WorkerConfig) {
+        let once = Duration::from_secs(4);
+        let twice = once * 2;
+        config.start.base = once;
+        config.start.cap = once;
+        // Of a lifetime of five times.
+        config.refresh.ahead = once;
+        config.refresh.soonest = once;
+        let liveness = &mut config.liveness;
+        liveness.stream_silence = twice;
+        liveness.heartbeat = twice;
+        let patience = &mut config.patience;
+        patience.token = once;
+        patience.http = once;
+        patience.initialize = once;
+        patience.request = twice;
+        patience.close = twice;
+        patience.flush = once;
+        patience.archive = once;
     }
 }
