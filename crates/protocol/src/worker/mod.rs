@@ -383,9 +383,7 @@ impl Worker {
         if let Stream::Pausing { .. } = self.stream {
             self.timers.disarm(Timer::Stream);
             self.open_stream();
-        } else if matches!(self.phase, Phase::Running)
-            && !self.calls.is_open(calls::Call::Heartbeat)
-        {
+        } else if !self.calls.is_open(calls::Call::Heartbeat) {
             self.heartbeat();
         }
     }
