@@ -18,7 +18,10 @@ use attache_protocol::{
         SocketId, StreamId, Token, TokenReason, TokenRefusal, TokenRequestId,
     },
     time::Timestamp,
-    viewer::{Content, Cursor, Event, PromptState, Status, Timer, Transport, Viewer, ViewerConfig},
+    viewer::{
+        Content, Cursor, Event, History, PromptState, Status, Timer, Transport, Viewer,
+        ViewerConfig,
+    },
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -123,12 +126,12 @@ impl Rig {
     }
 
     /// Answers the oldest call.
-    fn answer(&mut self, status: u16, body: &'static str) {
+    fn answer(&mut self, status: u16, body: impl Into<String>) {
         let (id, _) = self.calls.remove(0);
         let response = HttpResponse {
             status,
             retry_after: None,
-            body: body.into(),
+            body: body.into().into(),
         };
         self.input(Input::HttpAnswered { id, response });
     }
@@ -332,4 +335,52 @@ fn silence_is_not_held_against_a_server_that_nobody_listens_to() {
     }
     let waited = rig.now.saturating_since(listening);
     assert!((SECOND * 40..=SECOND * 80).contains(&waited), "{waited:?}");
+}
+
+#[test]
+fn what_a_lost_link_brought_and_nobody_read_is_not_taken_for_news() {
+    let mut rig = Rig::live(Transport::WebSocket, |config| config.limits.events = 8);
+    let mut text: String = (0..8)
+        .map(|number| format!("{{\"type\":\"assistant\",\"uuid\":\"u{number}\"}}\n"))
+        .collect();
+    text.push_str(&prompt("r1"));
+    rig.read(text);
+    rig.reconnect();
+    let mut events = rig.events();
+    while *rig.viewer.status() != Status::Live {
+        if rig.calls.is_empty() {
+            rig.next_timer();
+        } else {
+            rig.answer(404, "");
+        }
+        events.extend(rig.events());
+    }
+    assert_eq!(messages(&events).len(), 8);
+    assert_eq!(gaps(&events), 1);
+    let is_asked = |event: &Event| matches!(event, Event::PermissionRequested(_));
+    assert!(
+        !events.iter().any(is_asked),
+        "nobody knows whether it still is"
+    );
+}
+
+#[test]
+fn a_long_list_is_not_given_up_while_it_brings_news() {
+    let mut rig = Rig::new(Transport::WebSocket, |config| {
+        config.history = History::All;
+        config.patience.catch_up = SECOND * 10;
+    });
+    for page in 0..20 {
+        rig.run_for(SECOND * 5);
+        assert_eq!(*rig.viewer.status(), Status::CatchingUp, "page {page}");
+        let has_more = page < 19;
+        rig.answer(
+            200,
+            format!(
+                r#"{{"data":[{{"type":"assistant","uuid":"u{page}"}}],"has_more":{has_more}}}"#
+            ),
+        );
+        rig.events();
+    }
+    assert_eq!(*rig.viewer.status(), Status::Live);
 }

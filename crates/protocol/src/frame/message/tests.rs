@@ -303,6 +303,14 @@ fn what_has_no_name_here_still_has_a_shape() {
     );
     let said = frame.as_assistant().unwrap();
     assert!(!said.rest.is_empty());
+    assert!(
+        Frame::classify(COMPLETE[2].into())
+            .unwrap()
+            .as_assistant()
+            .unwrap()
+            .rest
+            .is_empty()
+    );
     let shapes: Vec<_> = said.rest.iter().map(|(_, value)| value.shape()).collect();
     assert_eq!(
         shapes,

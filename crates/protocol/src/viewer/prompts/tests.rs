@@ -460,3 +460,14 @@ fn an_answer_that_says_something_else_is_not_ours() {
         assert_eq!(settled.by, by);
     }
 }
+
+#[test]
+fn a_table_of_prompts_shows_no_answer() {
+    let mut prompts = table();
+    prompts.asked(ask("r", "canary"), Seen::Live);
+    prompts
+        .decide(&id("r"), &Decision::deny("canary"), "answer")
+        .unwrap();
+    let shown = format!("{prompts:?}");
+    assert!(shown.contains("Answer(") && !shown.contains("canary"));
+}
