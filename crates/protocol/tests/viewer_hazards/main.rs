@@ -340,10 +340,9 @@ fn silence_is_not_held_against_a_server_that_nobody_listens_to() {
 #[test]
 fn what_a_lost_link_brought_and_nobody_read_is_not_taken_for_news() {
     let mut rig = Rig::live(Transport::WebSocket, |config| config.limits.events = 8);
-    let mut text: String = (0..8)
-        .map(|number| format!("{{\"type\":\"assistant\",\"uuid\":\"u{number}\"}}\n"))
-        .collect();
-    text.push_str(&prompt("r1"));
+    let message = |number| format!(r#"{{"type":"assistant","uuid":"u{number}"}}"#);
+    let spoken: Vec<String> = (0..8).map(message).collect();
+    let text = spoken.join("\n") + "\n" + &prompt("r1");
     rig.read(text);
     rig.reconnect();
     let mut events = rig.events();

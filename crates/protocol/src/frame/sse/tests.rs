@@ -390,3 +390,11 @@ fn an_endless_line_is_not_held() {
     assert_eq!(decoder.next(), Some(SseItem::TooLarge { id: None }));
     assert_eq!(decoder.next(), Some(message("a")));
 }
+
+#[test]
+fn an_event_of_some_megabytes_is_taken_unless_told_otherwise() {
+    let mut decoder = SseDecoder::default();
+    let data = "x".repeat(4 * 1024 * 1024);
+    decoder.push(alloc::format!("data: {data}\n\n").into());
+    assert!(matches!(decoder.next(), Some(SseItem::Event(event)) if event.data == data));
+}
