@@ -71,9 +71,9 @@
 //! # Logs
 //!
 //! Sessions, sockets and calls are told of over `tracing`. No line, at any level, has a token or anything that is
-//! said, and at info there is no address either. The WebSocket library below is not so discreet: over `log`, at
-//! its trace level, it tells whole requests, their tokens included, and whole messages. Whoever collects that
-//! level leaves the target `tungstenite` out.
+//! said, and at info there is no address either. The libraries below, for WebSockets and HTTP, are not so
+//! discreet: over `log`, at its trace level, they tell whole requests, their tokens included, and whole
+//! messages. Whoever collects that level leaves the targets `tungstenite` and `ureq_proto` out.
 //!
 //! # Back-pressure
 //!
