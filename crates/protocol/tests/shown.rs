@@ -104,6 +104,7 @@ fn machines_and_what_passes_between_them_and_drivers_show_no_secret() {
         };
         shown("FetchToken", &effect);
         let token = Token::new(SECRET);
+        shown("redacted", &token);
         let fetched = Input::TokenFetched { id, token };
         shown("TokenFetched", &fetched);
         viewer.handle_input(now, fetched);

@@ -274,6 +274,7 @@ fn once_it_is_closing_only_that_has_a_deadline() {
     rig.viewer.close(rig.now);
     rig.carry_out();
     assert_eq!(*rig.viewer.status(), Status::Closing);
+    rig.read(r#"{"type":"keep_alive"}"#);
     assert_eq!(rig.next_timer(), Timer::Close);
     assert!(rig.viewer.is_closed());
 }

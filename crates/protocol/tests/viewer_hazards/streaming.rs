@@ -221,5 +221,11 @@ fn a_past_that_stops_before_what_is_known_is_one_gap() {
         rig.run_for(SECOND * 5);
         rig.hear(":\n\n");
     }
-    assert_eq!(gaps(&rig.events()), 1);
+    let events = rig.events();
+    let unreachable = |event: &&Event| {
+        let cause = GapCause::Unreachable;
+        matches!(event, Event::Gap { cause: told, .. } if *told == cause)
+    };
+    assert_eq!(gaps(&events), 1);
+    assert_eq!(events.iter().filter(unreachable).count(), 1);
 }

@@ -420,7 +420,11 @@ fn large_answers_are_kept_as_far_as_they_fit() {
     const MIB: usize = 1024 * 1024;
     // An answer repeats the input of its question.
     for (bytes, names, kept) in [
-        (MIB / 2, &["a", "b", "c", "d"][..], &["b", "c", "d"][..]),
+        (
+            MIB / 2,
+            &["a", "b", "c", "d", "e"][..],
+            &["c", "d", "e"][..],
+        ),
         (5 * MIB / 2, &["a"], &[]),
     ] {
         let mut prompts = table();
