@@ -48,7 +48,8 @@ pub(in crate::schedule) struct Life {
     calls: BTreeMap<HttpRequestId, Order>,
     last_id: u64,
     stream: Option<Line>,
-    unread: VecDeque<(StreamId, Input)>,
+    /// What has arrived over the stream, and when.
+    unread: VecDeque<(StreamId, Timestamp, Input)>,
     handed: Handed,
     /// The number of the person's token that the source gives.
     person: u32,

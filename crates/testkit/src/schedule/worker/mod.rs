@@ -136,13 +136,17 @@ fn recover(life: &mut Life, tally: &mut Tally) -> Result<(), String> {
     }
     life.mend()?;
     let mended = life.now;
-    let until = life.outlast_trouble(Life::is_closed)?;
+    let mut until = life.outlast_trouble(Life::is_closed)?;
     let budget = life.recovery_budget();
-    let limit = until.checked_add(budget).unwrap_or(until);
     let is_over = |life: &Life| life.is_closed() || life.unwell().is_none();
-    if !life.pass_until(limit, is_over)? {
-        let what = life.unwell().unwrap_or_default();
-        return Err(format!("{what}, {budget:?} after the last trouble"));
+    while !life.pass_until(until.checked_add(budget).unwrap_or(until), is_over)? {
+        // What had happened before may have come to its notice only now.
+        let later = life.outlast_trouble(Life::is_closed)?;
+        if later <= until {
+            let what = life.unwell().unwrap_or_default();
+            return Err(format!("{what}, {budget:?} after the last trouble"));
+        }
+        until = later;
     }
     if !life.is_closed() {
         let last = until.max(mended);

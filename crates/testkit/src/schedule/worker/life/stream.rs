@@ -155,7 +155,7 @@ impl Life {
     /// Hands over what has arrived for as long as the worker wants to read.
     pub(super) fn read_line(&mut self) -> Result<(), String> {
         while self.machine.worker.wants_read() {
-            let Some((id, input)) = self.unread.pop_front() else {
+            let Some((id, arrived, input)) = self.unread.pop_front() else {
                 return Ok(());
             };
             if self.stream.as_ref().is_none_or(|line| line.id != id) {
@@ -165,6 +165,10 @@ impl Life {
                 let ending = *ending;
                 self.stream = None;
                 self.stream_ended(ending);
+                if arrived < self.now {
+                    // It had other things to do first, and makes a new one only now.
+                    self.trouble(Duration::ZERO);
+                }
             }
             if let Input::StreamBytes { bytes, .. } = &input {
                 self.handed.note(bytes);
@@ -206,7 +210,7 @@ impl Life {
     }
 
     fn lose(&mut self, id: StreamId) {
-        self.unread.retain(|(line, _)| *line != id);
+        self.unread.retain(|(line, _, _)| *line != id);
         self.agenda
             .retain(|_, happening| !matches!(happening, Happening::Line(line, _) if *line == id));
     }

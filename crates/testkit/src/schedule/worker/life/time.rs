@@ -86,7 +86,7 @@ impl Life {
             Happening::Arrive(id, fate) => self.arrive(id, fate),
             Happening::Answer(input) => self.answer(input),
             Happening::Line(id, input) => {
-                self.unread.push_back((id, input));
+                self.unread.push_back((id, self.now, input));
                 Ok(())
             }
             Happening::Comment(id) => {
