@@ -87,9 +87,7 @@ impl Worker {
                 // They are just being put to use. Or the stream has ended, which may mean that another
                 // worker has the session now; opening it again tells. Renewed before that, the
                 // credentials would take the session back.
-                Phase::Running | Phase::Opening(_) => {
-                    self.timers.arm(Timer::Refresh, self.now, REFRESH_LATER);
-                }
+                Phase::Running | Phase::Opening(_) => self.refresh_later(),
                 // Others are on their way, or none are wanted.
                 Phase::Idle
                 | Phase::FetchingToken(_)
@@ -113,6 +111,19 @@ impl Worker {
             Timer::Flush => self.flush_over(),
             Timer::Archive => self.archive_over(),
             Timer::Close => self.farewell_over(),
+        }
+    }
+
+    /// Looks again soon, and at the moment when the credentials run out.
+    fn refresh_later(&mut self) {
+        self.timers.arm(Timer::Refresh, self.now, REFRESH_LATER);
+        let later = self.timers.deadline(Timer::Refresh);
+        let until = self.credentials.as_ref().and_then(|known| known.until);
+        if let Some(until) = until
+            && until > self.now
+            && later.is_none_or(|later| until < later)
+        {
+            self.timers.arm_at(Timer::Refresh, until);
         }
     }
 }

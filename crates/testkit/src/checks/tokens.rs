@@ -83,6 +83,7 @@ impl Tokens {
         effect: &Effect,
         stable: std::time::Duration,
     ) -> Result<(), String> {
+        self.forgive(now, stable);
         match effect {
             Effect::OpenSocket { id, request } => match &request.bearer {
                 Some(token) => self.line(LineId::Socket(*id), token),
@@ -157,14 +158,19 @@ impl Tokens {
         denied: bool,
         stable: std::time::Duration,
     ) {
+        self.forgive(now, stable);
+        self.opened = None;
         let token = self.lines.remove(&line);
-        // After a stable link, what was refused before it may be tried again.
-        let opened = self.opened.take();
-        if opened.is_some_and(|opened| now.saturating_since(opened) >= stable) {
-            self.refused = None;
-        }
         if denied {
             self.refused = token.or_else(|| self.refused.take());
+        }
+    }
+
+    /// Once a link has been up for so long, what was refused before it may be tried again.
+    fn forgive(&mut self, now: Timestamp, stable: std::time::Duration) {
+        let is_stable = |opened| now.saturating_since(opened) >= stable;
+        if self.opened.is_some_and(is_stable) {
+            self.refused = None;
         }
     }
 }
