@@ -37,6 +37,9 @@ pub(super) struct Prompts {
     answered: Memory,
     /// The same, on this link. On a later one the server may ask again, and then it knows better.
     answered_here: Memory,
+    /// Answers of ours that went more than once, by their own ids: nobody knows with which of its times one was
+    /// stored.
+    gone_again: Memory,
     settled: VecDeque<(PermissionRequest, Answer)>,
     settled_bytes: usize,
 }
@@ -129,6 +132,7 @@ impl Prompts {
             withdrawn: Memory::new(limits.prompts.saturating_mul(4), key),
             answered: Memory::new(limits.prompts.saturating_mul(4), key),
             answered_here: Memory::new(limits.prompts.saturating_mul(4), key),
+            gone_again: Memory::new(limits.prompts.saturating_mul(4), key),
             settled: VecDeque::new(),
             settled_bytes: 0,
         }
@@ -264,6 +268,9 @@ impl Prompts {
                 continue;
             }
             ready.push((prompt.order, id.clone(), answer.text.clone()));
+            if answer.goes == Goes::Again {
+                self.gone_again.insert(&answer.uuid);
+            }
             prompt.reply = Reply::Sent {
                 answer: answer.clone(),
                 ping,
@@ -271,6 +278,12 @@ impl Prompts {
         }
         ready.sort_by_key(|(order, ..)| *order);
         ready.into_iter().map(|(_, id, text)| (id, text)).collect()
+    }
+
+    /// Whether `uuid` is an answer of ours that went more than once: then its place in the log is not where it
+    /// is seen.
+    pub(super) fn went_again(&self, uuid: &str) -> bool {
+        self.gone_again.contains(uuid)
     }
 
     /// The agent no longer asks. Returns whether the application should hear of it; for ids never

@@ -4,7 +4,6 @@ use bytestring::ByteString;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Prompts;
 use crate::frame::relay::Behavior;
 
 #[derive(Clone)]
@@ -20,7 +19,6 @@ pub(super) struct Answer {
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Goes {
     Once,
-    /// Nobody knows with which of its times it was stored.
     Again,
 }
 
@@ -31,17 +29,6 @@ impl Answer {
             goes: Goes::Again,
             ..self.clone()
         }
-    }
-}
-
-impl Prompts {
-    /// Whether `uuid` is an answer of ours that went more than once: then its place in the log is not where it
-    /// is seen.
-    pub(in crate::viewer) fn went_again(&self, uuid: &str) -> bool {
-        let open = self.open.values().filter_map(super::Prompt::answer);
-        let settled = self.settled.iter().map(|(_, answer)| answer);
-        open.chain(settled)
-            .any(|answer| answer.goes == Goes::Again && *answer.uuid == *uuid)
     }
 }
 

@@ -475,3 +475,20 @@ fn a_table_of_prompts_shows_no_answer() {
     let shown = format!("{prompts:?}");
     assert!(shown.contains("Answer(") && !shown.contains("canary"));
 }
+
+#[test]
+fn an_answer_that_went_again_is_known_as_such_whatever_became_of_its_prompt() {
+    let mut prompts = table();
+    prompts.asked(ask("r", "ls"), Seen::Live);
+    prompts
+        .decide(&id("r"), &Decision::deny("no"), "answer")
+        .unwrap();
+    assert_eq!(prompts.send(1).len(), 1);
+    assert!(!prompts.went_again("answer"));
+
+    prompts.link_lost();
+    assert_eq!(prompts.send(2).len(), 1);
+    assert!(prompts.went_again("answer"));
+    prompts.withdraw(&id("r"), Seen::Live);
+    assert!(prompts.went_again("answer"));
+}
