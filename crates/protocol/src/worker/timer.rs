@@ -116,14 +116,11 @@ impl Worker {
 
     /// Looks again soon, and at the moment when the credentials run out.
     fn refresh_later(&mut self) {
-        self.timers.arm(Timer::Refresh, self.now, REFRESH_LATER);
-        let later = self.timers.deadline(Timer::Refresh);
         let until = self.credentials.as_ref().and_then(|known| known.until);
-        if let Some(until) = until
-            && until > self.now
-            && later.is_none_or(|later| until < later)
-        {
-            self.timers.arm_at(Timer::Refresh, until);
-        }
+        let delay = match until.map(|until| until.saturating_since(self.now)) {
+            Some(left) if !left.is_zero() => left.min(REFRESH_LATER),
+            Some(_) | None => REFRESH_LATER,
+        };
+        self.timers.arm(Timer::Refresh, self.now, delay);
     }
 }

@@ -12,7 +12,7 @@ use attache_protocol::{
     io::{Effect, Input},
     policy::Outcome,
     time::Timestamp,
-    viewer::{Cursor, Decision, Event, Limits, MalformedCause, Status, ViewerConfig},
+    viewer::{Cursor, Decision, Event, History, Limits, MalformedCause, Status, ViewerConfig},
 };
 
 use crate::{
@@ -37,6 +37,8 @@ pub(super) struct Owed {
     prompts: Prompts,
     requests: Requests,
     limits: Limits,
+    /// The messages of the past that are told all at once, when the end of the log is reached or given up.
+    at_once: usize,
     viewer_only: bool,
     seen: usize,
     received: usize,
@@ -57,6 +59,10 @@ impl Owed {
             prompts: Prompts::default(),
             requests: Requests::default(),
             limits: config.limits.clone(),
+            at_once: match config.history {
+                History::Latest(count) => count,
+                History::None | History::All => 0,
+            },
             viewer_only: config.viewer_only,
             seen: 0,
             received: 0,
@@ -211,6 +217,7 @@ impl Owed {
         let bound = limits.events
             + limits.page
             + limits.held
+            + self.at_once
             + limits.outbox
             + limits.requests
             + 4 * limits.prompts
