@@ -3,7 +3,8 @@
 //!
 //! Nothing here waits and nothing is left to chance, so a story of half an hour takes milliseconds and
 //! always goes the same way. While a story runs, every step is held against the promises of the
-//! machine; a broken one fails the test where it happens, with the last steps on display.
+//! machine; a broken one fails the test where it happens, with the last steps on display. Which promises those are, and
+//! where each is held, is a table at [`schedule`].
 //!
 //! ```
 //! use attache_testkit::{World, config, secs};

@@ -96,6 +96,7 @@ impl Checks {
     ) -> Result<(), String> {
         waits_for_something(viewer.status(), deadline)?;
         let status = viewer.status();
+        Retries::is_due(status, deadline)?;
         self.retries.status(self.now, status)?;
         if *status != self.shown {
             self.silence.status(self.now, status)?;

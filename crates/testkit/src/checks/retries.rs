@@ -6,7 +6,7 @@ use attache_protocol::{
     io::{Effect, Input},
     policy::{Delays, Limit, Outcome, Profile, RetryClass, RetryRule, Verdict, verdict},
     time::Timestamp,
-    viewer::{Liveness, Status, ViewerConfig},
+    viewer::{Liveness, Status, Timer, ViewerConfig},
 };
 
 use crate::record::Call;
@@ -83,6 +83,25 @@ impl Retries {
             )),
             _ => Ok(()),
         }
+    }
+
+    /// An attempt that is announced for a time is due then at the latest.
+    pub(super) fn is_due(
+        status: &Status,
+        deadline: Option<(Timestamp, Timer)>,
+    ) -> Result<(), String> {
+        let Status::Waiting {
+            next_attempt_at, ..
+        } = status
+        else {
+            return Ok(());
+        };
+        if deadline.is_some_and(|(at, _)| at <= *next_attempt_at) {
+            return Ok(());
+        }
+        Err(format!(
+            "an attempt is announced for {next_attempt_at:?}, and {deadline:?} is what is due next"
+        ))
     }
 
     /// The status after a call.

@@ -1,5 +1,7 @@
 //! Schedules: random stories of ten virtual minutes, decided by any source of choices, in which every step is held against what
 //! the machines owe.
+//!
+#![doc = include_str!("invariants.md")]
 
 mod both;
 mod choices;

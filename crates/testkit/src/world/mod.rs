@@ -287,6 +287,13 @@ impl World {
         self.twin = Some(Box::new(twin));
     }
 
+    /// From the very beginning a second viewer follows the first, made of the same configuration and the same seed.
+    pub(crate) fn watch_an_equal(&mut self, config: ViewerConfig, seed: [u8; 32], chance: u64) {
+        let equal = Viewer::new(config, seed, self.now);
+        let twin = Twin::of(&equal, Issued::default(), chance);
+        self.twin = Some(Box::new(twin));
+    }
+
     /// An input about something that is over, which must change nothing.
     pub(crate) fn feed_stale(&mut self, choices: &mut dyn Choices) {
         let Some(input) = self.issued.stale(choices) else {

@@ -25,6 +25,8 @@ pub(super) struct Ledger {
     /// What must be with the server before it is told that the event was processed.
     pub(super) behind: Option<BTreeSet<&'static str>>,
     inbound: BTreeSet<ByteString>,
+    /// How often credentials were refused since the server took something.
+    pub(super) refusals: u32,
     pub(super) was_archived: bool,
     /// Another worker owns the session.
     pub(super) is_fenced: bool,
@@ -47,7 +49,8 @@ pub(super) enum Stale {
 }
 
 impl Ledger {
-    /// What is known that the worker's own text does not show. Which question is open it does.
+    /// What is known that the worker's own text does not show. Which question is open it does, and how often credentials
+    /// were refused.
     pub(super) fn shown(&self) -> String {
         let Self {
             stream,
@@ -58,6 +61,7 @@ impl Ledger {
             confirmed,
             behind,
             inbound,
+            refusals: _,
             was_archived,
             is_fenced,
             is_closed,

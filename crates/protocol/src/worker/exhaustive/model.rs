@@ -14,6 +14,7 @@ use super::{
     super::{AgentState, Delivery, EventId, Timer, Worker, calls::Call, phase::Phase},
     ledger::{Ledger, Stage, Stale},
     moves::{Answer, Move},
+    promises,
     scene::{FRAMES, Scene, TOKENS},
 };
 use crate::{
@@ -118,6 +119,10 @@ impl Attended {
             Answer::Status(status) => {
                 let asks_for_standing = !matches!(call, Call::Archive);
                 self.ledger.is_fenced |= status == 409 && asks_for_standing;
+                let is_persons = matches!(call, Call::Register | Call::Bridge | Call::Archive);
+                if status == 401 && !is_persons {
+                    self.ledger.refusals += 1;
+                }
                 // A single frame that the server refuses is given up.
                 if call == Call::Upload && status == 400 {
                     self.ledger.over(&sent);
@@ -139,6 +144,9 @@ impl Attended {
             Answer::Good => {
                 if call == Call::Upload {
                     self.ledger.confirm(&sent);
+                }
+                if matches!(call, Call::Upload | Call::Heartbeat) {
+                    self.ledger.refusals = 0;
                 }
                 (200, r#"{"session":{"id":"cse_x"}}"#.to_string())
             }
@@ -208,6 +216,9 @@ impl Attended {
                 let (id, _) = self.ledger.stream?;
                 self.stale.extend(self.ledger.stream_gone());
                 self.ledger.is_fenced |= matches!(ending, Refusal::Http { status: 409, .. });
+                if matches!(ending, Refusal::Http { status: 401, .. }) {
+                    self.ledger.refusals += 1;
+                }
                 let ending = *ending;
                 Some(Input::StreamClosed { id, ending })
             }
@@ -266,6 +277,7 @@ impl Model for Attended {
 
     fn make(&mut self, step: &Move) -> Result<(), String> {
         let heartbeat = self.worker.timers.deadline(Timer::Heartbeat);
+        let failures = self.worker.failures;
         let late = if matches!(step, Move::Oversleep) {
             OVERSLEPT
         } else {
@@ -280,12 +292,14 @@ impl Model for Attended {
             self.worker.handle_input(self.now, input);
         }
         self.steady_heartbeat(heartbeat);
+        promises::a_sign_of_life_moves_the_deadline(self, step)?;
+        promises::only_success_gives_budgets_back(self, step, failures)?;
         self.drain()?;
-        super::promises::the_end_leaves_nothing(self)
+        promises::the_end_leaves_nothing(self)
     }
 
     fn check(&self) -> Result<(), String> {
-        super::promises::all(self)
+        promises::all(self)
     }
 
     fn canonical(&self) -> String {

@@ -10,12 +10,12 @@ use super::{
     super::{
         Timer, Worker, WorkerStatus,
         calls::Call,
-        phase::{Goal, Phase, Step, Stream},
+        phase::{Goal, Phase, Reached, Step, Stream},
     },
     digest,
     ledger::Stale,
     model::Attended,
-    moves::inputs_about,
+    moves::{Answer, Move, inputs_about},
 };
 use crate::{io::Input, time::Timestamp};
 
@@ -140,6 +140,57 @@ fn stale_ids_change_nothing(attended: &Attended, before: &str) -> Result<(), Str
                 worker.handle_input(attended.now, input);
             })?;
         }
+    }
+    Ok(())
+}
+
+/// A sign of life moves the deadline that waits for one.
+pub(super) fn a_sign_of_life_moves_the_deadline(
+    attended: &Attended,
+    step: &Move,
+) -> Result<(), String> {
+    let worker = &attended.worker;
+    if !matches!((step, worker.stream), (Move::Bytes(_), Stream::Open(_))) {
+        return Ok(());
+    }
+    let due = worker.timers.deadline(Timer::Silence);
+    let patience = worker.config.liveness.stream_silence;
+    if due == attended.now.checked_add(patience) {
+        Ok(())
+    } else {
+        Err(format!("silence is due at {due:?} after a sign of life"))
+    }
+}
+
+/// Failures on the way to running are forgotten when what they were about succeeds, refusals of credentials when the
+/// server takes something; and both are an end before there are too many.
+pub(super) fn only_success_gives_budgets_back(
+    attended: &Attended,
+    step: &Move,
+    failures: u32,
+) -> Result<(), String> {
+    let worker = &attended.worker;
+    let has_run = matches!((step, &worker.phase), (Move::Opened, Phase::Running));
+    let is_registered = matches!(step, Move::Answer(Call::Register, Answer::Good));
+    if worker.failures < failures && !has_run && !is_registered {
+        let left = worker.failures;
+        return Err(format!("of {failures} failures, {left} are known"));
+    }
+    if matches!(worker.phase, Phase::Archiving { .. } | Phase::Closed) {
+        return Ok(());
+    }
+    let refusals = attended.ledger.refusals;
+    if worker.refusals != refusals {
+        let known = worker.refusals;
+        return Err(format!("of {refusals} refusals, {known} are known"));
+    }
+    let is_starting = worker.reached == Reached::Never;
+    let has_failed = is_starting && worker.failures >= worker.config.start.attempts;
+    if has_failed || refusals >= worker.config.liveness.refusals {
+        let failures = worker.failures;
+        return Err(format!(
+            "{failures} failures, {refusals} refusals, and it goes on"
+        ));
     }
     Ok(())
 }

@@ -83,8 +83,9 @@ impl<'a> Schedule<'a> {
             schedule.say();
         }
         if schedule.choices.below(4) == 3 {
-            let seed = u64::from(schedule.choices.below(u32::MAX));
-            schedule.world.watch_a_twin(seed);
+            let chance = u64::from(schedule.choices.below(u32::MAX));
+            let config = schedule.config.clone();
+            schedule.world.watch_an_equal(config, seed, chance);
         }
         schedule
     }

@@ -114,6 +114,8 @@ struct Line {
     bearer: String,
     after: u64,
     life: LineLife,
+    /// When the worker heard something of it last, if ever.
+    heard: Option<Timestamp>,
     busy_until: Timestamp,
 }
 
@@ -173,7 +175,7 @@ impl Life {
         server: Server,
         now: Timestamp,
     ) -> Self {
-        let worker = Worker::new(config.clone(), seed, now);
+        let worker = || Worker::new(config.clone(), seed, now);
         Self {
             machine: Machine::new(worker, now),
             now,

@@ -39,6 +39,9 @@ pub(in crate::schedule) enum Said {
 /// How many of the last steps a breach shows.
 const SHOWN: usize = 160;
 
+/// How many calls a worker made of the same goes along from the beginning.
+const EQUAL: u32 = 100;
+
 /// A worker, its twin, and what went before.
 #[derive(Clone, Debug)]
 pub(in crate::schedule) struct Machine {
@@ -66,10 +69,12 @@ enum Line {
 }
 
 impl Machine {
-    pub(super) fn new(worker: Worker, now: Timestamp) -> Self {
+    /// What `make` makes, twice: the second one is a twin for a while, and so shows that nothing but what it is made of
+    /// and what goes in makes a difference.
+    pub(super) fn new(make: impl Fn() -> Worker, now: Timestamp) -> Self {
         Self {
-            worker,
-            twin: None,
+            worker: make(),
+            twin: Some(Twin::of(&make(), Noise::None, EQUAL)),
             last: now,
             retired: Retired::default(),
             lines: VecDeque::new(),

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use attache_protocol::{
-    io::{HttpRequest, Method, Server as Place},
+    io::{HttpRequest, Method, NetworkFailure, Server as Place},
+    policy::Outcome,
     time::Timestamp,
     worker::{Timer, WorkerCloseCause, WorkerEvent, WorkerStatus},
 };
@@ -16,6 +17,14 @@ use super::{
     },
     Beat, Life, Line, LineLife, Reading, Statuses,
 };
+
+/// Whoever shows a request does not show its token.
+pub(super) fn no_secret(request: &HttpRequest) -> Result<(), String> {
+    if format!("{request:?}").contains(request.bearer.expose()) {
+        return Err("a token shows up in Debug".to_owned());
+    }
+    Ok(())
+}
 
 impl Life {
     /// A call, before it goes out.
@@ -88,6 +97,24 @@ impl Life {
             return Err(format!("the stream is asked for from {after} again"));
         }
         Ok(after)
+    }
+
+    /// The stream, which has just been closed: not for its silence while it is heard.
+    pub(super) fn check_silence(&self, line: &Line) -> Result<(), String> {
+        let WorkerStatus::Deaf {
+            cause: Outcome::Network(NetworkFailure::TimedOut),
+        } = self.machine.worker.status()
+        else {
+            return Ok(());
+        };
+        let silent_for = line.heard.map(|heard| self.now.saturating_since(heard));
+        match silent_for {
+            Some(silent_for) if silent_for < self.config.liveness.stream_silence => Err(format!(
+                "{:?} is given up for a silence of only {silent_for:?}",
+                line.id
+            )),
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn check_bearer(&self, kind: Kind, bearer: &str) -> Result<(), String> {

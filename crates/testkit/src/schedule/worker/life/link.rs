@@ -17,6 +17,7 @@ use super::{
         weather::{Fate, Loss, TokenFate},
     },
     COMMENT_EVERY, Happening, Held, Life, LineLife,
+    checks::no_secret,
 };
 
 impl Life {
@@ -28,6 +29,7 @@ impl Life {
             }
             Effect::SendHttp { id, request } => {
                 self.fresh(id.get())?;
+                no_secret(&request)?;
                 let order = Order::read(&request)?;
                 self.check_order(&order)?;
                 self.send(id, order);
@@ -41,13 +43,15 @@ impl Life {
             }
             Effect::OpenStream { id, request } => {
                 self.fresh(id.get())?;
+                no_secret(&request)?;
                 let after = self.check_stream(&request)?;
                 self.open_stream(id, &request, after);
             }
             Effect::CloseStream { id } => {
-                if self.stream.take_if(|line| line.id == id).is_none() {
+                let Some(line) = self.stream.take_if(|line| line.id == id) else {
                     return Err(format!("{id:?} is closed, and it is gone"));
-                }
+                };
+                self.check_silence(&line)?;
                 self.failures += 1;
             }
             Effect::OpenSocket { .. }
@@ -258,6 +262,7 @@ impl Life {
                 if line.life == LineLife::Asked {
                     line.life = LineLife::Open;
                 }
+                line.heard = Some(self.now);
                 self.counts.streams += 1;
                 let after = line.after;
                 self.plan(COMMENT_EVERY, Happening::Comment(*id));

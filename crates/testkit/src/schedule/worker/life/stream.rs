@@ -42,6 +42,7 @@ impl Life {
             bearer,
             after,
             life: LineLife::Asked,
+            heard: None,
             busy_until: self.now,
         });
         if fate != StreamFate::Opened {
@@ -172,6 +173,9 @@ impl Life {
             }
             if let Input::StreamBytes { bytes, .. } = &input {
                 self.handed.note(bytes);
+                if let Some(line) = &mut self.stream {
+                    line.heard = Some(self.now);
+                }
             }
             let is_heard = matches!(input, Input::StreamBytes { .. });
             self.act(&Act::Input(input))?;
