@@ -1,13 +1,11 @@
 //! Permission prompts as state: open until answered, withdrawn, or settled by somebody else.
 
 mod answer;
+mod kept;
 mod posted;
 mod verdict;
 
-use alloc::{
-    collections::{BTreeMap, VecDeque},
-    vec::Vec,
-};
+use alloc::{collections::BTreeMap, vec::Vec};
 
 use bytestring::ByteString;
 
@@ -16,13 +14,9 @@ use crate::frame::{
     JsonShape, RawJson, RequestId, control, permission::PermissionRequest, relay::Behavior,
 };
 use answer::{Answer, Goes, Needs};
+use kept::{Kept, OtherQuestion};
 use verdict::Verdicts;
 pub(super) use verdict::{Refusal, Settled};
-
-/// How many settled answers are kept, in case the server forgets one and asks again.
-const KEPT_ANSWERS: usize = 64;
-/// Their bytes.
-const KEPT_BYTES: usize = 4 * 1024 * 1024;
 
 /// The prompt table.
 #[derive(Clone, Debug)]
@@ -40,8 +34,7 @@ pub(super) struct Prompts {
     /// Answers of ours that went more than once, by their own ids: nobody knows with which of its times one was
     /// stored.
     gone_again: Memory,
-    settled: VecDeque<(PermissionRequest, Answer)>,
-    settled_bytes: usize,
+    kept: Kept,
 }
 
 #[derive(Clone, Debug)]
@@ -133,8 +126,7 @@ impl Prompts {
             answered: Memory::new(limits.prompts.saturating_mul(4), key),
             answered_here: Memory::new(limits.prompts.saturating_mul(4), key),
             gone_again: Memory::new(limits.prompts.saturating_mul(4), key),
-            settled: VecDeque::new(),
-            settled_bytes: 0,
+            kept: Kept::default(),
         }
     }
 
@@ -165,7 +157,7 @@ impl Prompts {
                 Shown::Over => Noted::Silently,
             };
         }
-        let (shown, reply) = match self.answer_given(&request) {
+        let (shown, reply) = match self.kept.answer_to(&request) {
             Some(Ok(_)) if seen == Seen::Past => return Noted::Silently,
             Some(Ok(answer)) => (Shown::Over, Reply::Ready(answer)),
             Some(Err(OtherQuestion)) => return Noted::Conflict,
@@ -369,38 +361,7 @@ impl Prompts {
         prompts.sort_by_key(|prompt| prompt.order);
         prompts
     }
-
-    fn keep(&mut self, request: PermissionRequest, answer: Answer) {
-        let weight = |request: &PermissionRequest, answer: &Answer| {
-            request.frame().as_str().len() + answer.text.len()
-        };
-        self.settled_bytes += weight(&request, &answer);
-        self.settled.push_back((request, answer));
-        while self.settled.len() > KEPT_ANSWERS || self.settled_bytes > KEPT_BYTES {
-            let Some((request, answer)) = self.settled.pop_front() else {
-                return;
-            };
-            self.settled_bytes -= weight(&request, &answer);
-        }
-    }
-
-    /// The answer we gave to this very question, if its id was answered before.
-    fn answer_given(&self, request: &PermissionRequest) -> Option<Result<Answer, OtherQuestion>> {
-        let (asked, answer) = self
-            .settled
-            .iter()
-            .rev()
-            .find(|(asked, _)| asked.request_id() == request.request_id())?;
-        Some(if asked.asks_the_same(request) {
-            Ok(answer.again())
-        } else {
-            Err(OtherQuestion)
-        })
-    }
 }
-
-/// An id that was answered before now asks for something else.
-struct OtherQuestion;
 
 impl Prompt {
     fn answer(&self) -> Option<&Answer> {

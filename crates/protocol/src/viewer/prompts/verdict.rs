@@ -153,7 +153,7 @@ impl Prompts {
         let behavior = match (prompt.reply, &by) {
             (Reply::Ready(answer) | Reply::Sent { answer, .. }, SettledBy::Us) => {
                 let ours = answer.behavior;
-                self.keep(prompt.request, answer);
+                self.kept.keep(prompt.request, answer);
                 Some(ours)
             }
             (Reply::None, _) | (_, SettledBy::AnotherViewer { .. }) => behavior,
