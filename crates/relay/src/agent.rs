@@ -172,8 +172,7 @@ impl Publisher {
         &self,
         texts: &[T],
     ) -> Result<Vec<Published>, RelayError> {
-        let lines = texts.iter().map(|text| Line::accept(text.as_ref()));
-        let lines = lines.collect::<Result<Vec<_>, _>>()?;
+        let lines = Line::accept_all(texts)?;
         self.session.publish(self.epoch, lines).await
     }
 }

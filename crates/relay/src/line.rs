@@ -9,6 +9,9 @@ use memchr::memchr;
 
 use crate::id;
 
+/// Up to how many bytes of frames that come together share their memory.
+const SHEET_BYTES: usize = 32 << 10;
+
 /// Why a text can't go through the relay.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -29,7 +32,7 @@ pub enum RefusedFrame {
 
 /// A frame with the bytes that go to a viewer's socket: its own, and exactly one line break.
 ///
-/// Both share one allocation. Cloning is cheap.
+/// Both share one allocation, and so may several lines that came together. Cloning is cheap.
 #[derive(Clone)]
 pub(crate) struct Line {
     frame: Frame,
@@ -41,26 +44,41 @@ pub(crate) struct Line {
 impl Line {
     /// Takes in a frame from outside. One that will be stored and has no `uuid` gets one.
     pub(crate) fn accept(text: &str) -> Result<Self, RefusedFrame> {
-        let text = text.trim();
-        if memchr(b'\n', text.as_bytes()).is_some() {
-            return Err(RefusedFrame::SeveralLines);
+        Self::build(&[one_line(text)?])?.with_uuid_if_kept()
+    }
+
+    /// Takes in several frames from outside, each like [`accept`](Self::accept), for fewer allocations.
+    ///
+    /// Who keeps one of them for long keeps a [copy](Self::detached).
+    pub(crate) fn accept_all<T: AsRef<str>>(mut texts: &[T]) -> Result<Vec<Self>, RefusedFrame> {
+        let mut lines = Vec::with_capacity(texts.len());
+        while !texts.is_empty() {
+            let mut bytes = 0;
+            let fits = |text: &&T| {
+                bytes += text.as_ref().len() + 1;
+                bytes <= SHEET_BYTES
+            };
+            let together = texts.iter().take_while(fits).count().max(1);
+            let (now, later) = texts.split_at_checked(together).unwrap_or((texts, &[]));
+            let mut sheet = String::with_capacity(bytes.min(SHEET_BYTES));
+            for text in now {
+                sheet.push_str(one_line(text.as_ref())?);
+                sheet.push('\n');
+            }
+            let sheet = ByteString::from(sheet);
+            for wire in sheet.split_inclusive('\n') {
+                let line = Self::of_wire(sheet.slice_ref(wire))?;
+                lines.push(line.with_uuid_if_kept()?);
+            }
+            texts = later;
         }
-        let line = Self::build(&[text])?;
-        // One that is too long counts as none, and is refused when a new one would stand beside it.
-        if line.frame.uuid().is_none() && line.frame.is_stored() {
-            return Self::with_new_uuid(text);
-        }
-        Ok(line)
+        Ok(lines)
     }
 
     /// Takes in a frame that is for those who are there, and for no log. A control frame is kept
     /// anyway: nobody could answer it otherwise.
     pub(crate) fn accept_live(text: &str) -> Result<Self, RefusedFrame> {
-        let text = text.trim();
-        if memchr(b'\n', text.as_bytes()).is_some() {
-            return Err(RefusedFrame::SeveralLines);
-        }
-        let line = Self::build(&[text])?;
+        let line = Self::build(&[one_line(text)?])?;
         match line.frame.kind() {
             FrameKind::Message { .. } | FrameKind::KeepAlive | FrameKind::Auth => Ok(Self {
                 kept: false,
@@ -69,13 +87,26 @@ impl Line {
             FrameKind::ControlRequest { .. }
             | FrameKind::ControlResponse { .. }
             | FrameKind::ControlCancelRequest { .. }
-            | FrameKind::UnknownControl { .. } => Self::accept(text),
+            | FrameKind::UnknownControl { .. } => line.with_uuid_if_kept(),
         }
     }
 
     /// Takes back a frame that went through [`accept`](Self::accept) before, or was written here.
     pub(crate) fn known(text: &str) -> Result<Self, RefusedFrame> {
         Self::build(&[text.trim()])
+    }
+
+    /// The same line in memory of its own.
+    pub(crate) fn detached(&self) -> Self {
+        let copy = Self::build(&[self.frame.as_str()]);
+        copy.map_or_else(
+            |_| self.clone(),
+            |copy| Self {
+                kept: self.kept,
+                uuid_is_ours: self.uuid_is_ours,
+                ..copy
+            },
+        )
     }
 
     pub(crate) fn frame(&self) -> &Frame {
@@ -87,6 +118,11 @@ impl Line {
         self.kept
     }
 
+    /// Its `uuid`, which whatever is stored has.
+    pub(crate) fn uuid(&self) -> ByteString {
+        self.frame.uuid().cloned().unwrap_or_default()
+    }
+
     /// The `uuid` that its sender gave it.
     pub(crate) fn stated_uuid(&self) -> Option<&ByteString> {
         self.frame.uuid().filter(|_| !self.uuid_is_ours)
@@ -96,7 +132,12 @@ impl Line {
         &self.wire
     }
 
-    fn with_new_uuid(text: &str) -> Result<Self, RefusedFrame> {
+    fn with_uuid_if_kept(self) -> Result<Self, RefusedFrame> {
+        // One that is too long counts as none, and is refused when a new one would stand beside it.
+        if self.frame.uuid().is_some() || !self.kept {
+            return Ok(self);
+        }
+        let text = self.frame.as_str();
         let fields = text.strip_suffix('}').unwrap_or(text);
         let uuid = id::uuid().map_err(|_| RefusedFrame::NoRandomness)?;
         // A `uuid` that was there all along, but as something else than a text, now stands there
@@ -114,9 +155,13 @@ impl Line {
             String::with_capacity(pieces.iter().map(|piece| piece.len()).sum::<usize>() + 1);
         text.extend(pieces.iter().copied());
         text.push('\n');
-        let text = ByteString::from(text);
-        let frame = Frame::classify(text.slice_ref(text.trim_end())).map_err(|bad| bad.error)?;
-        let wire = Utf8Bytes::try_from(text.into_bytes()).map_err(|_| FrameError::NotUtf8)?;
+        Self::of_wire(ByteString::from(text))
+    }
+
+    /// Makes a line of its frame and the line break behind it.
+    fn of_wire(wire: ByteString) -> Result<Self, RefusedFrame> {
+        let frame = Frame::classify(wire.slice_ref(wire.trim_end())).map_err(|bad| bad.error)?;
+        let wire = Utf8Bytes::try_from(wire.into_bytes()).map_err(|_| FrameError::NotUtf8)?;
         let kept = frame.is_stored();
         Ok(Self {
             frame,
@@ -125,6 +170,15 @@ impl Line {
             uuid_is_ours: false,
         })
     }
+}
+
+/// What stands in `text` without the white space around it.
+fn one_line(text: &str) -> Result<&str, RefusedFrame> {
+    let text = text.trim();
+    if memchr(b'\n', text.as_bytes()).is_some() {
+        return Err(RefusedFrame::SeveralLines);
+    }
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -146,6 +200,65 @@ mod tests {
         assert_eq!(uuid.len(), 36);
         let expected = format!("{{\"type\":\"user\" ,\"uuid\":\"{uuid}\"}}");
         assert_eq!(line.frame().as_str(), expected);
+    }
+
+    #[test]
+    fn frames_that_come_together_are_lines_of_their_own_in_their_order() {
+        let frame = |number: usize| {
+            let text = "x".repeat(number * 37 % 3000);
+            format!(r#"{{"type":"user","uuid":"{number}","text":"{text}"}}"#)
+        };
+        let mut texts: Vec<_> = (0..100).map(frame).collect();
+        texts.push(format!(" {}\r\n", frame(SHEET_BYTES)));
+        texts.push(r#"{"type":"user","text":"no uuid"}"#.to_owned());
+        texts.push(r#"{"type":"stream_event","text":"ü"}"#.to_owned());
+        let lines = Line::accept_all(&texts).unwrap();
+        assert_eq!(lines.len(), texts.len());
+        for (line, text) in lines.iter().zip(&texts) {
+            let alone = Line::accept(text).unwrap();
+            let has_uuid = text.contains("\"uuid\"") || !line.is_stored();
+            assert_eq!(line.is_stored(), alone.is_stored());
+            assert_eq!(line.stated_uuid(), alone.stated_uuid());
+            assert_eq!(line.wire().as_str(), format!("{}\n", line.frame().as_str()));
+            assert_eq!(*line.frame() == *alone.frame(), has_uuid, "{text}");
+        }
+        assert!(lines[101].frame().uuid().is_some());
+        assert!(Line::accept_all::<&str>(&[]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn one_bad_frame_of_several_refuses_them_all() {
+        let good = r#"{"type":"user","uuid":"u1"}"#;
+        for (bad, refused) in [
+            ("{\"type\":\n\"user\"}", RefusedFrame::SeveralLines),
+            (r#"{"type":"user","uuid":7}"#, RefusedFrame::Uuid),
+            (
+                r#"{"uuid":"u"}"#,
+                RefusedFrame::Malformed(FrameError::NoType),
+            ),
+        ] {
+            assert_eq!(Line::accept_all(&[good, bad]).err(), Some(refused), "{bad}");
+        }
+        assert!(Line::accept_all(&[good, "", good]).is_err());
+    }
+
+    #[test]
+    fn a_line_that_is_kept_for_long_has_memory_of_its_own() {
+        let text = r#"{"type":"user","uuid":"u1"}"#;
+        let lines = Line::accept_all(&[text, text]).unwrap();
+        let together = |one: &Line, other: &Line| {
+            let start = other.wire().as_str().as_ptr().addr();
+            start - one.wire().as_str().as_ptr().addr() == text.len() + 1
+        };
+        assert!(together(&lines[0], &lines[1]));
+        let copy = lines[0].detached();
+        assert_eq!(copy.wire(), lines[0].wire());
+        assert_ne!(
+            copy.wire().as_str().as_ptr(),
+            lines[0].wire().as_str().as_ptr()
+        );
+        let live = Line::accept_live(r#"{"type":"progress"}"#).unwrap();
+        assert!(!live.detached().is_stored());
     }
 
     #[test]

@@ -152,7 +152,7 @@ impl Reader<'_> {
                 if let RefusedFrame::Malformed(FrameError::NoSubtype { request_id }) = &refused {
                     let answer = control::error(request_id, &refused.to_string());
                     if let Ok(answer) = Line::known(&answer) {
-                        self.outgoing.push(&Item::live(&answer, Origin::Relay));
+                        self.outgoing.push(&Item::live(answer, Origin::Relay));
                     }
                 }
             }

@@ -41,17 +41,17 @@ pub(crate) struct DeliveryUpdate {
 
 impl Item {
     /// A frame that is in the log at `sequence` since `at`.
-    pub(crate) fn stored(line: &Line, sequence: u64, origin: Origin, at: SystemTime) -> Self {
+    pub(crate) fn stored(line: Line, sequence: u64, origin: Origin, at: SystemTime) -> Self {
         Self::Stored(sequence, Saying::new(line, origin, at))
     }
 
     /// A frame that is in no log, or a copy of one that is.
-    pub(crate) fn live(line: &Line, origin: Origin) -> Self {
+    pub(crate) fn live(line: Line, origin: Origin) -> Self {
         Self::live_at(line, origin, SystemTime::now())
     }
 
     /// A frame that is in no log and was said at `at`.
-    pub(crate) fn live_at(line: &Line, origin: Origin, at: SystemTime) -> Self {
+    pub(crate) fn live_at(line: Line, origin: Origin, at: SystemTime) -> Self {
         Self::Live(Saying::new(line, origin, at))
     }
 
@@ -116,9 +116,9 @@ impl Item {
 }
 
 impl Saying {
-    fn new(line: &Line, origin: Origin, at: SystemTime) -> Arc<Self> {
+    fn new(line: Line, origin: Origin, at: SystemTime) -> Arc<Self> {
         Arc::new(Self {
-            line: line.clone(),
+            line,
             origin,
             at,
             event: OnceLock::new(),
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn a_frame_is_spelled_for_sockets_and_for_streams() {
         let line = Line::accept(r#"{"type":"user","uuid":"u1"}"#).unwrap();
-        let stored = Item::stored(&line, 3, Origin::Agent, SystemTime::UNIX_EPOCH);
+        let stored = Item::stored(line.clone(), 3, Origin::Agent, SystemTime::UNIX_EPOCH);
         assert_eq!(
             stored.wire().unwrap().as_str(),
             "{\"type\":\"user\",\"uuid\":\"u1\"}\n"
@@ -154,7 +154,7 @@ mod tests {
         assert!(event.ends_with(b"\"payload\":{\"type\":\"user\",\"uuid\":\"u1\"}}\n\n"));
         // Viewers share one text.
         assert_eq!(stored.clone().event().unwrap().as_ptr(), event.as_ptr());
-        let event = Item::live(&line, Origin::Agent).event().unwrap();
+        let event = Item::live(line, Origin::Agent).event().unwrap();
         assert!(
             event
                 .starts_with(b"event: ephemeral_event\ndata: {\"event_id\":\"u1\",\"event_type\":")

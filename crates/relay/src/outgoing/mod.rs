@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 pub(crate) use self::{ending::Ending, item::Item};
 
 /// How much is taken out at once: the queue keeps counting what is not on its way yet.
-const BATCH_FRAMES: usize = 64;
+const BATCH_FRAMES: usize = 512;
 const BATCH_BYTES: usize = 256 << 10;
 /// Of how many messages a stream that lags is still told how far they have got.
 const UPDATES_KEPT: usize = 256;
@@ -237,13 +237,13 @@ mod tests {
 
     fn live(text: &str) -> Item {
         let text = format!(r#"{{"type":"{text}"}}"#);
-        Item::live(&Line::known(&text).unwrap(), Origin::Agent)
+        Item::live(Line::known(&text).unwrap(), Origin::Agent)
     }
 
     fn stored(sequence: u64) -> Item {
         let text = format!(r#"{{"type":"user","uuid":"{sequence}"}}"#);
         let line = Line::known(&text).unwrap();
-        Item::stored(&line, sequence, Origin::Agent, SystemTime::UNIX_EPOCH)
+        Item::stored(line, sequence, Origin::Agent, SystemTime::UNIX_EPOCH)
     }
 
     /// The items in a few words each.
@@ -279,6 +279,30 @@ mod tests {
         assert!(!outgoing.push(&live("late")));
         let (all, ending) = drain(&outgoing).await;
         assert_eq!((all.len(), ending), (200, Ending::SessionEnded));
+    }
+
+    #[tokio::test]
+    async fn much_is_taken_out_in_order_and_in_bounded_parts() {
+        let outgoing = Outgoing::for_socket(2000, 4 << 20);
+        for number in 0..1500 {
+            // The last ones are long.
+            let padding = "x".repeat(if number < 1400 { 0 } else { 20_000 });
+            assert!(outgoing.push(&live(&format!("{number} {padding}"))));
+        }
+        outgoing.end(Ending::SessionEnded);
+        let mut seen = 0;
+        let mut batch = Vec::new();
+        while outgoing.next(&mut batch).await.is_none() {
+            let bytes = batch.iter().map(Item::bytes).sum::<usize>();
+            let last = batch.last().map_or(0, Item::bytes);
+            assert!(batch.len() <= BATCH_FRAMES && bytes - last < BATCH_BYTES);
+            for item in batch.drain(..) {
+                let start = format!("{{\"type\":\"{seen} ");
+                assert!(item.wire().unwrap().starts_with(&start), "{seen}");
+                seen += 1;
+            }
+        }
+        assert_eq!((seen, outgoing.lock().bytes), (1500, 0));
     }
 
     #[tokio::test]

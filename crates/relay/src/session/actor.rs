@@ -162,14 +162,14 @@ impl Session {
         self.viewers_so_far += 1;
         let id = ViewerId(self.viewers_so_far);
         if let Ok(hello) = Line::known(&notices::hello(by.role)) {
-            outgoing.push_first(Item::live(&hello, Origin::Relay));
+            outgoing.push_first(Item::live(hello, Origin::Relay));
         }
         if outgoing.follows_log() {
             outgoing.push_first(Item::LogUpTo(self.last_sequence));
         }
         if self.status != SessionStatus::Archived {
             for request in self.conversation.open_requests() {
-                outgoing.push_first(Item::live(request, Origin::Agent));
+                outgoing.push_first(Item::live(request.clone(), Origin::Agent));
             }
             for update in self.progress.updates() {
                 outgoing.push_first(update.clone());

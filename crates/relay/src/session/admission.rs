@@ -21,11 +21,11 @@ use crate::{
 pub(super) enum Admission {
     Store,
     /// It is stored, and right behind it what is told of it.
-    Settle(Line),
+    Settle(Box<Line>),
     Live,
     /// It counted before. The sender is told so once more.
-    Repeat(Option<Line>),
-    Refuse(AnswerRefused),
+    Repeat(Option<Box<Line>>),
+    Refuse(Box<AnswerRefused>),
     /// The relay answers it itself.
     Answer(ByteString),
     Drop,
@@ -66,7 +66,7 @@ impl Batch {
         let mut frames = Vec::new();
         let mut add = |line: &Line, origin| {
             frames.push(NewFrame {
-                uuid: line.frame().uuid().cloned().unwrap_or_default(),
+                uuid: line.uuid(),
                 text: line.frame().text().clone(),
                 origin,
             });
@@ -154,7 +154,7 @@ impl Session {
         batch: &Batch,
     ) -> Result<Admission, RelayError> {
         let uuid = line.frame().uuid();
-        let refuse = |why: Refusal| Ok(Admission::Refuse(why.of(request_id, line)));
+        let refuse = |why: Refusal| Ok(Admission::Refuse(Box::new(why.of(request_id, line))));
         if let Some(before) = batch.answer_to(request_id) {
             if before.frame().uuid() == uuid {
                 return Ok(Admission::Repeat(None));
@@ -164,7 +164,7 @@ impl Session {
         let Some(kind) = self.conversation.awaited(request_id) else {
             return match self.conversation.settled(request_id) {
                 Some(Settled::Answered(winner)) if Some(&winner.answer_id) == uuid => {
-                    Ok(Admission::Repeat(winner.settlement.clone()))
+                    Ok(Admission::Repeat(winner.settlement.clone().map(Box::new)))
                 }
                 Some(Settled::Answered(winner)) => refuse(Refusal::Answered(winner.by.clone())),
                 Some(Settled::Withdrawn | Settled::Lost(_)) => refuse(Refusal::Withdrawn),
@@ -178,7 +178,9 @@ impl Session {
             return Ok(Admission::Repeat(None));
         }
         Ok(match kind {
-            RequestKind::Prompt => Admission::Settle(notices::settlement(request_id, line, by)?),
+            RequestKind::Prompt => {
+                Admission::Settle(Box::new(notices::settlement(request_id, line, by)?))
+            }
             RequestKind::Other => Admission::Store,
         })
     }

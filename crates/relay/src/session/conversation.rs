@@ -181,6 +181,11 @@ impl Conversation {
             return;
         }
         self.settled.forget(request_id);
+        // They may wait for days.
+        let line = line.detached();
+        let Some((request_id, _)) = asked(line.frame()) else {
+            return;
+        };
         self.open.push(OpenRequest {
             sequence,
             request_id: request_id.clone(),
@@ -189,7 +194,7 @@ impl Conversation {
             } else {
                 RequestKind::Other
             },
-            line: line.clone(),
+            line,
         });
     }
 

@@ -82,7 +82,7 @@ impl Session {
 
         let mut outcome = outcome.into_iter();
         let mut result = Vec::with_capacity(batch.0.len());
-        for (line, admission) in &batch.0 {
+        for (line, admission) in batch.0 {
             let published = self.hand_on(speaker, line, admission, &mut outcome, at);
             result.push(published);
         }
@@ -101,29 +101,30 @@ impl Session {
     fn hand_on(
         &mut self,
         speaker: Speaker<'_>,
-        line: &Line,
-        admission: &Admission,
+        line: Line,
+        admission: Admission,
         outcome: &mut impl Iterator<Item = Appended>,
         at: SystemTime,
     ) -> Published {
         let socket = speaker.socket();
-        let uuid = || line.frame().uuid().cloned().unwrap_or_default();
         match admission {
             Admission::Store => match outcome.next() {
                 Some(Appended::Stored(sequence)) => {
+                    let uuid = line.uuid();
                     self.stored(speaker.origin(), line, sequence, at, socket);
-                    Published::Stored(uuid())
+                    Published::Stored(uuid)
                 }
-                Some(Appended::Duplicate) | None => Published::Duplicate(uuid()),
+                Some(Appended::Duplicate) | None => Published::Duplicate(line.uuid()),
             },
             Admission::Settle(settlement) => {
+                let uuid = line.uuid();
                 if let Some(Appended::Stored(sequence)) = outcome.next() {
                     self.stored(Origin::Viewer, line, sequence, at, socket);
                 }
                 if let Some(Appended::Stored(sequence)) = outcome.next() {
-                    self.stored(Origin::Relay, settlement, sequence, at, None);
+                    self.stored(Origin::Relay, *settlement, sequence, at, None);
                 }
-                Published::Stored(uuid())
+                Published::Stored(uuid)
             }
             Admission::Live => match line.frame().uuid() {
                 Some(uuid) if !self.live_uuids.is_new(uuid) => Published::Duplicate(uuid.clone()),
@@ -137,17 +138,17 @@ impl Session {
                 if let (Some(viewer), Some(settlement)) = (socket, settlement) {
                     self.tell(Some(viewer), settlement.frame().as_str());
                 }
-                Published::Duplicate(uuid())
+                Published::Duplicate(line.uuid())
             }
             Admission::Refuse(refused) => {
                 self.metrics.refused("answer");
                 if let Some(viewer) = socket {
                     self.tell(Some(viewer), &refused.to_frame());
                 }
-                Published::Refused(refused.clone())
+                Published::Refused(*refused)
             }
             Admission::Answer(text) => {
-                self.tell(socket, text);
+                self.tell(socket, &text);
                 Published::Ignored
             }
             Admission::Drop => Published::Ignored,
@@ -158,7 +159,7 @@ impl Session {
     pub(super) fn stored(
         &mut self,
         origin: Origin,
-        line: &Line,
+        line: Line,
         sequence: u64,
         at: SystemTime,
         sender: Option<ViewerId>,
@@ -169,9 +170,9 @@ impl Session {
             self.progress.add(sequence, line.frame());
         }
         self.weight.add(line.frame().as_str().len());
-        self.conversation.observe(sequence, origin, line);
+        self.conversation.observe(sequence, origin, &line);
+        let concerned = origin != Origin::Viewer || concerns_viewers(&line);
         let item = Item::stored(line, sequence, origin, at);
-        let concerned = origin != Origin::Viewer || concerns_viewers(line);
         self.fan_out(item, concerned, sender);
     }
 
@@ -245,7 +246,7 @@ impl Session {
     pub(super) fn tell(&mut self, viewer: Option<ViewerId>, text: &str) {
         let Ok(line) = Line::known(text) else { return };
         self.deliver();
-        let item = Item::live(&line, Origin::Relay);
+        let item = Item::live(line, Origin::Relay);
         for one in &self.viewers {
             if viewer.is_none_or(|viewer| viewer == one.id) {
                 one.outgoing.push(&item);

@@ -1,15 +1,14 @@
 //! Which frames that are not stored have gone through already.
 
-use std::{
-    collections::{HashSet, VecDeque},
-    sync::Arc,
-};
+use std::collections::{HashSet, VecDeque};
+
+use attache_protocol::viewer::KeptId;
 
 /// The last `uuid`s, up to a limit.
 pub(super) struct LiveUuids {
     limit: usize,
-    known: HashSet<Arc<str>>,
-    in_order: VecDeque<Arc<str>>,
+    known: HashSet<KeptId>,
+    in_order: VecDeque<KeptId>,
 }
 
 impl LiveUuids {
@@ -23,7 +22,7 @@ impl LiveUuids {
 
     /// Remembers `uuid`, and says whether it was not known.
     pub(super) fn is_new(&mut self, uuid: &str) -> bool {
-        let uuid: Arc<str> = uuid.into();
+        let uuid = KeptId::from(uuid);
         if !self.known.insert(uuid.clone()) {
             return false;
         }

@@ -176,7 +176,7 @@ mod tests {
         async fn told(&self) -> Vec<String> {
             self.session.post(Vec::new(), ada(Role::Own)).await.unwrap();
             self.outgoing.push(&crate::outgoing::Item::live(
-                &line(r#"{"type":"mark"}"#),
+                line(r#"{"type":"mark"}"#),
                 crate::store::Origin::Relay,
             ));
             let mut batch = Vec::new();

@@ -63,7 +63,7 @@ impl Session {
         let lost = self.conversation.lost_by(&returned);
         let lines = lost.map(notices::nobody_answers);
         let lines = lines.collect::<Result<Vec<_>, _>>()?;
-        self.say(Origin::Viewer, &lines).await
+        self.say(Origin::Viewer, lines).await
     }
 
     /// The worker was silent for too long, if it was.
@@ -131,7 +131,7 @@ impl Session {
     async fn withdraw(&mut self, why: &Withdrawal) -> Result<(), RelayError> {
         let lines = self.conversation.open_ids().map(|id| why.of(id));
         let lines = lines.collect::<Result<Vec<_>, _>>()?;
-        self.say(Origin::Relay, &lines).await?;
+        self.say(Origin::Relay, lines).await?;
         // It said that it waits for a person; it does not any more.
         self.forget_report().await;
         self.save_status().await;
@@ -139,15 +139,15 @@ impl Session {
     }
 
     /// Stores what the relay says of its own accord, in the place of `origin`, and passes it on.
-    async fn say(&mut self, origin: Origin, lines: &[Line]) -> Result<(), RelayError> {
+    async fn say(&mut self, origin: Origin, lines: Vec<Line>) -> Result<(), RelayError> {
         let frames = lines.iter().map(|line| NewFrame {
-            uuid: line.frame().uuid().cloned().unwrap_or_default(),
+            uuid: line.uuid(),
             text: line.frame().text().clone(),
             origin,
         });
         let at = SystemTime::now();
         let outcome = self.append(frames.collect(), at).await?;
-        for (line, outcome) in lines.iter().zip(outcome) {
+        for (line, outcome) in lines.into_iter().zip(outcome) {
             if let Appended::Stored(sequence) = outcome {
                 self.stored(origin, line, sequence, at, None);
             }

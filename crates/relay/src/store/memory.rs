@@ -282,6 +282,8 @@ impl Session {
         if self.by_uuid.contains_key(&uuid) {
             return Appended::Duplicate;
         }
+        // Copies, because what came may share the memory of other frames.
+        let (uuid, text) = (ByteString::from(&*uuid), ByteString::from(&*text));
         self.last_sequence += 1;
         let sequence = self.last_sequence;
         if origin == Origin::Viewer {

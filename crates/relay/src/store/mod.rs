@@ -225,6 +225,8 @@ pub enum Origin {
 }
 
 /// A frame to be stored.
+///
+/// Its texts may share memory with other frames: a store that keeps them in memory keeps copies.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NewFrame {
     /// The frame's id.

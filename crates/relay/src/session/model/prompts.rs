@@ -262,7 +262,7 @@ impl Socket {
     async fn listen(&mut self) {
         let end = Line::known(r#"{"type":"end"}"#).unwrap();
         self.outgoing
-            .push(&crate::outgoing::Item::live(&end, Origin::Relay));
+            .push(&crate::outgoing::Item::live(end, Origin::Relay));
         loop {
             let mut batch = Vec::new();
             assert_eq!(self.outgoing.next(&mut batch).await, None);
