@@ -14,17 +14,20 @@
 //!
 //! How it is fast: most of a frame is strings, and in a string only a quote, a backslash and a control
 //! character mean anything but themselves. These are looked for in eight bytes at once, and in a long string
-//! in [`BLOCK`] bytes at once, by plain code of which the compiler makes vector instructions. Of the bytes that
-//! are not ASCII nothing has to be checked: the text is a `str`. The rest is one byte after the other, without
-//! recursion: the kinds of the open brackets are the bits of one word.
+//! in more, by plain code of which the compiler makes vector instructions. Of the bytes that are not ASCII nothing
+//! has to be checked: the text is a `str`. The rest is one byte after the other, without recursion: the kinds of
+//! the open brackets are the bits of one word.
+
+mod special;
 
 use super::envelope::{Envelope, Inner};
+use special::{WORD, before_special, plain_blocks, plain_length, specials};
 
-/// Words without anything special after which a string counts as long.
-const SHORT: usize = 5;
+/// Bytes of a string of which it is asked together whether anything is special.
+const STEP: usize = 2 * WORD;
 
-/// Bytes of a long string that are looked at together.
-const BLOCK: usize = 32;
+/// Steps without anything special after which a string counts as long.
+const SHORT: usize = 4;
 
 /// The routing fields of `text`; `None` if there is any doubt.
 pub(super) fn envelope(text: &str) -> Option<Envelope<&str>> {
@@ -245,7 +248,57 @@ impl<'a> Scan<'a> {
     }
 
     /// A string, after its opening quote.
-    fn string(self, mut at: usize) -> Option<usize> {
+    #[inline]
+    fn string(self, at: usize) -> Option<usize> {
+        // Most names end in their first word.
+        if let Some(word) = self.rest(at).first_chunk()
+            && let Some(before) = before_special(*word)
+            && self.byte(at + before)? == b'"'
+        {
+            return Some(at + before + 1);
+        }
+        self.long_string(at)
+    }
+
+    /// The same, for one that is longer or has escapes.
+    ///
+    /// It is looked at in steps of one length, whatever is in it: so the processor goes on to the next one while
+    /// it still finds out where an escape is.
+    fn long_string(self, mut at: usize) -> Option<usize> {
+        // What stands before this belongs to an escape.
+        let mut read = at;
+        let mut plain = 0;
+        while let Some(step) = self.rest(at).first_chunk::<STEP>() {
+            let (words, _) = step.as_chunks();
+            let &[first, second] = words else { return None };
+            let found = [specials(first), specials(second)];
+            if found == [0, 0] {
+                at += STEP;
+                plain += 1;
+                if plain == SHORT {
+                    at += plain_blocks(self.rest(at));
+                    plain = 0;
+                }
+                continue;
+            }
+            plain = 0;
+            for mut specials in found {
+                while specials != 0 {
+                    let special = at + specials.trailing_zeros() as usize / 8;
+                    specials &= specials - 1;
+                    if special < read {
+                        continue;
+                    }
+                    match self.byte(special)? {
+                        b'"' => return Some(special + 1),
+                        b'\\' => read = self.escape(special + 1)?,
+                        _ => return None,
+                    }
+                }
+                at += WORD;
+            }
+        }
+        at = at.max(read);
         loop {
             at += plain_length(self.rest(at));
             at = match self.byte(at)? {
@@ -300,88 +353,43 @@ impl Open {
     }
 }
 
-/// How many bytes at the start of `text` mean themselves inside a string.
-#[inline]
-fn plain_length(text: &[u8]) -> usize {
-    let mut passed = 0;
-    while let Some((words, _)) = text.get(passed..).map(<[u8]>::as_chunks) {
-        for word in words.iter().take(SHORT) {
-            if let Some(before) = before_special(*word) {
-                return passed + before;
-            }
-            passed += word.len();
-        }
-        if words.len() < SHORT {
-            break;
-        }
-        passed += plain_blocks(text.get(passed..).unwrap_or_default());
-    }
-    let rest = text.get(passed..).unwrap_or_default();
-    let before = rest.iter().position(|byte| is_special(*byte));
-    before.map_or(text.len(), |before| passed + before)
-}
-
-/// The same, in whole blocks.
-#[inline(never)]
-fn plain_blocks(text: &[u8]) -> usize {
-    let (blocks, _) = text.as_chunks::<BLOCK>();
-    let is_plain = |block: &&[u8; BLOCK]| {
-        let special = |any, byte: &u8| any | u8::from(is_special(*byte));
-        block.iter().fold(0, special) == 0
-    };
-    blocks.iter().take_while(is_plain).count() * BLOCK
-}
-
-/// Whether `byte` ends a run: a quote, a backslash, or a control character, which has no place in a string.
-#[inline]
-fn is_special(byte: u8) -> bool {
-    byte ^ FLIP < BELOW || byte == b'\\'
-}
-
-/// Exchanges the quote with the space, next to the control characters.
-const FLIP: u8 = b'"' ^ b' ';
-
-/// What is below this, is a control character or was the quote.
-const BELOW: u8 = b' ' + 1;
-
-/// How many bytes stand before the first special one, looked for in all bytes at once.
-///
-/// A byte of the lower half that is less than what is subtracted from it borrows, and that sets its highest
-/// bit. A borrow can mark the next byte wrongly, but the lowest mark is always right, and only that counts.
-#[inline]
-fn before_special(word: [u8; 8]) -> Option<usize> {
-    const EACH: u64 = u64::from_le_bytes([1; 8]);
-    const HIGHEST: u64 = EACH << 7;
-    let word = u64::from_le_bytes(word);
-    let below = |flip: u8, bound: u8| {
-        (word ^ (EACH * u64::from(flip))).wrapping_sub(EACH * u64::from(bound))
-    };
-    let found = (below(FLIP, BELOW) | below(b'\\', 1)) & !word & HIGHEST;
-    (found != 0).then(|| found.trailing_zeros() as usize / 8)
-}
-
 #[cfg(test)]
 mod tests {
+    use alloc::string::String;
+
     use proptest::{prelude::*, sample::select};
 
     use super::*;
 
-    /// At the edges of what is special, and the same with the highest bit set.
-    const EDGES: &[u8] = b"\0\x1f !\"#[\\]\x7f\x80\x9f\xa0\xa2\xdc\xff";
-
     proptest! {
         #[test]
-        fn eight_bytes_at_once_are_as_eight_bytes(
-            word in prop::array::uniform8(prop_oneof![any::<u8>(), select(EDGES)]),
+        fn a_string_ends_where_it_ends_when_it_is_read_byte_by_byte(
+            parts in prop::collection::vec(
+                prop_oneof![
+                    8 => "[a-z\u{e9}]{0,40}",
+                    8 => select(ESCAPES).prop_map(String::from),
+                    1 => select(ENDS).prop_map(String::from),
+                ],
+                0..40,
+            ),
         ) {
-            let one_by_one = word.iter().position(|byte| is_special(*byte));
-            prop_assert_eq!(before_special(word), one_by_one);
+            let text = parts.concat();
+            prop_assert_eq!(Scan(&text).string(0), byte_by_byte(&text));
         }
     }
 
-    #[test]
-    fn a_quote_a_backslash_and_control_characters_are_special() {
-        let special = (0..=u8::MAX).filter(|byte| is_special(*byte));
-        assert!(special.eq((0..0x20).chain([b'"', b'\\'])));
+    const ESCAPES: &[&str] = &[r"\n", r#"\""#, r"\\", r"\u00e9", r#"\\\""#];
+    const ENDS: &[&str] = &["\"", "\n", r"\", r"\x", r"\u00", "\0"];
+
+    fn byte_by_byte(text: &str) -> Option<usize> {
+        let mut at = 0;
+        loop {
+            at = match text.as_bytes().get(at)? {
+                b'"' => return Some(at + 1),
+                b'\\' => Scan(text).escape(at + 1)?,
+                0..0x20 => return None,
+                _ => at + 1,
+            };
+        }
     }
 }
