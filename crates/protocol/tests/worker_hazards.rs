@@ -312,3 +312,36 @@ fn credentials_older_than_the_known_ones_are_never_used() {
     }
     assert!(used, "it asks again, and goes on with what is newer");
 }
+
+#[test]
+fn a_server_that_takes_every_lease_away_is_not_asked_without_a_pause() {
+    let mut rig = Rig::running();
+    let end = rig.now.checked_add(Duration::from_secs(60)).unwrap();
+    let (mut epoch, mut bridges) = (1, 0);
+    let (id, ..) = {
+        rig.at(21).timeout();
+        rig.call()
+    };
+    rig.input(answered(id, 410, "{}"));
+    while rig.now < end {
+        while let Some(effect) = rig.worker.poll_effect() {
+            let input = match effect {
+                Effect::FetchToken { id, .. } => Input::TokenFetched {
+                    id,
+                    token: Token::new("person"),
+                },
+                Effect::SendHttp { id, request } if request.path.ends_with("/bridge") => {
+                    epoch += 1;
+                    bridges += 1;
+                    assert!(bridges < 40, "{bridges} times in {:?}", rig.now);
+                    answered(id, 200, &bridged(epoch))
+                }
+                Effect::SendHttp { id, .. } => answered(id, 410, "{}"),
+                _ => continue,
+            };
+            rig.input(input);
+        }
+        rig.next_timer();
+    }
+    assert!(bridges > 3, "it gave up after {bridges}");
+}

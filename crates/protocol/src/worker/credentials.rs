@@ -151,10 +151,35 @@ impl Worker {
         self.fetch_token(TokenReason::Attempt);
     }
 
+    /// The server has taken the lease away: it is asked for another one, at once the first time, and after a pause when
+    /// it takes that away as well before it has taken anything else.
+    pub(super) fn lease_lost(&mut self) {
+        self.leases_lost = self.leases_lost.saturating_add(1);
+        if self.leases_lost == 1 {
+            self.rebuild();
+            return;
+        }
+        self.drop_transport();
+        if self.reached == Reached::Once {
+            self.set_status(WorkerStatus::Rebuilding);
+        }
+        let gone = Outcome::Http {
+            status: 410,
+            retry_after: None,
+        };
+        self.try_again(gone, None);
+    }
+
     /// Whether the credentials have run out or were refused: nothing goes out with them any more.
     pub(super) fn credentials_are_over(&self) -> bool {
         let until = self.credentials.as_ref().and_then(|known| known.until);
         until.is_some_and(|until| until <= self.now)
+    }
+
+    /// The server has taken something that was sent with the credentials.
+    pub(super) fn credentials_taken(&mut self) {
+        self.refusals = 0;
+        self.leases_lost = 0;
     }
 
     /// The credentials were refused.

@@ -22,7 +22,7 @@ pub const ANSWERS: &[TableRow] = &[
     ),
     row(
         "HTTP 410",
-        "registered anew; closed: rejected when that is the answer to registering",
+        "registered anew, after a pause from the second time on; closed: rejected when that is the answer to registering",
     ),
     row(
         "HTTP 408, 425, 429, 5xx, no answer",

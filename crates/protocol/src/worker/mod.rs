@@ -95,6 +95,7 @@ pub struct Worker {
     rejected: Option<Token>,
     credentials: Option<Credentials>,
     refusals: u32,
+    leases_lost: u32,
     calls: Calls,
 
     stream: Stream,
@@ -147,6 +148,7 @@ impl Worker {
             rejected: None,
             credentials: None,
             refusals: 0,
+            leases_lost: 0,
             calls: Calls::default(),
             stream: Stream::Down,
             decoder: SseDecoder::new(limits.stream_event_bytes),

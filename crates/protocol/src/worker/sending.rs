@@ -141,7 +141,7 @@ impl Worker {
             Judgement::Fine(_) => {
                 self.uploads.accepted(&self.config.limits);
                 self.upload_failures = 0;
-                self.refusals = 0;
+                self.credentials_taken();
             }
             Judgement::Later { after, .. } => {
                 if answer.is_ok_and(|response| response.status == 429) {
@@ -234,7 +234,7 @@ impl Worker {
         match judge(answer) {
             Judgement::Fine(_) => {
                 self.heartbeat_failures = 0;
-                self.refusals = 0;
+                self.credentials_taken();
             }
             Judgement::Later { .. } | Judgement::Refused(_) => {
                 self.heartbeat_failures = self.heartbeat_failures.saturating_add(1);

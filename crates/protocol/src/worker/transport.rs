@@ -59,7 +59,7 @@ impl Worker {
     pub(super) fn lose_standing(&mut self, answer: Result<&HttpResponse, NetworkFailure>) {
         match judge(answer) {
             Judgement::OtherCredential => self.credentials_refused(),
-            Judgement::LeaseLost => self.rebuild(),
+            Judgement::LeaseLost => self.lease_lost(),
             Judgement::NotFound => self.end_transport(WorkerCloseCause::SessionNotFound),
             Judgement::Fenced => self.end_transport(WorkerCloseCause::Superseded),
             Judgement::Fine(_) | Judgement::Later { .. } | Judgement::Refused(_) => {}

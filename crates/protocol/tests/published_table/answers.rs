@@ -87,14 +87,22 @@ fn follows(verdict: &str, ask: Ask, answer: Answer) {
             };
             assert_eq!(work.closed(), Some(cause), "{context}");
         }
-        "registered anew; closed: rejected when that is the answer to registering" => {
+        "registered anew, after a pause from the second time on; closed: rejected when that is the answer to registering" =>
+        {
             work.answer(answer);
             if matches!(ask, Ask::Register | Ask::Bridge) {
                 let cause = WorkerCloseCause::Rejected { status: 410 };
                 assert_eq!(work.closed(), Some(cause), "{context}");
-            } else {
-                assert_eq!(work.reach(Ask::Bridge), Some(Duration::ZERO), "{context}");
+                return;
             }
+            assert_eq!(work.reach(Ask::Bridge), Some(Duration::ZERO), "{context}");
+
+            let mut work = Work::begin();
+            for _ in 0..2 {
+                work.reach(ask).expect("it gets there");
+                work.answer(answer);
+            }
+            assert!(work.reach(Ask::Bridge) > Some(Duration::ZERO), "{context}");
         }
         "again later, not before `Retry-After`; until it first runs, 3 attempts in all; heartbeats keep their beat" =>
         {

@@ -35,6 +35,7 @@ pub(super) fn raw(worker: &Worker) -> String {
         rejected,
         credentials,
         refusals,
+        leases_lost,
         calls,
         stream,
         decoder,
@@ -57,6 +58,8 @@ pub(super) fn raw(worker: &Worker) -> String {
         events,
     } = worker;
     let waits = backlog.is_some();
+    // The first one makes a difference.
+    let has_lost_lease = *leases_lost > 0;
     // Attempts are counted at the start only.
     let attempts = (*reached == Reached::Never).then_some(failures);
     let tokens = [token.as_ref(), rejected.as_ref()].map(|token| token.map(Token::expose));
@@ -83,7 +86,7 @@ pub(super) fn raw(worker: &Worker) -> String {
     };
     format!(
         "{timers:?} {goal:?} {phase:?} {untried:?} {status:?} {reached:?} {attempts:?} \
-         {session:?} {tokens:?} {granted:?} {refusals} {calls:?} {stream:?} {decoder:?} {waits} {sequence} \
+         {session:?} {tokens:?} {granted:?} {refusals} {has_lost_lease} {calls:?} {stream:?} {decoder:?} {waits} {sequence} \
          {attentive:?} {uploads:?} {deliveries:?} {requests:?} {state:?} {reporting:?} {reported:?} \
          {heartbeat_failures} {effects:?} {events:?}"
     )

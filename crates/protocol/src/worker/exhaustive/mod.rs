@@ -67,7 +67,7 @@ fn every_promise_holds_during_a_start() {
 #[test]
 fn every_promise_holds_in_every_state_of_an_even_start() {
     let start = Attended::new(&EVEN_STARTING);
-    search_of(9163, "worker, an even start", &start);
+    search_of(15_807, "worker, an even start", &start);
 }
 
 #[test]

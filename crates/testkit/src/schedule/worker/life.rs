@@ -69,6 +69,7 @@ pub(in crate::schedule) struct Life {
     questions: u32,
     /// The stream has brought something since it failed last.
     has_heard: bool,
+    lease: Lease,
     /// The pause that the last answer asked for.
     asked_pause: Option<Duration>,
     status: WorkerStatus,
@@ -142,6 +143,14 @@ struct Held {
     until: Timestamp,
 }
 
+/// Whether the server has taken a lease away.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Lease {
+    Kept,
+    /// Since it took something last.
+    Lost,
+}
+
 /// How much of the way the statuses show.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum Statuses {
@@ -202,6 +211,7 @@ impl Life {
             beat: Beat::Off,
             questions: 0,
             has_heard: false,
+            lease: Lease::Kept,
             asked_pause: None,
             status: WorkerStatus::Idle,
             shown: if config.limits.events < 100 {

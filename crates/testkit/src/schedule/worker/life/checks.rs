@@ -15,7 +15,7 @@ use super::{
         owed::as_reported,
         weather::TokenFate,
     },
-    Beat, Life, Line, LineLife, Reading, Statuses,
+    Beat, Lease, Life, Line, LineLife, Reading, Statuses,
 };
 
 /// Whoever shows a request does not show its token.
@@ -315,7 +315,8 @@ impl Life {
             || (timer == Timer::Stream && heard);
         let wait = at.saturating_since(self.now);
         let soon = self.config.liveness.retry_base;
-        if was_first && self.asked_pause.is_none() && wait > soon {
+        let is_excused = self.asked_pause.is_some() || self.lease == Lease::Lost;
+        if was_first && !is_excused && wait > soon {
             return Err(format!("{timer:?} waits for {wait:?} after one failure"));
         }
         Ok(())

@@ -16,7 +16,7 @@ use super::{
         order::{Kind, Order},
         weather::{Fate, Loss, TokenFate},
     },
-    COMMENT_EVERY, Happening, Held, Life, LineLife,
+    COMMENT_EVERY, Happening, Held, Lease, Life, LineLife,
     checks::no_secret,
 };
 
@@ -301,6 +301,13 @@ impl Life {
         let status = response.status;
         self.statuses.insert(status);
         self.asked_pause = response.retry_after;
+        if status == 410 {
+            self.lease = Lease::Lost;
+        }
+        let takes = matches!(order.kind, Kind::Upload | Kind::Heartbeat);
+        if takes && (200..300).contains(&status) {
+            self.lease = Lease::Kept;
+        }
         match status {
             200..=299 => {
                 let granted = self.server.last_granted();

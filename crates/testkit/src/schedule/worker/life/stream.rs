@@ -10,7 +10,7 @@ use attache_protocol::{
 
 use super::{
     super::{machine::Act, weather::StreamFate},
-    Beat, Handed, Happening, Life, Line, LineLife,
+    Beat, Handed, Happening, Lease, Life, Line, LineLife,
 };
 use crate::millis;
 
@@ -92,6 +92,9 @@ impl Life {
         } = ending
         {
             self.asked_pause = retry_after;
+            if status == 410 {
+                self.lease = Lease::Lost;
+            }
             self.statuses.insert(status);
             if status == 409 {
                 self.fenced = Some(status);
