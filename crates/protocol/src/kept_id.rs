@@ -203,24 +203,55 @@ mod tests {
     }
 
     #[test]
-    fn ids_that_differ_in_a_bit_have_other_numbers() {
+    fn every_bit_of_an_id_and_of_the_key_makes_another_number() {
+        const KEY: u64 = 0x5a5a_0ff0_3cc3_6996;
         for text in [
             "",
             "a",
-            "b",
             "aaaaaaaa",
-            "aaaaaaab",
-            "aaaaaaaaa",
-            "\0",
+            "\0qrstuvwxyz",
+            "ABCDEFGHijklmnopQ",
             UUID,
         ] {
-            let kept = KeptId::from(text);
-            assert_eq!(kept.hash(7), kept.clone().hash(7));
-            assert_ne!(kept.hash(7), KeptId::from("other").hash(7), "{text}");
+            let number = KeptId::from(text).hash(KEY);
+            assert_eq!(number, KeptId::from(text).hash(KEY));
+            for bit in 0..64 {
+                let other = KeptId::from(text).hash(KEY ^ 1 << bit);
+                assert_ne!(number, other, "{text:?}, bit {bit} of the key");
+            }
+            for (place, bit) in
+                (0..text.len()).flat_map(|place| (0..7).map(move |bit| (place, bit)))
+            {
+                let mut near = text.as_bytes().to_vec();
+                near[place] ^= 1 << bit;
+                let near = core::str::from_utf8(&near).unwrap();
+                assert_ne!(number, KeptId::from(near).hash(KEY), "{text:?}, {near:?}");
+            }
+            let longer = [text, "\0"].concat();
+            assert_ne!(
+                number,
+                KeptId::from(&*longer).hash(KEY),
+                "{text:?} and a zero"
+            );
         }
-        let near = KeptId::from("01234567-89ab-4def-8123-456789abcdee");
-        assert_ne!(KeptId::from(UUID).hash(7), near.hash(7));
-        assert_ne!(KeptId::from(UUID).hash(7), KeptId::from(UUID).hash(8));
+    }
+
+    #[test]
+    fn uuids_that_differ_in_one_place_only_are_spread() {
+        let [high, low] = [0x0123_4567_89ab_4def, 0x8123_4567_89ab_cdef];
+        for shift in (0..64).step_by(8) {
+            let ids = (0..256_u64).flat_map(|digit| {
+                let digit = digit << shift;
+                [[high ^ digit, low], [high, low ^ digit]]
+            });
+            let mut starts = [0_u8; 1024];
+            for id in ids {
+                let number = KeptId(Kept::Uuid(id)).hash(7);
+                starts[usize::try_from(number >> 32).unwrap() % 1024] += 1;
+            }
+            let most = starts.iter().max();
+            assert!(most.is_some_and(|most| *most <= 8), "{most:?} at {shift}");
+        }
     }
 
     proptest! {
