@@ -12,7 +12,7 @@ use super::{
     stream::QUIET,
 };
 use crate::{
-    frame::Frame,
+    frame::{Frame, FrameKind},
     io::{Effect, HttpResponse, NetworkFailure},
     kept_id::KeptId,
 };
@@ -210,7 +210,21 @@ impl Viewer {
                     {
                         self.catch_up.delivered(&held.frame, &id);
                     }
+                    let asked = match held.frame.kind() {
+                        FrameKind::ControlRequest { request_id, .. } => Some(request_id.clone()),
+                        FrameKind::Message { .. }
+                        | FrameKind::ControlResponse { .. }
+                        | FrameKind::ControlCancelRequest { .. }
+                        | FrameKind::KeepAlive
+                        | FrameKind::Auth
+                        | FrameKind::UnknownControl { .. } => None,
+                    };
+                    // The log does not say that it is asked, so it need not say that it no longer is.
+                    let unheard = asked.filter(|id| !self.prompts.is_open(id));
                     self.route(held.frame, Source::Backfill);
+                    if let Some(id) = unheard {
+                        self.prompts.nobody_knows(&id);
+                    }
                 }
             }
         }

@@ -350,6 +350,17 @@ impl Prompts {
         }
     }
 
+    /// The end of this prompt may be missing.
+    pub(super) fn nobody_knows(&mut self, request_id: &RequestId) {
+        if let Some(prompt) = self.open.get_mut(request_id) {
+            prompt.asked = Asked::NobodyKnows;
+        }
+    }
+
+    pub(super) fn is_open(&self, request_id: &RequestId) -> bool {
+        self.open.contains_key(request_id)
+    }
+
     /// The state of an open prompt the application knows of.
     pub(super) fn state(&self, request_id: &RequestId) -> Option<PromptState> {
         let prompt = self.open.get(request_id)?;

@@ -333,3 +333,45 @@ fn a_prompt_whose_end_may_lie_in_a_hole_is_verified_by_nothing_but_being_asked_a
         Err(DecideError::Unverified)
     );
 }
+
+#[test]
+fn a_prompt_held_over_a_drop_that_the_log_has_forgotten_is_not_known_to_be_open() {
+    for history in [History::All, History::Latest(10)] {
+        let mut config = config();
+        config.history = history;
+        let mut world = World::new(config);
+        world.server().ask("r1", "ls");
+        world.connect();
+        world.run_for(millis(10));
+        world.server().reset();
+        world.server().cancel("r1");
+        world.server().forget(2);
+        world.run_until_live();
+        let approved = world.decide("r1", &Decision::allow());
+        assert!(
+            matches!(
+                approved,
+                Err(DecideError::Unverified | DecideError::UnknownPrompt)
+            ),
+            "{history:?}: {approved:?}"
+        );
+    }
+}
+
+#[test]
+fn a_prompt_held_over_a_drop_that_the_log_holds_is_known_to_be_open() {
+    for repeats in [true, false] {
+        let mut config = config();
+        config.history = History::All;
+        let mut world = World::new(config);
+        world.server().ask("r1", "ls");
+        world.connect();
+        world.run_for(millis(10));
+        world.server().repeats_prompts = repeats;
+        world.server().reset();
+        world.run_until_live();
+        world.decide("r1", &Decision::allow()).unwrap();
+        world.run_for(secs(1));
+        assert_eq!(answers(&mut world).len(), 1, "{repeats}");
+    }
+}

@@ -142,6 +142,7 @@ impl Prompts {
         overflowed: bool,
         had_gap: bool,
     ) -> Result<(), String> {
+        let forgotten = world.server().forgotten();
         let open: BTreeSet<String> = world
             .server()
             .open_prompts()
@@ -150,6 +151,9 @@ impl Prompts {
             .collect();
         let ids: BTreeSet<String> = self.asked.keys().chain(&open).cloned().collect();
         for id in ids {
+            if !open.contains(&id) && world.decide(&id, &Decision::allow()).is_ok() {
+                return Err(format!("{id} is not asked any more, and can be approved"));
+            }
             let decision = Decision::deny("at the end");
             let decided = world.decide(&id, &decision);
             if decided.is_ok() {
@@ -159,8 +163,8 @@ impl Prompts {
                 (true, Ok(())) | (false, Err(DecideError::UnknownPrompt)) => true,
                 // One too many is not kept.
                 (true, Err(DecideError::UnknownPrompt)) => overflowed,
-                // After a gap, whether it is still asked can't be known.
-                (false, _) => had_gap,
+                // After a gap, or where its end is no longer retained, whether it is still asked can't be known.
+                (false, _) => had_gap || forgotten > 0,
                 (true, Err(_)) => false,
             };
             if !kept {
