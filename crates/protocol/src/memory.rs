@@ -10,7 +10,7 @@ use crate::kept_id::KeptId;
 /// It takes nothing before the first id, grows with what it holds, and at its limit it allocates nothing any
 /// more for ids that are UUIDs: 32 bytes for each of them, 128 KiB for 4096.
 #[derive(Clone)]
-pub(crate) struct Memory {
+pub struct Memory {
     table: Option<Box<Table>>,
     limit: u32,
     key: u64,
@@ -19,7 +19,7 @@ pub(crate) struct Memory {
 impl Memory {
     /// Room for `limit` ids. The secret `key` keeps others from choosing ids that slow it down; it makes no
     /// other difference.
-    pub(crate) fn new(limit: usize, key: u64) -> Self {
+    pub fn new(limit: usize, key: u64) -> Self {
         Self {
             table: None,
             limit: u32::try_from(limit).unwrap_or(u32::MAX).min(u32::MAX / 4),
@@ -28,7 +28,7 @@ impl Memory {
     }
 
     /// Remembers `id`, forgetting the oldest one at the limit; `false` if it was known.
-    pub(crate) fn insert(&mut self, id: impl Into<KeptId>) -> bool {
+    pub fn insert(&mut self, id: impl Into<KeptId>) -> bool {
         let (limit, key) = (self.limit, self.key);
         let table = self.table.get_or_insert_with(|| {
             Box::new(Table {

@@ -1,13 +1,15 @@
 //! One frame on its way through the relay: checked, with an id, on one line.
 
+use std::sync::{Arc, OnceLock};
+
 use attache_protocol::{
     ByteString,
     frame::{Frame, FrameError, FrameKind, UUID_LIMIT},
 };
-use axum::extract::ws::Utf8Bytes;
+use axum::{body::Bytes, extract::ws::Utf8Bytes};
 use memchr::memchr;
 
-use crate::id;
+use crate::{id, outgoing::Telling};
 
 /// Up to how many bytes of frames that come together share their memory.
 const SHEET_BYTES: usize = 32 << 10;
@@ -32,19 +34,23 @@ pub enum RefusedFrame {
 
 /// A frame with the bytes that go to a viewer's socket: its own, and exactly one line break.
 ///
-/// Both share one allocation, and so may several lines that came together. Cloning is cheap.
+/// Both share one allocation, and so may several lines that came together. Cloning is a reference count.
 #[derive(Clone)]
-pub(crate) struct Line {
+pub(crate) struct Line(Arc<Parts>);
+
+struct Parts {
     frame: Frame,
     wire: Utf8Bytes,
     kept: bool,
     uuid_is_ours: bool,
+    /// As the first stream that needed it spells it.
+    event: OnceLock<(Telling, Bytes)>,
 }
 
 impl Line {
     /// Takes in a frame from outside. One that will be stored and has no `uuid` gets one.
     pub(crate) fn accept(text: &str) -> Result<Self, RefusedFrame> {
-        Self::build(&[one_line(text)?])?.with_uuid_if_kept()
+        Parts::build(&[one_line(text)?])?.into_line()
     }
 
     /// Takes in several frames from outside, each like [`accept`](Self::accept), for fewer allocations.
@@ -53,22 +59,29 @@ impl Line {
     pub(crate) fn accept_all<T: AsRef<str>>(mut texts: &[T]) -> Result<Vec<Self>, RefusedFrame> {
         let mut lines = Vec::with_capacity(texts.len());
         while !texts.is_empty() {
+            let size = |text: &T| text.as_ref().len() + 1;
             let mut bytes = 0;
             let fits = |text: &&T| {
-                bytes += text.as_ref().len() + 1;
+                bytes += size(text);
                 bytes <= SHEET_BYTES
             };
             let together = texts.iter().take_while(fits).count().max(1);
             let (now, later) = texts.split_at_checked(together).unwrap_or((texts, &[]));
-            let mut sheet = String::with_capacity(bytes.min(SHEET_BYTES));
+            let mut sheet = String::with_capacity(now.iter().map(size).sum());
+            let mut ends = Vec::with_capacity(together);
             for text in now {
                 sheet.push_str(one_line(text.as_ref())?);
                 sheet.push('\n');
+                ends.push(sheet.len());
             }
             let sheet = ByteString::from(sheet);
-            for wire in sheet.split_inclusive('\n') {
-                let line = Self::of_wire(sheet.slice_ref(wire))?;
-                lines.push(line.with_uuid_if_kept()?);
+            let starts = core::iter::once(0).chain(ends.iter().copied());
+            for wire in starts
+                .zip(&ends)
+                .filter_map(|(start, end)| sheet.get(start..*end))
+            {
+                let parts = Parts::of_wire(sheet.slice_ref(wire))?;
+                lines.push(parts.into_line()?);
             }
             texts = later;
         }
@@ -78,76 +91,92 @@ impl Line {
     /// Takes in a frame that is for those who are there, and for no log. A control frame is kept
     /// anyway: nobody could answer it otherwise.
     pub(crate) fn accept_live(text: &str) -> Result<Self, RefusedFrame> {
-        let line = Self::build(&[one_line(text)?])?;
-        match line.frame.kind() {
-            FrameKind::Message { .. } | FrameKind::KeepAlive | FrameKind::Auth => Ok(Self {
-                kept: false,
-                ..line
-            }),
+        let mut parts = Parts::build(&[one_line(text)?])?;
+        parts.kept = match parts.frame.kind() {
+            FrameKind::Message { .. } | FrameKind::KeepAlive | FrameKind::Auth => false,
             FrameKind::ControlRequest { .. }
             | FrameKind::ControlResponse { .. }
             | FrameKind::ControlCancelRequest { .. }
-            | FrameKind::UnknownControl { .. } => line.with_uuid_if_kept(),
-        }
+            | FrameKind::UnknownControl { .. } => parts.kept,
+        };
+        parts.into_line()
     }
 
     /// Takes back a frame that went through [`accept`](Self::accept) before, or was written here.
     pub(crate) fn known(text: &str) -> Result<Self, RefusedFrame> {
-        Self::build(&[text.trim()])
+        Parts::build(&[text.trim()]).map(Self::from)
     }
 
     /// The same line in memory of its own.
     pub(crate) fn detached(&self) -> Self {
-        let copy = Self::build(&[self.frame.as_str()]);
-        copy.map_or_else(
-            |_| self.clone(),
-            |copy| Self {
-                kept: self.kept,
-                uuid_is_ours: self.uuid_is_ours,
-                ..copy
-            },
-        )
+        let Ok(copy) = Parts::build(&[self.frame().as_str()]) else {
+            return self.clone();
+        };
+        Self::from(Parts {
+            kept: self.0.kept,
+            uuid_is_ours: self.0.uuid_is_ours,
+            ..copy
+        })
     }
 
     pub(crate) fn frame(&self) -> &Frame {
-        &self.frame
+        &self.0.frame
     }
 
     /// Whether it belongs into the log.
     pub(crate) fn is_stored(&self) -> bool {
-        self.kept
+        self.0.kept
     }
 
     /// Its `uuid`, which whatever is stored has.
     pub(crate) fn uuid(&self) -> ByteString {
-        self.frame.uuid().cloned().unwrap_or_default()
+        self.frame().uuid().cloned().unwrap_or_default()
     }
 
     /// The `uuid` that its sender gave it.
     pub(crate) fn stated_uuid(&self) -> Option<&ByteString> {
-        self.frame.uuid().filter(|_| !self.uuid_is_ours)
+        self.frame().uuid().filter(|_| !self.0.uuid_is_ours)
     }
 
     pub(crate) fn wire(&self) -> &Utf8Bytes {
-        &self.wire
+        &self.0.wire
     }
 
-    fn with_uuid_if_kept(self) -> Result<Self, RefusedFrame> {
+    /// The event that tells this line like that. Those that tell it in the same way share what `make` made.
+    pub(crate) fn event(&self, telling: Telling, make: impl Fn() -> Bytes) -> Bytes {
+        let (first, event) = self.0.event.get_or_init(|| (telling, make()));
+        if *first == telling {
+            event.clone()
+        } else {
+            make()
+        }
+    }
+}
+
+impl From<Parts> for Line {
+    fn from(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Parts {
+    /// With a `uuid` if it is kept.
+    fn into_line(self) -> Result<Line, RefusedFrame> {
         // One that is too long counts as none, and is refused when a new one would stand beside it.
         if self.frame.uuid().is_some() || !self.kept {
-            return Ok(self);
+            return Ok(Line::from(self));
         }
         let text = self.frame.as_str();
         let fields = text.strip_suffix('}').unwrap_or(text);
         let uuid = id::uuid().map_err(|_| RefusedFrame::NoRandomness)?;
         // A `uuid` that was there all along, but as something else than a text, now stands there
         // twice.
-        let line = Self::build(&[fields, ",\"uuid\":\"", &uuid, "\"}"]);
-        let line = line.map_err(|_| RefusedFrame::Uuid)?;
-        Ok(Self {
+        let parts = Self::build(&[fields, ",\"uuid\":\"", &uuid, "\"}"]);
+        let parts = parts.map_err(|_| RefusedFrame::Uuid)?;
+        Ok(Line::from(Self {
             uuid_is_ours: true,
-            ..line
-        })
+            ..parts
+        }))
     }
 
     fn build(pieces: &[&str]) -> Result<Self, RefusedFrame> {
@@ -158,7 +187,7 @@ impl Line {
         Self::of_wire(ByteString::from(text))
     }
 
-    /// Makes a line of its frame and the line break behind it.
+    /// Of a frame and the line break behind it.
     fn of_wire(wire: ByteString) -> Result<Self, RefusedFrame> {
         let frame = Frame::classify(wire.slice_ref(wire.trim_end())).map_err(|bad| bad.error)?;
         let wire = Utf8Bytes::try_from(wire.into_bytes()).map_err(|_| FrameError::NotUtf8)?;
@@ -168,6 +197,7 @@ impl Line {
             wire,
             kept,
             uuid_is_ours: false,
+            event: OnceLock::new(),
         })
     }
 }

@@ -59,10 +59,12 @@ impl Server {
             Self::Relay { port, store } => relay(port, store).await,
             Self::Talker { kind, frame_bytes } => {
                 let frames = frames(frame_bytes);
-                match kind {
-                    Talker::Relay => talking_relay(frames).await,
-                    Talker::Bare => bare(&frames).await,
-                }
+                // A task, like the ones it talks with.
+                let talking = match kind {
+                    Talker::Relay => tokio::spawn(talking_relay(frames)),
+                    Talker::Bare => tokio::spawn(bare(frames)),
+                };
+                talking.await?
             }
         }
     }
@@ -100,7 +102,7 @@ async fn talking_relay(frames: Vec<String>) -> Outcome<()> {
 }
 
 /// One viewer, one queue; what waits in it is written before each flush.
-async fn bare(frames: &[String]) -> Outcome<()> {
+async fn bare(frames: Vec<String>) -> Outcome<()> {
     let listener = listen(0).await?;
     let (stream, _) = listener.accept().await?;
     stream.set_nodelay(true)?;

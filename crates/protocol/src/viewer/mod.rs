@@ -64,7 +64,6 @@ use crate::{
 };
 use catchup::CatchUp;
 use inbox::Inbox;
-use memory::Memory;
 use outbox::Outbox;
 use phase::Phase;
 use posting::Posting;
@@ -75,7 +74,7 @@ use settings::Settings;
 use watchdog::Watchdog;
 
 pub use crate::frame::decision::{AfterDeny, Allow, Decision, Deny, Standing};
-pub use crate::kept_id::KeptId;
+pub use crate::{kept_id::KeptId, memory::Memory};
 pub use command::{
     ConnectError, DecideError, ReconnectError, RequestError, SendError, SendRefusal,
 };

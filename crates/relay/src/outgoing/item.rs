@@ -1,9 +1,6 @@
 //! One thing that viewers are told.
 
-use std::{
-    sync::{Arc, OnceLock},
-    time::SystemTime,
-};
+use std::{sync::Arc, time::SystemTime};
 
 use attache_protocol::frame::relay::{self, DeliveryStatus};
 use axum::{body::Bytes, extract::ws::Utf8Bytes};
@@ -16,9 +13,9 @@ use crate::{line::Line, store::Origin};
 #[derive(Clone)]
 pub(crate) enum Item {
     /// A frame of the log, at this sequence number.
-    Stored(u64, Arc<Saying>),
+    Stored(u64, Saying),
     /// A frame for those who are there.
-    Live(Arc<Saying>),
+    Live(Saying),
     /// How far the agent has got with a viewer's message.
     Delivery(Arc<DeliveryUpdate>),
     /// The log up to this sequence number comes before whatever is queued behind this. Only viewers
@@ -26,11 +23,20 @@ pub(crate) enum Item {
     LogUpTo(u64),
 }
 
+#[derive(Clone)]
 pub(crate) struct Saying {
     line: Line,
     origin: Origin,
     at: SystemTime,
-    event: OnceLock<Bytes>,
+}
+
+/// What an event says of its line.
+#[derive(Copy, Clone, PartialEq, Eq)]
+pub(crate) struct Telling {
+    /// Its place in the log, if it is told as a part of that.
+    sequence: Option<u64>,
+    origin: Origin,
+    at: SystemTime,
 }
 
 pub(crate) struct DeliveryUpdate {
@@ -42,7 +48,7 @@ pub(crate) struct DeliveryUpdate {
 impl Item {
     /// A frame that is in the log at `sequence` since `at`.
     pub(crate) fn stored(line: Line, sequence: u64, origin: Origin, at: SystemTime) -> Self {
-        Self::Stored(sequence, Saying::new(line, origin, at))
+        Self::Stored(sequence, Saying { line, origin, at })
     }
 
     /// A frame that is in no log, or a copy of one that is.
@@ -52,7 +58,7 @@ impl Item {
 
     /// A frame that is in no log and was said at `at`.
     pub(crate) fn live_at(line: Line, origin: Origin, at: SystemTime) -> Self {
-        Self::Live(Saying::new(line, origin, at))
+        Self::Live(Saying { line, origin, at })
     }
 
     /// How far the agent has got with the message `uuid`.
@@ -80,11 +86,8 @@ impl Item {
     /// What goes to a stream.
     pub(crate) fn event(&self) -> Option<Bytes> {
         match self {
-            Self::Stored(sequence, said) => {
-                let event = said.event.get_or_init(|| said.said().stored(*sequence));
-                Some(event.clone())
-            }
-            Self::Live(said) => Some(said.event.get_or_init(|| said.said().live()).clone()),
+            Self::Stored(sequence, said) => Some(said.event(Some(*sequence))),
+            Self::Live(said) => Some(said.event(None)),
             Self::Delivery(update) => Some(update.event.clone()),
             Self::LogUpTo(_) => None,
         }
@@ -116,12 +119,15 @@ impl Item {
 }
 
 impl Saying {
-    fn new(line: Line, origin: Origin, at: SystemTime) -> Arc<Self> {
-        Arc::new(Self {
-            line,
-            origin,
-            at,
-            event: OnceLock::new(),
+    fn event(&self, sequence: Option<u64>) -> Bytes {
+        let telling = Telling {
+            sequence,
+            origin: self.origin,
+            at: self.at,
+        };
+        self.line.event(telling, || match sequence {
+            Some(sequence) => self.said().stored(sequence),
+            None => self.said().live(),
         })
     }
 

@@ -11,7 +11,10 @@ use std::{
 
 use tokio::sync::Notify;
 
-pub(crate) use self::{ending::Ending, item::Item};
+pub(crate) use self::{
+    ending::Ending,
+    item::{Item, Telling},
+};
 
 /// How much is taken out at once: the queue keeps counting what is not on its way yet.
 const BATCH_FRAMES: usize = 512;
@@ -328,6 +331,27 @@ mod tests {
         assert!(!by_bytes.push(&live("123456")));
         let (all, ending) = drain(&by_bytes).await;
         assert_eq!((all.len(), ending), (0, Ending::TooSlow));
+    }
+
+    #[tokio::test]
+    async fn what_comes_together_counts_one_by_one() {
+        let together: Vec<_> = (1..=5).map(stored).collect();
+        let exact = together.iter().map(Item::bytes).sum();
+        let roomy = Outgoing::for_socket(5, exact);
+        assert!(roomy.push_all(together.iter()));
+        for narrow in [
+            Outgoing::for_socket(4, exact),
+            Outgoing::for_socket(5, exact - 1),
+        ] {
+            assert!(!narrow.push_all(together.iter()));
+            let (all, ending) = drain(&narrow).await;
+            assert_eq!((all.len(), ending), (0, Ending::TooSlow));
+        }
+        let stream = Outgoing::for_stream(4, exact);
+        assert!(stream.push_all(together.iter()));
+        stream.end(Ending::SessionEnded);
+        let (all, _) = drain(&stream).await;
+        assert_eq!(shown(&all), ["log up to 4", "stored 5"]);
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use std::{
     time::SystemTime,
 };
 
-use attache_protocol::{ByteString, SessionId};
+use attache_protocol::{ByteString, SessionId, viewer::Memory};
 use tokio::{
     sync::{Notify, mpsc},
     time::{Instant, sleep_until},
@@ -18,8 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Command, Epoch, Mailbox, Presence, Subscribed, ViewerId, conversation::Conversation,
-    intake::Untold, live_uuids::LiveUuids, notices, progress::Progress, pruning::Weight,
-    seat::Seat, worker::FOREVER,
+    intake::Untold, notices, progress::Progress, pruning::Weight, seat::Seat, worker::FOREVER,
 };
 use crate::{
     Identity, RelayError, RelayOptions,
@@ -53,7 +52,8 @@ pub(super) struct Session {
     pub(super) presence: Presence,
     pub(super) report: WorkerReport,
     pub(super) last_sequence: u64,
-    pub(super) live_uuids: LiveUuids,
+    /// Which frames that are not stored have gone through already.
+    pub(super) live_uuids: Memory,
     pub(super) untold: Vec<Untold>,
     /// How many frames wait for the agent.
     pub(super) backlog: Arc<AtomicUsize>,

@@ -127,7 +127,7 @@ impl Session {
                 Published::Stored(uuid)
             }
             Admission::Live => match line.frame().uuid() {
-                Some(uuid) if !self.live_uuids.is_new(uuid) => Published::Duplicate(uuid.clone()),
+                Some(uuid) if !self.live_uuids.insert(uuid) => Published::Duplicate(uuid.clone()),
                 Some(_) | None => {
                     let item = Item::live_at(line, speaker.origin(), at);
                     self.fan_out(item, true, socket);

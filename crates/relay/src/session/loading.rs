@@ -1,11 +1,15 @@
 //! Starting a session from its log.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, AtomicUsize},
+use core::hash::{BuildHasher as _, Hasher as _};
+use std::{
+    hash::RandomState,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize},
+    },
 };
 
-use attache_protocol::SessionId;
+use attache_protocol::{SessionId, viewer::Memory};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +18,6 @@ use super::{
     actor::Session,
     conversation::Conversation,
     deliveries::Deliveries,
-    live_uuids::LiveUuids,
     progress::Progress,
     pruning::Weight,
     seat::{Lease, Seat, WorkerSeat},
@@ -105,7 +108,7 @@ impl Session {
             presence,
             report: record.worker.report,
             last_sequence: read,
-            live_uuids: LiveUuids::new(options.live_uuid_memory),
+            live_uuids: Memory::new(options.live_uuid_memory, secret()),
             untold: Vec::new(),
             options,
             backlog: Arc::new(AtomicUsize::new(backlog)),
@@ -116,4 +119,9 @@ impl Session {
         session.save_status().await;
         Ok(session)
     }
+}
+
+/// A number that agents, who choose the `uuid`s, do not know.
+fn secret() -> u64 {
+    RandomState::new().build_hasher().finish()
 }

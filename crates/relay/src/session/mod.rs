@@ -10,7 +10,6 @@ mod calls;
 mod conversation;
 mod deliveries;
 mod intake;
-mod live_uuids;
 mod loading;
 #[cfg(test)]
 mod model;

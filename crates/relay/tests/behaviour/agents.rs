@@ -211,3 +211,53 @@ async fn agents_that_take_over_from_each_other_share_the_frames_without_loss_or_
     }
     assert_eq!(soon(taking).await.unwrap(), all);
 }
+
+#[tokio::test]
+async fn what_an_agent_says_at_once_reaches_everybody_in_its_order_and_once() {
+    const FRAMES: usize = 700;
+    let mut options = options();
+    // Nobody is too slow, whatever else the machine does.
+    options.viewer_buffer_frames = 4 * FRAMES;
+    let world = World::with(options).await;
+    let mut viewers = [world.viewer().await, world.viewer().await];
+    let mut agent = world.relay.attach_agent(&world.session).await.unwrap();
+    // Short and long ones, stored and live ones; a thousand bytes and more on average.
+    let said: Vec<_> = (0..FRAMES)
+        .map(|number| {
+            let name = format!("{number:04}");
+            let text = "x".repeat(number * 131 % 2500);
+            let frame = match number % 3 {
+                0 => assistant(&name).replace("[]", &format!("[\"{text}\"]")),
+                1 => format!(r#"{{"type":"stream_event","uuid":"{name}","event":"{text}"}}"#),
+                _ => format!(r#"{{"type":"stream_event","event":"{name}{text}"}}"#),
+            };
+            format!(" {frame}\r\n")
+        })
+        .collect();
+    let frames: Vec<_> = said.iter().map(|frame| frame.trim().to_owned()).collect();
+    for _ in 0..2 {
+        agent.publisher().publish_all(&said).await.unwrap();
+    }
+    agent.publish(&assistant("end")).await.unwrap();
+    for viewer in &mut viewers {
+        assert_eq!(viewer.frames(FRAMES).await, frames);
+        // Of what came again, only what has no name is said again.
+        for nameless in frames.iter().skip(2).step_by(3) {
+            assert_eq!(viewer.frame().await, *nameless);
+        }
+        assert_eq!(viewer.frame().await, assistant("end"));
+    }
+    let mut stored: Vec<_> = frames.into_iter().step_by(3).collect();
+    stored.push(assistant("end"));
+    assert_eq!(world.log().await, stored);
+
+    // One that can't be taken, and nothing of it all is said.
+    let refused = agent.publisher().publish_all(&[&*user("u9"), "{}"]).await;
+    assert!(matches!(refused, Err(RelayError::Refused(_))));
+    agent.publish(&assistant("after")).await.unwrap();
+    for viewer in &mut viewers {
+        assert_eq!(viewer.frame().await, assistant("after"));
+    }
+    soon(world.relay.shutdown()).await;
+    assert_eq!(soon(agent.recv()).await.unwrap(), None);
+}
