@@ -102,16 +102,6 @@ impl<const N: usize> TimerTable<N> {
         Some((deadline, *T::ALL.get(place)?))
     }
 
-    /// Takes the earliest timer that is due at `now`.
-    pub fn pop_due<T: TimerIndex>(&mut self, now: Timestamp) -> Option<T> {
-        let (deadline, timer) = self.next::<T>()?;
-        if deadline > now {
-            return None;
-        }
-        self.disarm(timer);
-        Some(timer)
-    }
-
     /// Forgets every timer.
     pub fn clear(&mut self) {
         self.deadlines = [None; N];
@@ -144,16 +134,17 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn the_earliest_deadline_comes_first_and_each_timer_fires_once() {
+    fn the_earliest_deadline_comes_first_and_none_that_is_forgotten() {
         let mut table = TimerTable::<2>::default();
         table.arm(Clock::Slow, Timestamp::ORIGIN, SECOND * 2);
         table.arm(Clock::Fast, Timestamp::ORIGIN, SECOND);
-        let late = Timestamp::from_origin(SECOND * 9);
+        let at = |seconds| Timestamp::from_origin(SECOND * seconds);
 
-        assert_eq!(table.next::<Clock>().unwrap().1, Clock::Fast);
-        assert_eq!(table.pop_due(late), Some(Clock::Fast));
-        assert_eq!(table.pop_due(late), Some(Clock::Slow));
-        assert_eq!(table.pop_due::<Clock>(late), None);
+        assert_eq!(table.next(), Some((at(1), Clock::Fast)));
+        table.disarm(Clock::Fast);
+        assert_eq!(table.next(), Some((at(2), Clock::Slow)));
+        table.disarm(Clock::Slow);
+        assert_eq!(table.next::<Clock>(), None);
     }
 
     #[test]
@@ -161,20 +152,11 @@ mod tests {
         let mut table = TimerTable::<2>::default();
         table.arm(Clock::Slow, Timestamp::ORIGIN, SECOND);
         table.arm(Clock::Fast, Timestamp::ORIGIN, SECOND);
-        let late = Timestamp::from_origin(SECOND);
+        let then = Timestamp::from_origin(SECOND);
 
-        assert_eq!(table.pop_due(late), Some(Clock::Fast));
-        assert_eq!(table.pop_due(late), Some(Clock::Slow));
-    }
-
-    #[test]
-    fn nothing_is_due_before_its_deadline() {
-        let mut table = TimerTable::<2>::default();
-        table.arm(Clock::Fast, Timestamp::ORIGIN, SECOND);
-        let early = Timestamp::from_origin(Duration::from_nanos(999_999_999));
-
-        assert_eq!(table.pop_due::<Clock>(early), None);
-        assert!(table.deadline(Clock::Fast).is_some());
+        assert_eq!(table.next(), Some((then, Clock::Fast)));
+        table.disarm(Clock::Fast);
+        assert_eq!(table.next(), Some((then, Clock::Slow)));
     }
 
     #[test]
@@ -190,6 +172,6 @@ mod tests {
         let mut table = TimerTable::<2>::default();
         table.arm(Clock::Fast, Timestamp::ORIGIN, Duration::ZERO);
 
-        assert_eq!(table.pop_due::<Clock>(Timestamp::ORIGIN), None);
+        assert!(table.deadline(Clock::Fast) > Some(Timestamp::ORIGIN));
     }
 }

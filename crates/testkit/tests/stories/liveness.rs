@@ -15,6 +15,25 @@ fn live() -> World {
     world
 }
 
+/// A live world with room for few events, of which the application takes none, and the ids of messages to come.
+fn away_while(count: usize) -> (World, Vec<String>) {
+    let mut config = config();
+    config.limits.events = 8;
+    let mut world = World::new(config);
+    world.connect();
+    world.run_until_live();
+    world.read_events(Reading::NotAtAll);
+    let ids = (0..count).map(|number| format!("u{number}"));
+    (world, ids.collect())
+}
+
+/// Messages that come all at once.
+fn in_one(ids: &[String]) -> String {
+    let frame = |id: &String| format!(r#"{{"type":"assistant","uuid":"{id}"}}"#);
+    let lines: Vec<String> = ids.iter().map(frame).collect();
+    lines.join("\n")
+}
+
 fn pings(world: &World) -> usize {
     world
         .effects()
@@ -82,13 +101,7 @@ fn after_a_wake_up_a_healthy_link_stays() {
 
 #[test]
 fn while_events_pile_up_nothing_is_read_and_silence_is_not_held_against_the_peer() {
-    let mut config = config();
-    config.limits.events = 8;
-    let mut world = World::new(config);
-    world.connect();
-    world.run_until_live();
-    world.read_events(Reading::NotAtAll);
-    let ids: Vec<String> = (0..50).map(|number| format!("u{number}")).collect();
+    let (mut world, ids) = away_while(50);
     for id in &ids {
         world.server().say("assistant", id);
     }
@@ -106,18 +119,8 @@ fn while_events_pile_up_nothing_is_read_and_silence_is_not_held_against_the_peer
 
 #[test]
 fn one_message_of_many_frames_does_not_break_the_bound_on_events() {
-    let mut config = config();
-    config.limits.events = 8;
-    let mut world = World::new(config);
-    world.connect();
-    world.run_until_live();
-    world.read_events(Reading::NotAtAll);
-    let ids: Vec<String> = (0..500).map(|number| format!("u{number}")).collect();
-    let lines: Vec<String> = ids
-        .iter()
-        .map(|id| format!(r#"{{"type":"assistant","uuid":"{id}"}}"#))
-        .collect();
-    world.server().blurt(lines.join("\n"));
+    let (mut world, ids) = away_while(500);
+    world.server().blurt(in_one(&ids));
     world.run_for(secs(1));
     assert!(!world.viewer().wants_read());
     world.read_events(Reading::Eagerly);
@@ -127,16 +130,8 @@ fn one_message_of_many_frames_does_not_break_the_bound_on_events() {
 
 #[test]
 fn frames_that_nobody_takes_for_an_hour_cost_no_wake_ups_but_those_of_the_line() {
-    let mut config = config();
-    config.limits.events = 8;
-    let mut world = World::new(config);
-    world.connect();
-    world.run_until_live();
-    world.read_events(Reading::NotAtAll);
-    let ids: Vec<String> = (0..500).map(|number| format!("u{number}")).collect();
-    let frame = |id: &String| format!(r#"{{"type":"assistant","uuid":"{id}"}}"#);
-    let lines: Vec<String> = ids.iter().map(frame).collect();
-    world.server().blurt(lines.join("\n"));
+    let (mut world, ids) = away_while(500);
+    world.server().blurt(in_one(&ids));
     world.run_for(secs(15));
     let wake_ups = |world: &World| {
         let calls = world.record_so_far();
