@@ -4,7 +4,7 @@ use attache_driver::asynchronous::{Events, Session, WorkerSession};
 use attache_protocol::{
     SessionId,
     frame::{FrameKind, RawJson, control::Fields},
-    viewer::{Allow, Content, Decision, Event},
+    viewer::{Allow, Content, Decision, Event, Status},
     worker::{AgentState, Worker, WorkerEvent},
 };
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -44,6 +44,19 @@ pub(crate) async fn work(
         shown.concat()
     });
     (told.await.unwrap(), work)
+}
+
+/// A person who leaves when it does not work.
+pub(crate) async fn look_on(session: Session, mut events: Events) -> String {
+    let mut shown = vec![format!("{session:?} {events:?}")];
+    while let Some(event) = events.next().await {
+        shown.push(format!("{event:?}\n"));
+        if matches!(event, Event::Status(Status::Waiting { .. })) {
+            let _ = session.close().await;
+        }
+    }
+    shown.push(format!("{:?}", session.send(Content::text(WORDS)).await));
+    shown.concat()
 }
 
 /// A person who speaks, allows, and leaves.

@@ -12,7 +12,7 @@ use tracing::{
 };
 
 /// One line of a log.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
     /// Who wrote it.
     pub(crate) target: String,

@@ -1,5 +1,5 @@
 //! A token, the credential that the relay gives a worker, and what people and agents say, are read by nobody
-//! but their server: not in a log at any level, in no `Debug`, in no error.
+//! but their server: not in a log at any level, in no `Debug`, in no error, in no panic.
 //!
 //! Whole sessions, on every adapter and over both transports, with a relay in the same process, and everything
 //! that this process logs is read: its own crates' lines and those of the libraries below them.
@@ -13,6 +13,7 @@
 
 mod asynchronous;
 mod log;
+mod panics;
 mod shown;
 mod threads;
 
@@ -21,14 +22,14 @@ use std::{sync::Arc, time::Duration};
 use attache_driver::{BaseUrl, Options, Plaintext, ProxyOptions, StaticToken};
 use attache_protocol::{
     Bytes, SessionId,
-    io::{HttpRequest, Method, Server, Token},
+    io::{HttpRequest, Method, Server, Token, TokenReason, TokenRefusal},
     viewer::{Transport, ViewerConfig},
     worker::{NewSession, SessionChoice, WorkerConfig},
 };
-use attache_relay::{MemoryStore, Relay, RelayOptions};
+use attache_relay::{MemoryStore, Relay, RelayOptions, ServeError};
 use attache_tokio::Http;
 use serde_json::Value;
-use tokio::{net::TcpListener, time::timeout};
+use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 
 use log::Line;
 
@@ -50,18 +51,49 @@ enum Adapter {
     Threads,
 }
 
+impl Adapter {
+    const ALL: [Self; 3] = [Self::Tokio, Self::AsyncStd, Self::Threads];
+}
+
+/// How a relay is reached.
+#[derive(Clone)]
+struct Way {
+    base_url: String,
+}
+
+impl Way {
+    async fn to_a_relay() -> (Self, JoinHandle<Result<(), ServeError>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base_url = format!("http://{}", listener.local_addr().unwrap());
+        let relay = Relay::new(Arc::new(MemoryStore::new()), RelayOptions::default());
+        let serving = tokio::spawn(relay.serve(listener, std::future::pending()));
+        (Self { base_url }, serving)
+    }
+
+    /// Nobody is there.
+    fn nowhere() -> Self {
+        Self {
+            base_url: "http://127.0.0.1:1".to_owned(),
+        }
+    }
+
+    fn options(&self) -> Options {
+        let base_url = BaseUrl::parse(&self.base_url, Plaintext::LoopbackOnly).unwrap();
+        let mut options = Options::new(base_url);
+        options.proxy = ProxyOptions::Direct;
+        options
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_log_and_no_debug_tells_a_token_or_what_is_said() {
     log::start();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base_url = format!("http://{}", listener.local_addr().unwrap());
-    let relay = Relay::new(Arc::new(MemoryStore::new()), RelayOptions::default());
-    let serving = tokio::spawn(relay.serve(listener, std::future::pending()));
-    let granted = timeout(LIMIT, granted(&base_url)).await.expect("in time");
+    let (way, serving) = Way::to_a_relay().await;
+    let granted = timeout(LIMIT, granted(&way)).await.expect("in time");
     assert!(granted.starts_with(GRANT), "grants are looked for in vain");
-    for adapter in [Adapter::Tokio, Adapter::AsyncStd, Adapter::Threads] {
+    for adapter in Adapter::ALL {
         for transport in [Transport::WebSocket, Transport::Sse] {
-            let session = session(adapter, transport, &base_url);
+            let session = session(adapter, transport, &way);
             timeout(LIMIT, session).await.expect("in time");
         }
     }
@@ -77,14 +109,11 @@ async fn no_log_and_no_debug_tells_a_token_or_what_is_said() {
         let heard = lines.iter().any(|line| line.target.starts_with(target));
         assert!(heard, "nothing is heard of {target}");
     }
-    let is_of = |line: &Line, target: &str| line.is_trace && line.target.starts_with(target);
-    let leaks: Vec<&Line> = lines.iter().filter(|line| is_leak(&line.text)).collect();
-    let is_known = |line: &Line| TALKATIVE.iter().any(|target| is_of(line, target));
-    let unknown = leaks.iter().find(|line| !is_known(line));
-    assert!(unknown.is_none(), "{unknown:?}");
+    assert_eq!(unknown_leak(&lines), None);
     for target in TALKATIVE {
+        let leaks = |line: &Line| is_of(line, target) && is_leak(&line.text);
         assert!(
-            leaks.iter().any(|line| is_of(line, target)),
+            lines.iter().any(leaks),
             "the documentation warns of {target} without need"
         );
     }
@@ -97,8 +126,74 @@ fn no_debug_and_no_error_tells_a_token_or_what_is_said() {
     }
 }
 
+#[test]
+fn no_panic_of_an_application_tells_a_token_or_what_is_said() {
+    let shown = shown::everything();
+    shown::differences();
+    let heard = panics::heard();
+    assert!(heard.len() > shown.len(), "{} panics", heard.len());
+    let leak = heard.iter().find(|said| is_leak(said));
+    assert_eq!(leak, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_source_that_panics_with_a_token_in_its_hands_tells_nobody_the_token() {
+    panics::listen();
+    log::start();
+    for adapter in Adapter::ALL {
+        let seen = timeout(LIMIT, without_tokens(adapter));
+        let seen = seen.await.expect("in time");
+        assert!(!is_leak(&seen), "{seen}");
+        let heard = panics::heard();
+        let name = format!("{adapter:?} asks");
+        assert!(heard.iter().any(|said| said.contains(&name)), "{heard:?}");
+        let leak = heard.iter().find(|said| is_leak(said));
+        assert_eq!(leak, None);
+    }
+    assert_eq!(unknown_leak(&log::lines()), None);
+}
+
+/// A viewer whose application panics when it is asked for a token, with the token in its hands. What can be seen
+/// of it.
+async fn without_tokens(adapter: Adapter) -> String {
+    let mut config = ViewerConfig::new(SessionId::parse("session_x").unwrap());
+    config.patience.token = Duration::from_millis(100);
+    // Nobody is called before there is a token.
+    let options = Way::nowhere().options();
+    match adapter {
+        Adapter::Tokio => {
+            let tokens = move |_: TokenReason| async move { asked_by(adapter) };
+            let (session, events, driver) = attache_tokio::spawn(config, options, tokens).unwrap();
+            let seen = asynchronous::look_on(session, events).await;
+            let ended = driver.await.unwrap_err();
+            format!("{seen} {ended:?} {ended}")
+        }
+        Adapter::AsyncStd => {
+            let tokens = move |_: TokenReason| async move { asked_by(adapter) };
+            let (session, events, _driver) =
+                attache_async_std::spawn(config, options, tokens).unwrap();
+            asynchronous::look_on(session, events).await
+        }
+        Adapter::Threads => {
+            let tokens = move |_: TokenReason| asked_by(adapter);
+            let story = move || {
+                let (session, events, driver) =
+                    attache_blocking::spawn(config, options, tokens).unwrap();
+                let seen = threads::look_on(&session, events);
+                format!("{seen} {:?}", driver.join())
+            };
+            tokio::task::spawn_blocking(story).await.unwrap()
+        }
+    }
+}
+
+fn asked_by(adapter: Adapter) -> Result<Token, TokenRefusal> {
+    let token = Token::new(TOKEN);
+    panic!("{}, when {adapter:?} asks: {token:?}", panics::WANTED)
+}
+
 /// A worker and a viewer, from the first word to the last.
-async fn session(adapter: Adapter, transport: Transport, base_url: &str) {
+async fn session(adapter: Adapter, transport: Transport, way: &Way) {
     let worker = WorkerConfig::new(SessionChoice::Create(NewSession::default()));
     let viewer = move |id: SessionId| {
         let mut config = ViewerConfig::new(id);
@@ -108,35 +203,50 @@ async fn session(adapter: Adapter, transport: Transport, base_url: &str) {
     let shown = match adapter {
         Adapter::Tokio => {
             let (session, events, _driver) =
-                attache_tokio::spawn_worker(worker, options(base_url), token()).unwrap();
+                attache_tokio::spawn_worker(worker, way.options(), token()).unwrap();
             let (id, worker) = asynchronous::work(session, events).await;
             let (session, events, _driver) =
-                attache_tokio::spawn(viewer(id), options(base_url), token()).unwrap();
+                attache_tokio::spawn(viewer(id), way.options(), token()).unwrap();
             asynchronous::view(session, events).await + &worker.await.unwrap()
         }
         Adapter::AsyncStd => {
             let (session, events, _driver) =
-                attache_async_std::spawn_worker(worker, options(base_url), token()).unwrap();
+                attache_async_std::spawn_worker(worker, way.options(), token()).unwrap();
             let (id, worker) = asynchronous::work(session, events).await;
             let (session, events, _driver) =
-                attache_async_std::spawn(viewer(id), options(base_url), token()).unwrap();
+                attache_async_std::spawn(viewer(id), way.options(), token()).unwrap();
             asynchronous::view(session, events).await + &worker.await.unwrap()
         }
         Adapter::Threads => {
-            let base_url = base_url.to_owned();
+            let way = way.clone();
             let story = move || {
                 let (session, events, _driver) =
-                    attache_blocking::spawn_worker(worker, options(&base_url), token()).unwrap();
+                    attache_blocking::spawn_worker(worker, way.options(), token()).unwrap();
                 let (id, worker) = threads::work(session, events);
                 let (session, events, _driver) =
-                    attache_blocking::spawn(viewer(id), options(&base_url), token()).unwrap();
+                    attache_blocking::spawn(viewer(id), way.options(), token()).unwrap();
                 threads::view(&session, events) + &worker.join().unwrap()
             };
             tokio::task::spawn_blocking(story).await.unwrap()
         }
     };
     assert!(shown.contains("PermissionSettled"), "{shown}");
-    assert!(!is_leak(&shown), "{adapter:?} {transport:?} {shown}");
+    assert!(
+        !is_leak(&shown),
+        "{adapter:?} {transport:?} {} {shown}",
+        way.base_url
+    );
+}
+
+/// A line with a secret, of somebody of whom the documentation does not warn.
+fn unknown_leak(lines: &[Line]) -> Option<&Line> {
+    let is_known = |line: &Line| TALKATIVE.iter().any(|target| is_of(line, target));
+    let is_unknown = |line: &&Line| is_leak(&line.text) && !is_known(line);
+    lines.iter().find(is_unknown)
+}
+
+fn is_of(line: &Line, target: &str) -> bool {
+    line.is_trace && line.target.starts_with(target)
 }
 
 fn is_leak(text: &str) -> bool {
@@ -146,8 +256,8 @@ fn is_leak(text: &str) -> bool {
 }
 
 /// A credential that the relay gives a worker.
-async fn granted(base_url: &str) -> String {
-    let http = Http::new(&options(base_url)).unwrap();
+async fn granted(way: &Way) -> String {
+    let http = Http::new(&way.options()).unwrap();
     let created = http.call(post("/v1/code/sessions")).await.unwrap();
     let created: Value = serde_json::from_slice(&created.body).unwrap();
     let id = created["session"]["id"].as_str().unwrap();
@@ -169,12 +279,6 @@ fn post(path: &str) -> HttpRequest {
         body: Some(Bytes::from_static(br#"{"bridge":{}}"#)),
         response_limit: 64 * 1024,
     }
-}
-
-fn options(base_url: &str) -> Options {
-    let mut options = Options::new(BaseUrl::parse(base_url, Plaintext::LoopbackOnly).unwrap());
-    options.proxy = ProxyOptions::Direct;
-    options
 }
 
 fn token() -> StaticToken {

@@ -1,6 +1,11 @@
 //! Values of the public types with a secret in them, as `Debug` and `Display` show them.
 
-use std::fmt::{Debug, Display};
+use std::{
+    fmt::{Debug, Display},
+    fs,
+    sync::Arc,
+    time::SystemTime,
+};
 
 use attache_driver::{
     BaseUrl, Options, Plaintext, ProxyOptions, StaticToken, TlsOptions, proxy::ProxyRules,
@@ -13,23 +18,73 @@ use attache_protocol::{
         permission::PermissionRequest,
         sse::SseDecoder,
     },
-    io::{Effect, HttpResponse, Input, Token},
+    io::{Effect, HttpRequest, HttpResponse, Input, Token},
     time::Timestamp,
     viewer::{Allow, Content, Decision, Event, Viewer, ViewerConfig},
     worker::{NewSession, SessionChoice, Worker, WorkerConfig},
 };
+use attache_relay::{
+    Credentials, MemoryStore, Relay, RelayOptions, TokenFile,
+    store::{NewFrame, Origin, StoredFrame, TokenHash},
+};
 
-use crate::{TOKEN, WORDS, said};
+use crate::{
+    TOKEN, WORDS,
+    panics::{panic_about, panic_about_both},
+    post, said,
+};
 
 pub(crate) fn everything() -> Vec<String> {
-    [values(), frames(), errors(), machines(), setup()].concat()
+    [values(), frames(), errors(), machines(), setup(), relays()].concat()
+}
+
+/// Values that are not what somebody looked for.
+pub(crate) fn differences() {
+    let token = Token::new(TOKEN);
+    panic_about_both(&token, &Token::new("another"));
+    let json = RawJson::string(WORDS);
+    panic_about_both(&json, &RawJson::string("other words"));
+    panic_about_both(&Content::text(WORDS), &Content::text("other words"));
+    panic_about_both(&Decision::deny(WORDS), &Decision::allow());
+    let fields = Fields::parse(format!(r#"{{"model":"{WORDS}"}}"#)).unwrap();
+    panic_about_both(&fields, &Fields::NONE);
+    let [one, other] = said().map(|text| Frame::classify(text.into()).unwrap());
+    panic_about_both(&one, &other);
+
+    let call = post("/v1/code/sessions");
+    let other = HttpRequest {
+        bearer: Token::new("another"),
+        body: Some(Bytes::from(WORDS)),
+        ..call.clone()
+    };
+    panic_about_both(&call, &other);
+    let response = HttpResponse {
+        status: 200,
+        retry_after: None,
+        body: Bytes::from(WORDS),
+    };
+    let empty = HttpResponse {
+        body: Bytes::new(),
+        ..response.clone()
+    };
+    panic_about_both(&response, &empty);
+
+    let (_, effects, inputs) = exchange();
+    for pair in effects.windows(2) {
+        panic_about_both(&pair[0], &pair[1]);
+    }
+    for pair in inputs.windows(2) {
+        panic_about_both(&pair[0], &pair[1]);
+    }
 }
 
 fn debug(value: &impl Debug) -> String {
+    panic_about(value);
     format!("{value:?} {value:#?}")
 }
 
 fn error(error: &(impl Debug + Display)) -> String {
+    panic_about(error);
     format!("{error:?} {error:#?} {error}")
 }
 
@@ -108,17 +163,17 @@ fn errors() -> Vec<String> {
     shown
 }
 
-/// Machines through which a secret has gone, and what came out.
-fn machines() -> Vec<String> {
-    let mut shown = Vec::new();
+/// A viewer through which secrets have gone, and what went out and in.
+fn exchange() -> (Viewer, Vec<Effect>, Vec<Input>) {
     let now = Timestamp::ORIGIN;
     let config = ViewerConfig::new(SessionId::parse("session_x").unwrap());
     let mut viewer = Viewer::new(config, [1; 32], now);
     viewer.connect(now).unwrap();
     viewer.send(now, Content::text(WORDS)).unwrap();
+    let (mut effects, mut inputs) = (Vec::new(), Vec::new());
     while let Some(effect) = viewer.poll_effect() {
-        shown.push(debug(&effect));
-        let inputs = match effect {
+        effects.push(effect.clone());
+        let answers = match effect {
             Effect::FetchToken { id, .. } => vec![Input::TokenFetched {
                 id,
                 token: Token::new(TOKEN),
@@ -148,11 +203,20 @@ fn machines() -> Vec<String> {
             }],
             _ => Vec::new(),
         };
-        for input in inputs {
-            shown.push(debug(&input));
-            viewer.handle_input(now, input);
+        for input in answers {
+            viewer.handle_input(now, input.clone());
+            inputs.push(input);
         }
     }
+    (viewer, effects, inputs)
+}
+
+/// Machines through which a secret has gone, and what came out.
+fn machines() -> Vec<String> {
+    let now = Timestamp::ORIGIN;
+    let (mut viewer, effects, inputs) = exchange();
+    let mut shown: Vec<String> = effects.iter().map(debug).collect();
+    shown.extend(inputs.iter().map(debug));
     let events: Vec<Event> = std::iter::from_fn(|| viewer.poll_event()).collect();
     assert!(events.len() > 4);
     shown.extend(events.iter().map(debug));
@@ -200,6 +264,47 @@ fn setup() -> Vec<String> {
                 .err()
                 .map(|refused| error(&refused)),
         );
+    }
+    shown
+}
+
+/// What a relay holds.
+fn relays() -> Vec<String> {
+    let credentials = Credentials::Tokens(vec![Token::new(TOKEN)]);
+    let mut options = RelayOptions::default();
+    options.credentials = credentials.clone();
+    let frame = NewFrame {
+        uuid: "u1".into(),
+        text: said()[0].as_str().into(),
+        origin: Origin::Agent,
+    };
+    let stored = StoredFrame {
+        sequence: 1,
+        uuid: "u1".into(),
+        text: said()[1].as_str().into(),
+        origin: Origin::Agent,
+        stored_at: SystemTime::UNIX_EPOCH,
+    };
+    let mut shown = vec![
+        debug(&credentials),
+        debug(&options),
+        debug(&Relay::new(Arc::new(MemoryStore::new()), options)),
+        debug(&frame),
+        debug(&stored),
+        debug(&TokenHash::of(TOKEN)),
+    ];
+    // Tokens where names, roles and hashes belong.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tokens");
+    for line in [
+        TOKEN.to_owned(),
+        format!("{TOKEN}! own sha256:00"),
+        format!("me {TOKEN} sha256:00"),
+        format!("me own {TOKEN}"),
+        format!("me own sha256:00 {TOKEN}"),
+    ] {
+        fs::write(&file, line).unwrap();
+        shown.push(error(&TokenFile::at(&file).read().unwrap_err()));
     }
     shown
 }

@@ -9,7 +9,7 @@ use attache_blocking::{Events, Session, WorkerEvents, WorkerSession};
 use attache_protocol::{
     SessionId,
     frame::FrameKind,
-    viewer::{Content, Decision, Event},
+    viewer::{Content, Decision, Event, Status},
     worker::{AgentState, WorkerEvent},
 };
 
@@ -47,6 +47,19 @@ pub(crate) fn work(
         shown.concat()
     });
     (told.recv().unwrap(), work)
+}
+
+/// A person who leaves when it does not work.
+pub(crate) fn look_on(session: &Session, events: Events) -> String {
+    let mut shown = vec![format!("{session:?} {events:?}")];
+    for event in events {
+        shown.push(format!("{event:?}\n"));
+        if matches!(event, Event::Status(Status::Waiting { .. })) {
+            let _ = session.close();
+        }
+    }
+    shown.push(format!("{:?}", session.send(Content::text(WORDS))));
+    shown.concat()
 }
 
 /// A person who speaks, denies, and leaves.
