@@ -12,6 +12,7 @@ pub struct Told<M: Machine> {
 
 impl<M: Machine> Told<M> {
     /// The machine's next event.
+    #[inline]
     pub fn next(machine: &mut M) -> Option<Self> {
         let event = machine.poll_event()?;
         let place = machine.place();

@@ -19,13 +19,13 @@ impl<T> Queue<T> {
         self.0.push_back(item);
     }
 
-    pub(crate) fn push_front(&mut self, item: T) {
-        self.make_room();
-        self.0.push_front(item);
-    }
-
+    #[inline]
     pub(crate) fn pop_front(&mut self) -> Option<T> {
         self.0.pop_front()
+    }
+
+    pub(crate) fn front_mut(&mut self) -> Option<&mut T> {
+        self.0.front_mut()
     }
 
     pub(crate) fn back_mut(&mut self) -> Option<&mut T> {
@@ -69,9 +69,8 @@ mod tests {
         for number in 2..=100 {
             queue.push_back(number);
         }
-        queue.push_front(0);
         let places = queue.0.capacity();
-        for number in 0..=100 {
+        for number in 1..=100 {
             assert_eq!(queue.pop_front(), Some(number));
         }
         assert_eq!(queue.0.capacity(), places);

@@ -67,18 +67,17 @@ impl<M: Machine> Events<M> {
     ///
     /// Cancel safe: no event is lost when the future is dropped before it is done.
     pub async fn next(&mut self) -> Option<M::Event> {
-        std::future::poll_fn(|cx| self.poll_event(cx)).await
+        if self.at_hand.is_empty() {
+            std::future::poll_fn(|cx| self.poll_batch(cx)).await;
+        }
+        self.take()
     }
 
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<M::Event>> {
-        if self.at_hand.is_empty() && self.poll_batch(cx).is_pending() {
-            return Poll::Pending;
-        }
-        let told = self.at_hand.pop_front();
-        Poll::Ready(told.map(|Told { event, place }| {
-            self.place = place;
-            event
-        }))
+    #[inline]
+    fn take(&mut self) -> Option<M::Event> {
+        let Told { event, place } = self.at_hand.pop_front()?;
+        self.place = place;
+        Some(event)
     }
 
     /// Takes everything that was handed over. Ready with nothing at hand when nothing will be.
@@ -104,7 +103,10 @@ impl<M: Machine> Stream for Events<M> {
     type Item = M::Event;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<M::Event>> {
-        self.poll_event(cx)
+        if self.at_hand.is_empty() && self.poll_batch(cx).is_pending() {
+            return Poll::Pending;
+        }
+        Poll::Ready(self.take())
     }
 }
 

@@ -334,8 +334,11 @@ fn route<T: AsRef<str>>(
         other if other.starts_with("control_") => FrameKind::UnknownControl {
             type_name: share(type_name),
         },
-        _ => FrameKind::Message {
-            type_name: share(type_name),
+        other => FrameKind::Message {
+            type_name: match well_known(other) {
+                Some(name) => ByteString::from_static(name),
+                None => share(type_name),
+            },
         },
     };
     let uuid = envelope
@@ -343,6 +346,12 @@ fn route<T: AsRef<str>>(
         .filter(|uuid| (1..=UUID_LIMIT).contains(&uuid.as_ref().len()))
         .map(&share);
     Ok((kind, uuid))
+}
+
+/// A type that most frames have, as text that needs no counting of who shares it.
+fn well_known(type_name: &str) -> Option<&'static str> {
+    const WELL_KNOWN: [&str; 5] = ["stream_event", "assistant", "user", "system", "result"];
+    WELL_KNOWN.into_iter().find(|name| *name == type_name)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What came over the line and has not been looked at.
 
 use alloc::boxed::Box;
+use core::mem;
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -21,12 +22,12 @@ pub(super) struct Inbox {
     stream: Option<Box<Reading>>,
 }
 
-/// What is left of a message.
+/// A message of which something is left.
 #[derive(Clone, Debug)]
 struct Message {
     text: ByteString,
-    /// How long it was, which is what its frames keep in memory.
-    whole: usize,
+    /// So much of it has been looked at, in bytes.
+    read: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -53,8 +54,8 @@ pub(super) enum Unread {
 impl Inbox {
     pub(super) fn push(&mut self, message: ByteString) {
         self.messages.push_back(Message {
-            whole: message.len(),
             text: message,
+            read: 0,
         });
     }
 
@@ -101,29 +102,35 @@ impl Inbox {
 
     /// The text of the next frame.
     fn next_frame(&mut self) -> Option<ByteString> {
-        while let Some(Message { text, whole }) = self.messages.pop_front() {
-            let Some(end) = memchr(b'\n', text.as_bytes()) else {
-                let line = text.trim();
-                if line.is_empty() {
-                    continue;
-                }
-                if line.len() == whole {
-                    return Some(text);
-                }
-                return Some(detached(text.slice_ref(line), whole));
-            };
-            let (line, rest) = text.split_at(end);
-            let line = text.slice_ref(line.trim());
-            let rest = rest.strip_prefix('\n').unwrap_or_default();
-            if !rest.is_empty() {
-                let text = text.slice_ref(rest);
-                self.messages.push_front(Message { text, whole });
+        while let Some(message) = self.messages.front_mut() {
+            let line = message.next_line();
+            if message.is_read() {
+                self.messages.pop_front();
             }
             if !line.is_empty() {
-                return Some(detached(line, whole));
+                return Some(line);
             }
         }
         None
+    }
+}
+
+impl Message {
+    fn is_read(&self) -> bool {
+        self.read >= self.text.len()
+    }
+
+    /// The next line without the blanks around it. It shares the message's memory only if it is much of it.
+    fn next_line(&mut self) -> ByteString {
+        let whole = self.text.len();
+        let rest = self.text.get(self.read..).unwrap_or_default();
+        let end = memchr(b'\n', rest.as_bytes());
+        let line = end.and_then(|end| rest.get(..end)).unwrap_or(rest).trim();
+        if line.len() == whole {
+            return mem::take(&mut self.text);
+        }
+        self.read = end.map_or(whole, |end| self.read + end + 1);
+        detached(self.text.slice_ref(line), whole)
     }
 }
 

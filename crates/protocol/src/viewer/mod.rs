@@ -344,6 +344,7 @@ impl Viewer {
     }
 
     /// The next thing the application should know.
+    #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop()
     }

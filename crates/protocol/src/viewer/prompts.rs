@@ -251,6 +251,9 @@ impl Prompts {
     /// The answers that may go out now, oldest prompt first. They count as delivered once the pong to
     /// `ping` returns.
     pub(super) fn send(&mut self, ping: u64) -> Vec<(RequestId, ByteString)> {
+        if self.open.is_empty() {
+            return Vec::new();
+        }
         let mut ready: Vec<(u64, RequestId, ByteString)> = Vec::new();
         for (id, prompt) in &mut self.open {
             let Reply::Ready(answer) = &prompt.reply else {

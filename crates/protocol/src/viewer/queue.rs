@@ -28,6 +28,7 @@ impl EventQueue {
         }
     }
 
+    #[inline]
     pub(super) fn push(&mut self, event: Event) {
         if self.is_full() && self.supersedes(&event) {
             return;
@@ -86,6 +87,7 @@ impl EventQueue {
         }
     }
 
+    #[inline]
     pub(super) fn pop(&mut self) -> Option<Event> {
         let Waiting { event, cursor } = self.waiting.pop_front()?;
         self.bytes = self.bytes.saturating_sub(weight(&event));

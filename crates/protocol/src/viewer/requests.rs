@@ -175,6 +175,9 @@ impl Requests {
     }
 
     fn finish_all(&mut self, due: impl Fn(&OpenRequest) -> bool) -> Vec<Finished> {
+        if self.open.is_empty() {
+            return Vec::new();
+        }
         let mut due: Vec<(u64, RequestId, RequestOutcome)> = self
             .open
             .iter()

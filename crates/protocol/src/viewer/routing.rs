@@ -157,6 +157,7 @@ impl Viewer {
         }
     }
 
+    #[inline]
     fn message(&mut self, frame: Frame, source: Source) {
         if let Some(uuid) = frame.uuid()
             && self.outbox.is_own(uuid)
