@@ -1,7 +1,6 @@
 //! The application's end of the events, and the driver's.
 
 use std::{
-    collections::VecDeque,
     fmt,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc::RecvTimeoutError},
     time::{Duration, Instant},
@@ -26,7 +25,7 @@ const QUEUE_EVENTS: usize = 64;
 pub struct Events<M: Machine = Viewer> {
     shared: Arc<Shared<M>>,
     /// What was handed over at once and waits for its turn.
-    at_hand: VecDeque<Told<M>>,
+    at_hand: Told<M>,
     alarm: Alarm,
     place: M::Place,
     /// Keeps the session open as long as somebody listens.
@@ -58,19 +57,19 @@ impl<M: Machine> Events<M> {
 
     /// Waits until `deadline`, or without one for ever.
     fn take(&mut self, deadline: Option<Instant>) -> Result<M::Event, RecvTimeoutError> {
-        if let Some(told) = self.at_hand.pop_front() {
-            return Ok(self.hand_out(told));
+        if let Some(event) = self.at_hand.take(&mut self.place) {
+            return Ok(event);
         }
         let mut queue = self.shared.lock();
         loop {
             let was_full = queue.waiting.len() >= QUEUE_EVENTS;
-            if let Some(told) = queue.waiting.pop_front() {
-                std::mem::swap(&mut self.at_hand, &mut queue.waiting);
+            std::mem::swap(&mut self.at_hand, &mut queue.waiting);
+            if let Some(event) = self.at_hand.take(&mut self.place) {
                 drop(queue);
                 if was_full {
                     self.alarm.ring();
                 }
-                return Ok(self.hand_out(told));
+                return Ok(event);
             }
             if queue.is_over {
                 return Err(RecvTimeoutError::Disconnected);
@@ -89,11 +88,6 @@ impl<M: Machine> Events<M> {
             };
             queue.is_awaited = false;
         }
-    }
-
-    fn hand_out(&mut self, told: Told<M>) -> M::Event {
-        self.place = told.place;
-        told.event
     }
 }
 
@@ -130,7 +124,7 @@ struct Shared<M: Machine> {
 }
 
 struct Queue<M: Machine> {
-    waiting: VecDeque<Told<M>>,
+    waiting: Told<M>,
     is_over: bool,
     has_listener: bool,
     /// Somebody sleeps until something arrives.
@@ -147,7 +141,7 @@ impl<M: Machine> Shared<M> {
 pub(crate) fn channel<M: Machine>(handle: &Handle<M>, place: M::Place) -> (Outlet<M>, Events<M>) {
     let shared = Arc::new(Shared {
         queue: Mutex::new(Queue {
-            waiting: VecDeque::new(),
+            waiting: Told::new(),
             is_over: false,
             has_listener: true,
             is_awaited: false,
@@ -159,7 +153,7 @@ pub(crate) fn channel<M: Machine>(handle: &Handle<M>, place: M::Place) -> (Outle
     };
     let events = Events {
         shared,
-        at_hand: VecDeque::new(),
+        at_hand: Told::new(),
         alarm: handle.alarm().clone(),
         place,
         _open: handle.hold(),
@@ -183,13 +177,13 @@ impl<M: Machine> Outlet<M> {
     fn hand_over(&mut self, machine: &mut M, room: usize) -> bool {
         let mut queue = self.shared.lock();
         let mut moved = false;
-        while queue.waiting.len() < room {
-            let Some(told) = Told::next(machine) else {
-                break;
-            };
-            moved = true;
-            if queue.has_listener {
-                queue.waiting.push_back(told);
+        if queue.has_listener {
+            while queue.waiting.len() < room && queue.waiting.hear(machine) {
+                moved = true;
+            }
+        } else {
+            while machine.poll_event().is_some() {
+                moved = true;
             }
         }
         let is_awaited = queue.is_awaited;

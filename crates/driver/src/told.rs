@@ -1,27 +1,73 @@
-//! An event on its way to the application.
+//! Events on their way to the application.
+
+use std::{collections::VecDeque, fmt};
 
 use crate::Machine;
 
-/// An event, and how far the application is once it has taken it.
+/// Events in order, and with each how far the application is once it has taken it.
+///
+/// They lie apart, because an event is moved as few times as possible: it is large.
 pub struct Told<M: Machine> {
-    /// The event.
-    pub event: M::Event,
-    /// How far it brings the application.
-    pub place: M::Place,
+    events: VecDeque<M::Event>,
+    places: VecDeque<M::Place>,
 }
 
 impl<M: Machine> Told<M> {
-    /// The machine's next event.
+    /// No events.
+    pub fn new() -> Self {
+        Self {
+            events: VecDeque::new(),
+            places: VecDeque::new(),
+        }
+    }
+
+    /// Adds the machine's next event. Whether it had one.
     #[inline]
-    pub fn next(machine: &mut M) -> Option<Self> {
-        let event = machine.poll_event()?;
-        let place = machine.place();
-        Some(Self { event, place })
+    pub fn hear(&mut self, machine: &mut M) -> bool {
+        let Some(event) = machine.poll_event() else {
+            return false;
+        };
+        self.events.push_back(event);
+        self.places.push_back(machine.place());
+        true
+    }
+
+    /// Takes the first event, and notes how far that brings the application.
+    #[inline]
+    pub fn take(&mut self, place: &mut M::Place) -> Option<M::Event> {
+        if let Some(reached) = self.places.pop_front() {
+            *place = reached;
+        }
+        self.events.pop_front()
+    }
+
+    /// Forgets the events.
+    pub fn clear(&mut self) {
+        self.events.clear();
+        self.places.clear();
+    }
+
+    /// How many events there are.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Whether there are none.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
     }
 }
 
-impl<M: Machine> core::fmt::Debug for Told<M> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl<M: Machine> Default for Told<M> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<M: Machine> fmt::Debug for Told<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Told").finish_non_exhaustive()
     }
 }

@@ -1,7 +1,6 @@
 //! The application's end of the events, and the driver's.
 
 use std::{
-    collections::VecDeque,
     fmt,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -24,7 +23,7 @@ const QUEUED_EVENTS: usize = 128;
 pub struct Events<M: Machine = Viewer> {
     shared: Arc<Shared<M>>,
     /// What was handed over at once and waits for its turn.
-    at_hand: VecDeque<Told<M>>,
+    at_hand: Told<M>,
     place: M::Place,
     /// Keeps the session open as long as somebody listens.
     _open: Hold<M>,
@@ -38,7 +37,7 @@ struct Shared<M: Machine> {
 }
 
 struct Queue<M: Machine> {
-    events: VecDeque<Told<M>>,
+    events: Told<M>,
     /// The driver waits until these are taken.
     is_awaited: bool,
     stage: Stage,
@@ -70,14 +69,7 @@ impl<M: Machine> Events<M> {
         if self.at_hand.is_empty() {
             std::future::poll_fn(|cx| self.poll_batch(cx)).await;
         }
-        self.take()
-    }
-
-    #[inline]
-    fn take(&mut self) -> Option<M::Event> {
-        let Told { event, place } = self.at_hand.pop_front()?;
-        self.place = place;
-        Some(event)
+        self.at_hand.take(&mut self.place)
     }
 
     /// Takes everything that was handed over. Ready with nothing at hand when nothing will be.
@@ -106,7 +98,8 @@ impl<M: Machine> Stream for Events<M> {
         if self.at_hand.is_empty() && self.poll_batch(cx).is_pending() {
             return Poll::Pending;
         }
-        Poll::Ready(self.take())
+        let this = &mut *self;
+        Poll::Ready(this.at_hand.take(&mut this.place))
     }
 }
 
@@ -143,7 +136,7 @@ pub(crate) struct Outlet<M: Machine> {
 pub(crate) fn channel<M: Machine>(handle: &Handle<M>, place: M::Place) -> (Outlet<M>, Events<M>) {
     let shared = Arc::new(Shared {
         queue: Mutex::new(Queue {
-            events: VecDeque::new(),
+            events: Told::new(),
             is_awaited: false,
             stage: Stage::Open,
         }),
@@ -155,7 +148,7 @@ pub(crate) fn channel<M: Machine>(handle: &Handle<M>, place: M::Place) -> (Outle
     };
     let events = Events {
         shared,
-        at_hand: VecDeque::new(),
+        at_hand: Told::new(),
         place,
         _open: handle.hold(),
     };
@@ -169,13 +162,13 @@ impl<M: Machine> Outlet<M> {
         self.shared.driver.register(cx.waker());
         let mut queue = self.shared.lock();
         let mut moved = false;
-        while queue.stage == Stage::Unheard || queue.events.len() < QUEUED_EVENTS {
-            let Some(told) = Told::next(machine) else {
-                break;
-            };
-            moved = true;
-            if queue.stage == Stage::Open {
-                queue.events.push_back(told);
+        if queue.stage == Stage::Unheard {
+            while machine.poll_event().is_some() {
+                moved = true;
+            }
+        } else {
+            while queue.events.len() < QUEUED_EVENTS && queue.events.hear(machine) {
+                moved = true;
             }
         }
         drop(queue);
@@ -195,10 +188,9 @@ impl<M: Machine> Outlet<M> {
     /// Hands over everything that is left, room or not: the machine's queue is bounded, and the driver
     /// need not wait for a slow listener to be done.
     pub(crate) fn finish(&mut self, machine: &mut M) {
-        let left: Vec<_> = std::iter::from_fn(|| Told::next(machine)).collect();
         let mut queue = self.shared.lock();
         if queue.stage == Stage::Open {
-            queue.events.extend(left);
+            while queue.events.hear(machine) {}
         }
         drop(queue);
         self.close();
