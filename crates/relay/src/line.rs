@@ -189,7 +189,8 @@ impl Parts {
 
     /// Of a frame and the line break behind it.
     fn of_wire(wire: ByteString) -> Result<Self, RefusedFrame> {
-        let frame = Frame::classify(wire.slice_ref(wire.trim_end())).map_err(|bad| bad.error)?;
+        let text = wire.strip_suffix('\n').unwrap_or(&wire);
+        let frame = Frame::classify(wire.slice_ref(text)).map_err(|bad| bad.error)?;
         let wire = Utf8Bytes::try_from(wire.into_bytes()).map_err(|_| FrameError::NotUtf8)?;
         let kept = frame.is_stored();
         Ok(Self {

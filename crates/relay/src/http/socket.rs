@@ -13,10 +13,7 @@ use axum::{
     body::Bytes,
     extract::ws::{CloseFrame, Message, WebSocket},
 };
-use futures_util::{
-    FutureExt as _, SinkExt as _, StreamExt as _,
-    stream::{SplitSink, SplitStream},
-};
+use futures_util::{FutureExt as _, Sink, SinkExt as _, Stream, StreamExt as _, stream};
 use tokio::time::timeout;
 
 use super::subscription::Subscription;
@@ -42,7 +39,9 @@ pub(super) async fn run(
     let options = relay.options();
     let over = relay.credential_watch(&subscription.by).boxed();
     let outgoing = &subscription.outgoing;
-    let (sink, stream) = socket.split();
+    // Whole batches, so that writing and reading meet once for each.
+    let in_batches = |batch: Vec<Message>| stream::iter(batch).map(Ok);
+    let (sink, stream) = socket.with_flat_map(in_batches).split();
     let reader = Reader {
         stream,
         viewer: subscription.viewer,
@@ -84,8 +83,8 @@ pub(super) async fn close(mut socket: Box<WebSocket>, ending: Ending, patience: 
     let _ = timeout(patience, closed).await;
 }
 
-struct Reader<'a> {
-    stream: SplitStream<Box<WebSocket>>,
+struct Reader<'a, S> {
+    stream: S,
     viewer: ViewerId,
     session: &'a SessionHandle,
     outgoing: &'a Outgoing,
@@ -95,7 +94,7 @@ struct Reader<'a> {
     by: &'a Identity,
 }
 
-impl Reader<'_> {
+impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Reader<'_, S> {
     /// Reads until the socket ends, in whatever way.
     async fn run(mut self, early: Vec<ByteString>) {
         for text in early {
@@ -163,39 +162,29 @@ impl Reader<'_> {
 /// Sends what is queued until nothing more will come, and last the close frame; or until the peer
 /// takes nothing any more.
 async fn write(
-    mut sink: SplitSink<Box<WebSocket>, Message>,
+    mut sink: impl Sink<Vec<Message>, Error = axum::Error> + Unpin,
     outgoing: &Outgoing,
     options: &RelayOptions,
     metrics: &Metrics,
 ) {
-    let mut batch = Vec::new();
     loop {
-        let (mut bytes, mut ending) = (0, None);
+        // Of its own each time: most viewers wait most of the time, and memory would wait with them.
+        let (mut batch, mut ending) = (Vec::new(), None);
         match timeout(options.keep_alive, outgoing.next(&mut batch)).await {
             Ok(found) => ending = found,
             Err(_) => batch.clear(),
         }
         let idle = batch.is_empty() && ending.is_none();
-        let last = ending.map(close_message);
-        bytes += batch.iter().map(Item::bytes).sum::<usize>();
+        let bytes = batch.iter().map(Item::bytes).sum::<usize>();
         let events = batch.len();
-        let written = async {
-            for item in batch.drain(..) {
-                if let Some(wire) = item.wire() {
-                    sink.feed(Message::Text(wire.clone())).await?;
-                }
-            }
-            if idle {
-                sink.feed(Message::Ping(Bytes::new())).await?;
-            }
-            if let Some(last) = last {
-                sink.feed(last).await?;
-            }
-            sink.flush().await
-        };
+        let mut messages = Vec::with_capacity(events + 1);
+        let said = batch.into_iter().filter_map(|item| item.wire().cloned());
+        messages.extend(said.map(Message::Text));
+        messages.extend(idle.then(|| Message::Ping(Bytes::new())));
+        messages.extend(ending.map(close_message));
         let patience =
             options.write_timeout + Duration::from_secs((bytes / SLOWEST_BYTES_PER_SECOND) as u64);
-        match timeout(patience, written).await {
+        match timeout(patience, sink.send(messages)).await {
             Ok(Ok(())) if ending.is_none() => metrics.sent(metrics::Reader::Viewer, events, bytes),
             Ok(Ok(())) => return,
             Ok(Err(error)) => {

@@ -19,6 +19,8 @@ pub(crate) use self::{
 /// How much is taken out at once: the queue keeps counting what is not on its way yet.
 const BATCH_FRAMES: usize = 512;
 const BATCH_BYTES: usize = 256 << 10;
+/// How much room an empty queue keeps.
+const ROOM_KEPT: usize = 16;
 /// Of how many messages a stream that lags is still told how far they have got.
 const UPDATES_KEPT: usize = 256;
 
@@ -159,6 +161,7 @@ impl Outgoing {
             {
                 let mut queue = self.lock();
                 let mut bytes = 0;
+                batch.reserve_exact(queue.items.len().min(BATCH_FRAMES));
                 while batch.len() < BATCH_FRAMES
                     && bytes < BATCH_BYTES
                     && let Some(item) = queue.items.pop_front()
@@ -174,6 +177,7 @@ impl Outgoing {
                 if queue.ending.is_some() {
                     return queue.ending;
                 }
+                queue.items.shrink_to(ROOM_KEPT);
             }
             self.changed.notified().await;
         }
@@ -234,6 +238,7 @@ mod tests {
     use std::time::SystemTime;
 
     use attache_protocol::frame::relay::DeliveryStatus;
+    use futures_util::FutureExt as _;
 
     use super::*;
     use crate::{line::Line, store::Origin};
@@ -306,6 +311,25 @@ mod tests {
             }
         }
         assert_eq!((seen, outgoing.lock().bytes), (1500, 0));
+    }
+
+    #[tokio::test]
+    async fn a_queue_that_had_to_grow_gives_its_room_back() {
+        let outgoing = Outgoing::for_socket(2000, 4 << 20);
+        for _ in 0..1500 {
+            assert!(outgoing.push(&live("x")));
+        }
+        let mut seen = 0;
+        while let Some(ending) = {
+            let mut batch = Vec::new();
+            let ending = outgoing.next(&mut batch).now_or_never();
+            seen += batch.len();
+            ending
+        } {
+            assert_eq!(ending, None);
+        }
+        assert_eq!(seen, 1500);
+        assert!(outgoing.lock().items.capacity() <= ROOM_KEPT);
     }
 
     #[tokio::test]
