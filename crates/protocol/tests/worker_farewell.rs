@@ -43,6 +43,7 @@ struct Scripted {
     /// Answers on their way, by when they arrive.
     coming: BTreeMap<(Timestamp, usize), Input>,
     arrived: usize,
+    tokens: u32,
     epoch: u64,
     /// What was ordered, and when.
     asked: Vec<(Timestamp, String)>,
@@ -58,6 +59,7 @@ impl Scripted {
             answers: answers.into_iter(),
             coming: BTreeMap::new(),
             arrived: 0,
+            tokens: 0,
             epoch: 0,
             asked: vec![],
             closed: vec![],
@@ -119,10 +121,11 @@ impl Scripted {
     fn answer(&mut self, effect: Effect, fate: Fate) -> Option<Input> {
         Some(match (effect, fate) {
             (_, Fate::Silence) => return None,
-            (Effect::FetchToken { id, .. }, Fate::Done) => Input::TokenFetched {
-                id,
-                token: Token::new("person"),
-            },
+            (Effect::FetchToken { id, .. }, Fate::Done) => {
+                self.tokens += 1;
+                let token = Token::new(format!("person{}", self.tokens));
+                Input::TokenFetched { id, token }
+            }
             (Effect::FetchToken { id, .. }, Fate::Status(_) | Fate::Broken) => {
                 let refusal = TokenRefusal::Unavailable;
                 Input::TokenRefused { id, refusal }
@@ -303,6 +306,31 @@ fn a_session_that_comes_into_being_late_is_archived_all_the_same() {
 
     assert_eq!(server.archives().len(), 1, "{:?}", server.asked);
     assert_eq!(server.closed.len(), 1);
+}
+
+#[test]
+fn a_token_that_is_still_on_its_way_archives_the_session() {
+    let rebuilt = [Fate::Status(401), Fate::Done, Fate::Status(401)];
+    let started = [&[Fate::Done; 7], &rebuilt[..]].concat();
+    let mut answers: Vec<_> = started
+        .into_iter()
+        .map(|fate| (fate, Duration::ZERO))
+        .collect();
+    answers.push((Fate::Done, 1200 * MS));
+    for archive in [Fate::Done, Fate::Status(401), Fate::Silence] {
+        let answers = [&answers[..], &[(archive, Duration::ZERO)]].concat();
+        let mut server = Scripted::start(config(), answers);
+        server.wait(MS);
+        server.worker.report(server.now, AgentState::Running);
+        server.take_orders();
+        server.wait(MS);
+        assert_eq!(server.worker.status(), WorkerStatus::Rebuilding);
+        server.close();
+        server.wait(10_000 * MS);
+
+        assert_eq!(server.archives().len(), 1, "{:?}", server.asked);
+        assert_eq!(server.closed.len(), 1);
+    }
 }
 
 #[test]

@@ -197,6 +197,9 @@ fn refused_credentials_do_not_archive_the_session() {
     );
     rig.input(answered(archive, 401, ""));
     assert_eq!(rig.orders(), []);
+    assert!(!rig.worker.is_closed(), "another token is on its way");
+    rig.next_timer();
+    assert_eq!(rig.orders(), []);
     assert!(rig.worker.is_closed());
 }
 

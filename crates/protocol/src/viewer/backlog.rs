@@ -14,11 +14,15 @@ use super::{
 impl Viewer {
     /// Whether one more frame may be looked at.
     pub(super) fn has_room(&self) -> bool {
-        matches!(self.phase, Phase::Up(_))
-            && !self.events.is_full()
+        let Phase::Up(link) = &self.phase else {
+            return false;
+        };
+        !self.events.is_full()
             && self.effects.len() < self.config.limits.effects.max(1)
             && self.posting.has_room(self.config.limits.effects)
-            && self.catch_up.has_room(&self.config.limits)
+            && self
+                .catch_up
+                .has_room(&self.config.limits, link.subscription)
     }
 
     /// Notes whether something waits for room from now on.

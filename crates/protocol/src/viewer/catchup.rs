@@ -27,7 +27,7 @@ pub(super) use following::{Arrived, Begin, Extent, read_last_event};
 pub(super) use held::{Held, HeldFrom};
 pub(super) use tail::Kept;
 
-use super::{Cursor, GapCause, History, Limits, Source};
+use super::{Cursor, GapCause, History, Limits, Source, phase::Subscription};
 use crate::{
     frame::Frame,
     io::{HttpRequestId, Token},
@@ -266,16 +266,21 @@ impl CatchUp {
     /// Keeps a frame that arrived while the run is on. A stream is not kept waiting for what it does not
     /// store: what is beyond the bound comes back.
     pub(super) fn hold(&mut self, frame: Frame, limits: &Limits) -> Option<Frame> {
-        if self.follows() && self.held.is_full(limits) {
+        if self.follows() && self.held.is_full(limits, 1) {
             return Some(frame);
         }
         self.held.push(frame);
         None
     }
 
-    /// Whether one more frame may arrive.
-    pub(super) fn has_room(&self, limits: &Limits) -> bool {
-        self.run.is_none() || self.follows() || !self.held.is_full(limits)
+    /// Whether one more frame may arrive. What is held over a drop does not keep the pong waiting for which the
+    /// next page waits: until it is there, there is room for as much again.
+    pub(super) fn has_room(&self, limits: &Limits, subscription: Subscription) -> bool {
+        let times = match subscription {
+            Subscription::AwaitsPong(_) => 2,
+            Subscription::Made => 1,
+        };
+        self.run.is_none() || self.follows() || !self.held.is_full(limits, times)
     }
 
     /// The log contains `frame`.

@@ -202,9 +202,9 @@ pub struct Limits {
     pub events: usize,
     /// Their bytes. 64 MiB.
     pub event_bytes: usize,
-    /// Live frames held back during a catch-up. 1024.
+    /// Live frames held back during a catch-up; as many again until a new socket has answered its first ping. 1024.
     pub held: usize,
-    /// Their bytes. 64 MiB.
+    /// Their bytes, likewise. 64 MiB.
     pub held_bytes: usize,
     /// The largest event of a stream, in bytes; a larger one is a gap. 64 MiB.
     pub stream_event_bytes: usize,

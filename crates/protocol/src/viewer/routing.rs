@@ -7,6 +7,7 @@ use bytestring::ByteString;
 use super::{
     Event, Malformed, MalformedCause, Message, RequestOutcome, SendState, Source, Timer, Viewer,
     inbox::Unread,
+    phase::Phase,
     prompts::{Noted, Refusal, Seen, Settled},
 };
 use crate::{
@@ -70,7 +71,11 @@ impl Viewer {
                 // Somebody waits for an answer to it.
                 self.route_live(frame);
             }
-            if !self.catch_up.has_room(&self.config.limits) {
+            if let Phase::Up(link) = &self.phase
+                && !self
+                    .catch_up
+                    .has_room(&self.config.limits, link.subscription)
+            {
                 // The pong stands behind what can't be read now; that frames come says the same.
                 self.subscribed();
             }

@@ -33,6 +33,7 @@ impl Worker {
 
     pub(super) fn token_fetched(&mut self, id: TokenRequestId, token: &Token) {
         if !matches!(self.phase, Phase::FetchingToken(awaited) if awaited == id) {
+            self.archive_token(id, Some(token));
             return;
         }
         self.timers.disarm(Timer::Token);
@@ -55,11 +56,15 @@ impl Worker {
         if matches!(self.phase, Phase::FetchingToken(awaited) if awaited == id) {
             self.timers.disarm(Timer::Token);
             self.without_token(refusal);
+        } else {
+            self.archive_token(id, None);
         }
     }
 
     /// The token source gave nothing, or nothing in time.
     pub(super) fn without_token(&mut self, refusal: TokenRefusal) {
+        // This answer is not awaited any more, whatever comes of it.
+        self.phase = Phase::Pausing;
         match refusal {
             TokenRefusal::SignedOut => self.finish(WorkerCloseCause::SignedOut),
             TokenRefusal::Unavailable => self.try_again(Outcome::TokenUnavailable, None),

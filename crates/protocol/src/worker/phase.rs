@@ -25,9 +25,12 @@ pub(super) enum Phase {
     Running,
     /// A start or a rebuild waits for its next try.
     Pausing,
-    /// The session is being archived before the end; these tokens have not been tried.
+    /// The session is being archived before the end.
     Archiving {
+        /// The tokens that have not been tried.
         untried: Vec<Token>,
+        /// One more has been asked for.
+        awaited: Option<TokenRequestId>,
         cause: WorkerCloseCause,
     },
     /// Over.

@@ -11,7 +11,7 @@ use super::{
     judgement::{Judgement, judge},
     phase::{Goal, Phase, Reached},
 };
-use crate::io::{HttpResponse, NetworkFailure, Token};
+use crate::io::{HttpResponse, NetworkFailure, Token, TokenRequestId};
 
 impl Worker {
     /// Starts leaving.
@@ -107,8 +107,19 @@ impl Worker {
         }
     }
 
-    /// Archives the session, trying each credential once.
+    /// Archives the session, trying each credential once, one that is still on its way as well.
     pub(super) fn archive(&mut self, cause: WorkerCloseCause) {
+        let awaited = match self.phase {
+            Phase::FetchingToken(id) => Some(id),
+            Phase::Idle
+            | Phase::Registering
+            | Phase::Bridging
+            | Phase::Opening(_)
+            | Phase::Running
+            | Phase::Pausing
+            | Phase::Archiving { .. }
+            | Phase::Closed => None,
+        };
         self.drop_transport();
         self.timers.disarm(Timer::Token);
         self.timers.disarm(Timer::Flush);
@@ -129,8 +140,35 @@ impl Worker {
         }
         self.timers
             .arm(Timer::Archive, self.now, self.config.patience.archive);
-        self.phase = Phase::Archiving { untried, cause };
+        self.phase = Phase::Archiving {
+            untried,
+            awaited,
+            cause,
+        };
         self.archive_next();
+    }
+
+    /// The answer of the token source to `id`, in case the archive waits for it.
+    pub(super) fn archive_token(&mut self, id: TokenRequestId, answer: Option<&Token>) {
+        let Phase::Archiving {
+            untried, awaited, ..
+        } = &mut self.phase
+        else {
+            return;
+        };
+        if *awaited != Some(id) {
+            return;
+        }
+        *awaited = None;
+        let known = [self.token.as_ref(), self.rejected.as_ref()];
+        if let Some(token) = answer
+            && !known.contains(&Some(token))
+        {
+            untried.push(token.clone());
+        }
+        if !self.calls.is_open(Call::Archive) {
+            self.archive_next();
+        }
     }
 
     pub(super) fn archived(&mut self, answer: Result<&HttpResponse, NetworkFailure>) {
@@ -171,7 +209,10 @@ impl Worker {
     }
 
     fn archive_next(&mut self) {
-        let Phase::Archiving { untried, .. } = &mut self.phase else {
+        let Phase::Archiving {
+            untried, awaited, ..
+        } = &mut self.phase
+        else {
             return;
         };
         match (untried.pop(), &self.session) {
@@ -179,6 +220,7 @@ impl Worker {
                 let request = endpoint::archive(&token, session);
                 self.call(Call::Archive, request);
             }
+            (None, Some(_)) if awaited.is_some() => {}
             (None, _) | (_, None) => self.archive_over(),
         }
     }

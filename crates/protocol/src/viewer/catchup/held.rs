@@ -45,8 +45,10 @@ impl HeldFrames {
         });
     }
 
-    pub(super) fn is_full(&self, limits: &Limits) -> bool {
-        self.frames.len() >= limits.held.max(1) || self.bytes >= limits.held_bytes.max(1)
+    /// Whether so many times the limits are used up.
+    pub(super) fn is_full(&self, limits: &Limits, times: usize) -> bool {
+        let most = |limit: usize| limit.max(1).saturating_mul(times);
+        self.frames.len() >= most(limits.held) || self.bytes >= most(limits.held_bytes)
     }
 
     /// The log contains `frame`: the copy that is held is superfluous. A request is kept, for being

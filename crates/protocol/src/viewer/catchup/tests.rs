@@ -243,9 +243,15 @@ fn holding_is_bounded() {
     let mut catch_up = CatchUp::new();
     catch_up.open(History::All, &limits);
     assert!(catch_up.hold(frame("a"), &limits).is_none());
-    assert!(catch_up.has_room(&limits));
+    assert!(catch_up.has_room(&limits, Subscription::Made));
     assert!(catch_up.hold(frame("b"), &limits).is_none());
-    assert!(!catch_up.has_room(&limits));
+    assert!(!catch_up.has_room(&limits, Subscription::Made));
+    let awaited = Subscription::AwaitsPong(1);
+    assert!(catch_up.has_room(&limits, awaited));
+    assert!(catch_up.hold(frame("c"), &limits).is_none());
+    assert!(catch_up.has_room(&limits, awaited));
+    assert!(catch_up.hold(frame("d"), &limits).is_none());
+    assert!(!catch_up.has_room(&limits, awaited));
 }
 
 #[test]

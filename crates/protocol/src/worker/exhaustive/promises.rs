@@ -38,7 +38,7 @@ fn every_wait_has_a_deadline(worker: &Worker) -> Result<(), String> {
         Phase::Opening(Step::Stream) => vec![Timer::Silence],
         Phase::Pausing => vec![Timer::Start],
         Phase::Running => vec![Timer::Heartbeat, Timer::Refresh],
-        Phase::Archiving { .. } => vec![Timer::Archive, Timer::Calls],
+        Phase::Archiving { .. } => vec![Timer::Archive],
     };
     match worker.stream {
         Stream::Down => {
@@ -56,7 +56,18 @@ fn every_wait_has_a_deadline(worker: &Worker) -> Result<(), String> {
         wanted.push(Timer::Close);
     }
     let archives = worker.calls.is_open(Call::Archive);
-    if archives != matches!(worker.phase, Phase::Archiving { .. }) {
+    let as_it_should = match &worker.phase {
+        Phase::Archiving { awaited, .. } => archives || awaited.is_some(),
+        Phase::Idle
+        | Phase::FetchingToken(_)
+        | Phase::Registering
+        | Phase::Bridging
+        | Phase::Opening(_)
+        | Phase::Running
+        | Phase::Pausing
+        | Phase::Closed => !archives,
+    };
+    if !as_it_should {
         return Err(format!(
             "{:?} with an archive call: {archives}",
             worker.phase

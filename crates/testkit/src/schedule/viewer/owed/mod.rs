@@ -216,7 +216,7 @@ impl Owed {
         let waiting = pending(world).count();
         let bound = limits.events
             + limits.page
-            + limits.held
+            + 2 * limits.held
             + self.at_once
             + limits.outbox
             + limits.requests
