@@ -1,8 +1,9 @@
 //! A token, the credential that the relay gives a worker, and what people and agents say, are read by nobody
 //! but their server: not in a log at any level, in no `Debug`, in no error, in no panic.
 //!
-//! Whole sessions, on every adapter and over both transports, with a relay in the same process, and everything
-//! that this process logs is read: its own crates' lines and those of the libraries below them.
+//! Whole sessions, on every adapter and over both transports, encrypted and not, with a relay in the same
+//! process, and everything that this process logs is read: its own crates' lines and those of the libraries below
+//! them.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,6 +13,7 @@
 )]
 
 mod asynchronous;
+mod front;
 mod log;
 mod panics;
 mod shown;
@@ -31,6 +33,7 @@ use attache_tokio::Http;
 use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 
+use front::Front;
 use log::Line;
 
 /// What must not be found. Neither stands in any name or address.
@@ -59,21 +62,35 @@ impl Adapter {
 #[derive(Clone)]
 struct Way {
     base_url: String,
+    /// Takes the encryption off, if there is any.
+    front: Option<Arc<Front>>,
 }
 
 impl Way {
-    async fn to_a_relay() -> (Self, JoinHandle<Result<(), ServeError>>) {
+    async fn plain() -> (Self, JoinHandle<Result<(), ServeError>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base_url = format!("http://{}", listener.local_addr().unwrap());
-        let relay = Relay::new(Arc::new(MemoryStore::new()), RelayOptions::default());
-        let serving = tokio::spawn(relay.serve(listener, std::future::pending()));
-        (Self { base_url }, serving)
+        let front = None;
+        let way = Self { base_url, front };
+        (way, serve(listener, RelayOptions::default()))
+    }
+
+    async fn encrypted() -> (Self, JoinHandle<Result<(), ServeError>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let front = Front::before(listener.local_addr().unwrap()).await;
+        let base_url = front.base_url();
+        let mut options = RelayOptions::default();
+        options.api_base_url = Some(base_url.clone());
+        let front = Some(Arc::new(front));
+        let way = Self { base_url, front };
+        (way, serve(listener, options))
     }
 
     /// Nobody is there.
     fn nowhere() -> Self {
         Self {
             base_url: "http://127.0.0.1:1".to_owned(),
+            front: None,
         }
     }
 
@@ -81,29 +98,42 @@ impl Way {
         let base_url = BaseUrl::parse(&self.base_url, Plaintext::LoopbackOnly).unwrap();
         let mut options = Options::new(base_url);
         options.proxy = ProxyOptions::Direct;
+        if let Some(front) = &self.front {
+            options.tls.extra_ca_file = Some(front.authority_file().to_owned());
+        }
         options
     }
+}
+
+fn serve(listener: TcpListener, options: RelayOptions) -> JoinHandle<Result<(), ServeError>> {
+    let relay = Relay::new(Arc::new(MemoryStore::new()), options);
+    tokio::spawn(relay.serve(listener, std::future::pending()))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_log_and_no_debug_tells_a_token_or_what_is_said() {
     log::start();
-    let (way, serving) = Way::to_a_relay().await;
-    let granted = timeout(LIMIT, granted(&way)).await.expect("in time");
+    let (plain, plain_serving) = Way::plain().await;
+    let (encrypted, encrypted_serving) = Way::encrypted().await;
+    let granted = timeout(LIMIT, granted(&plain)).await.expect("in time");
     assert!(granted.starts_with(GRANT), "grants are looked for in vain");
-    for adapter in Adapter::ALL {
-        for transport in [Transport::WebSocket, Transport::Sse] {
-            let session = session(adapter, transport, &way);
-            timeout(LIMIT, session).await.expect("in time");
+    for way in [&plain, &encrypted] {
+        for adapter in Adapter::ALL {
+            for transport in [Transport::WebSocket, Transport::Sse] {
+                let session = session(adapter, transport, way);
+                timeout(LIMIT, session).await.expect("in time");
+            }
         }
     }
-    serving.abort();
+    plain_serving.abort();
+    encrypted_serving.abort();
 
     let lines = log::lines();
     for target in [
         "attache_driver",
         "attache_blocking",
         "attache_relay",
+        "rustls",
         "ureq",
     ] {
         let heard = lines.iter().any(|line| line.target.starts_with(target));
