@@ -234,6 +234,8 @@ mod tests {
                 "{text:?} and a zero"
             );
         }
+        let zeros = ["\0", "\0\0\0\0\0\0\0\0"].map(|text| KeptId::from(text).hash(KEY));
+        assert_ne!(zeros[0], zeros[1]);
     }
 
     #[test]

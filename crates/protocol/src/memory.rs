@@ -258,6 +258,22 @@ mod tests {
     }
 
     #[test]
+    fn it_grows_by_doubling_up_to_its_limit() {
+        let mut memory = Memory::new(1000, 1);
+        let (mut ids, mut places) = (Vec::new(), Vec::new());
+        for number in 0..1000 {
+            memory.insert(&*number.to_string());
+            let table = memory.table.as_ref().unwrap();
+            ids.push(table.ids.capacity());
+            places.push(table.places.len());
+        }
+        ids.dedup();
+        places.dedup();
+        assert_eq!(ids, [8, 18, 38, 78, 158, 318, 638, 1000]);
+        assert_eq!(places, [16, 32, 64, 128, 256, 512, 1024, 2048]);
+    }
+
+    #[test]
     fn it_knows_the_last_ones_whatever_the_limit() {
         for limit in [1, 2, 3, 7, 8, 9, 100, 1000] {
             let mut memory = Memory::new(limit, 5);
