@@ -89,20 +89,14 @@ impl Hub {
             &["--", scripted_agent(), "--some", "flag"],
         ]
         .concat();
-        let mut bridge = Running::start(&mut pointed_at(server, &arguments));
-        let line = bridge.line(|line| line.starts_with("session ")).await;
-        let id = line.trim_start_matches("session ");
-        (bridge, SessionId::parse(id).unwrap())
+        connected(Running::start(&mut pointed_at(server, &arguments))).await
     }
 
     /// A bridge with a shell script as its agent, and its session. The script is introduced already.
     pub(crate) async fn shell(&self, options: &[&str], script: &str) -> (Running, SessionId) {
         let script = format!("{INTRODUCTION}\n{script}");
         let arguments = [&["bridge"], options, &["--", "/bin/sh", "-c", &script]].concat();
-        let mut bridge = Running::start(&mut self.command(&arguments));
-        let line = bridge.line(|line| line.starts_with("session ")).await;
-        let id = line.trim_start_matches("session ");
-        (bridge, SessionId::parse(id).unwrap())
+        connected(Running::start(&mut self.command(&arguments))).await
     }
 
     /// A viewer of `session` that is connected.
@@ -149,6 +143,15 @@ impl Drop for Hub {
     fn drop(&mut self) {
         self.serving.abort();
     }
+}
+
+/// Waits until `bridge` is connected: a start is tried only so often, and what a test does to the link is not meant for
+/// it. Its session.
+async fn connected(mut bridge: Running) -> (Running, SessionId) {
+    let line = bridge.line(|line| line.starts_with("session ")).await;
+    let id = line.trim_start_matches("session ");
+    bridge.note(|line| line.starts_with("connected")).await;
+    (bridge, SessionId::parse(id).unwrap())
 }
 
 fn pointed_at(server: SocketAddr, arguments: &[&str]) -> Command {
