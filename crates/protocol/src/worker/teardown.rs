@@ -109,16 +109,10 @@ impl Worker {
 
     /// Archives the session, trying each credential once, one that is still on its way as well.
     pub(super) fn archive(&mut self, cause: WorkerCloseCause) {
-        let awaited = match self.phase {
-            Phase::FetchingToken(id) => Some(id),
-            Phase::Idle
-            | Phase::Registering
-            | Phase::Bridging
-            | Phase::Opening(_)
-            | Phase::Running
-            | Phase::Pausing
-            | Phase::Archiving { .. }
-            | Phase::Closed => None,
+        let awaited = if let Phase::FetchingToken(id) = self.phase {
+            Some(id)
+        } else {
+            None
         };
         self.drop_transport();
         self.timers.disarm(Timer::Token);

@@ -56,16 +56,10 @@ fn every_wait_has_a_deadline(worker: &Worker) -> Result<(), String> {
         wanted.push(Timer::Close);
     }
     let archives = worker.calls.is_open(Call::Archive);
-    let as_it_should = match &worker.phase {
-        Phase::Archiving { awaited, .. } => archives || awaited.is_some(),
-        Phase::Idle
-        | Phase::FetchingToken(_)
-        | Phase::Registering
-        | Phase::Bridging
-        | Phase::Opening(_)
-        | Phase::Running
-        | Phase::Pausing
-        | Phase::Closed => !archives,
+    let as_it_should = if let Phase::Archiving { awaited, .. } = &worker.phase {
+        archives || awaited.is_some()
+    } else {
+        !archives
     };
     if !as_it_should {
         return Err(format!(
