@@ -355,7 +355,7 @@ impl Open {
 
 #[cfg(test)]
 mod tests {
-    use alloc::string::String;
+    use alloc::{format, string::String};
 
     use proptest::{prelude::*, sample::select};
 
@@ -375,6 +375,34 @@ mod tests {
         ) {
             let text = parts.concat();
             prop_assert_eq!(Scan(&text).string(0), byte_by_byte(&text));
+        }
+    }
+
+    #[test]
+    fn a_field_that_comes_twice_is_none_of_the_scans() {
+        const OUTER: [&str; 5] = ["type", "uuid", "request_id", "request", "response"];
+        const INNER: [&str; 2] = ["subtype", "request_id"];
+        let inner = |more: &str| format!(r#"{{"subtype":"s","request_id":"i"{more}}}"#);
+        let outer = |more: &str, request: &str| {
+            let response = inner("");
+            format!(
+                r#"{{"type":"t","uuid":"u","request_id":"r","request":{request},"response":{response}{more}}}"#
+            )
+        };
+        let plain = outer(r#","other":1,"other":2"#, &inner(r#","other":1,"other":2"#));
+        assert!(envelope(&plain).is_some());
+        for field in OUTER {
+            let value = if field.starts_with("re") && field != "request_id" {
+                inner("")
+            } else {
+                r#""again""#.into()
+            };
+            let twice = outer(&format!(r#","{field}":{value}"#), &inner(""));
+            assert!(envelope(&twice).is_none(), "{twice}");
+        }
+        for field in INNER {
+            let twice = outer("", &inner(&format!(r#","{field}":"again""#)));
+            assert!(envelope(&twice).is_none(), "{twice}");
         }
     }
 
