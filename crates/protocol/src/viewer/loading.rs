@@ -210,17 +210,15 @@ impl Viewer {
                     {
                         self.catch_up.delivered(&held.frame, &id);
                     }
-                    let asked = match held.frame.kind() {
-                        FrameKind::ControlRequest { request_id, .. } => Some(request_id.clone()),
-                        FrameKind::Message { .. }
-                        | FrameKind::ControlResponse { .. }
-                        | FrameKind::ControlCancelRequest { .. }
-                        | FrameKind::KeepAlive
-                        | FrameKind::Auth
-                        | FrameKind::UnknownControl { .. } => None,
-                    };
                     // The log does not say that it is asked, so it need not say that it no longer is.
-                    let unheard = asked.filter(|id| !self.prompts.is_open(id));
+                    let unheard = if let FrameKind::ControlRequest { request_id, .. } =
+                        held.frame.kind()
+                        && !self.prompts.is_open(request_id)
+                    {
+                        Some(request_id.clone())
+                    } else {
+                        None
+                    };
                     self.route(held.frame, Source::Backfill);
                     if let Some(id) = unheard {
                         self.prompts.nobody_knows(&id);

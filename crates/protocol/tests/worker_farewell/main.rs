@@ -51,27 +51,8 @@ fn by_default_closing_leaves_a_driver_some_of_two_seconds() {
     assert_eq!(at.saturating_since(closing), patience.close);
 }
 
-#[test]
-fn an_archive_has_time_left_when_nothing_could_be_sent() {
-    let mut server = Scripted::running(config());
-    server.worker.upload(server.now, frame("a")).unwrap();
-    server.take_orders();
-    let closing = server.now;
-
-    server.close();
-    server.wait(10_000 * MS);
-
-    let [archived] = server.archives()[..] else {
-        panic!("asked {:?}", server.asked);
-    };
-    assert_eq!(archived.saturating_since(closing), 1100 * MS);
-}
-
-#[test]
-fn a_patient_flush_leaves_a_third_to_the_archive() {
-    let mut config = config();
-    config.patience.flush = 60_000 * MS;
-    config.patience.close = 3000 * MS;
+/// How long after it was told to close a worker archives, with a frame that nobody takes.
+fn archived_after(config: WorkerConfig) -> Duration {
     let mut server = Scripted::running(config);
     server.worker.upload(server.now, frame("a")).unwrap();
     server.take_orders();
@@ -83,7 +64,20 @@ fn a_patient_flush_leaves_a_third_to_the_archive() {
     let [archived] = server.archives()[..] else {
         panic!("asked {:?}", server.asked);
     };
-    assert_eq!(archived.saturating_since(closing), 2000 * MS);
+    archived.saturating_since(closing)
+}
+
+#[test]
+fn an_archive_has_time_left_when_nothing_could_be_sent() {
+    assert_eq!(archived_after(config()), 1100 * MS);
+}
+
+#[test]
+fn a_patient_flush_leaves_a_third_to_the_archive() {
+    let mut config = config();
+    config.patience.flush = 60_000 * MS;
+    config.patience.close = 3000 * MS;
+    assert_eq!(archived_after(config), 2000 * MS);
 }
 
 #[test]
