@@ -10,6 +10,9 @@ use tungstenite::protocol::frame::{
 /// Frames that are written at once.
 pub(crate) const BATCH: u64 = 64;
 
+/// What comes after the number in a frame that has one.
+const ID_END: &str = "\"}\n";
+
 /// What the text of a long frame is made of. The line breaks are escaped on the wire.
 const PROSE: &str = "The queue is drained before the flush, so a slow reader costs one write and not \
                      sixty-four.\nThat is what `write_all` would have hidden, and what the \"fast\" path is for.\n";
@@ -53,15 +56,51 @@ impl Kind {
         format!("{head}{}{tail}\n", escaped_prose(room))
     }
 
-    /// What goes over the socket for a batch that begins with the frame `first` and ends before `end`.
-    pub(crate) fn batch(self, first: u64, end: u64) -> Vec<u8> {
+    /// Whether each frame is another one.
+    fn has_id(self) -> bool {
+        match self {
+            Self::Delta => false,
+            Self::Assistant => true,
+        }
+    }
+}
+
+/// A batch of frames as they go over the socket. It is made once and then only numbered anew, so that the server
+/// is not what everybody waits for.
+pub(crate) struct Batch {
+    kind: Kind,
+    wire: Vec<u8>,
+    /// How long one frame is there, in bytes.
+    one: usize,
+}
+
+impl Batch {
+    /// The first frames of `kind`.
+    pub(crate) fn new(kind: Kind) -> Self {
         let mut wire = Vec::new();
-        for number in first..end.min(first + BATCH) {
-            let text = self.frame(number).into_bytes();
+        for number in 0..BATCH {
+            let text = kind.frame(number).into_bytes();
             // Writing to memory does not fail.
             let _ = Frame::message(text, OpCode::Data(Data::Text), true).format(&mut wire);
         }
-        wire
+        let one = usize::try_from(BATCH).map_or(0, |frames| wire.len() / frames);
+        Self { kind, wire, one }
+    }
+
+    /// What goes over the socket for the frames from `first` on that come before `end`, as many as a batch holds.
+    pub(crate) fn wire(&mut self, first: u64, end: u64) -> &[u8] {
+        let frames = BATCH.min(end.saturating_sub(first));
+        if self.kind.has_id() {
+            for (number, frame) in (first..).zip(self.wire.chunks_exact_mut(self.one)) {
+                let digits = format!("{number:012x}");
+                let end = frame.len() - ID_END.len();
+                if let Some(place) = frame.get_mut(end - digits.len()..end) {
+                    place.copy_from_slice(digits.as_bytes());
+                }
+            }
+        }
+        let length = usize::try_from(frames).map_or(0, |frames| frames * self.one);
+        self.wire.get(..length).unwrap_or_default()
     }
 }
 
@@ -92,8 +131,6 @@ fn escaped_prose(length: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use attache_protocol::frame::Frame;
-
     use super::*;
 
     #[test]
@@ -101,8 +138,24 @@ mod tests {
         for (kind, has_id) in [(Kind::Delta, false), (Kind::Assistant, true)] {
             let text = kind.frame(7);
             assert_eq!(text.len(), kind.bytes());
-            let frame = Frame::classify(text.trim().into()).unwrap();
+            let frame = attache_protocol::frame::Frame::classify(text.trim().into()).unwrap();
             assert_eq!(frame.uuid().is_some(), has_id, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_batch_is_its_frames_one_after_the_other() {
+        for kind in Kind::ALL {
+            let mut batch = Batch::new(kind);
+            for (first, end) in [(0, 1000), (64, 1000), (960, 1000)] {
+                let mut expected = Vec::new();
+                for number in first..end.min(first + BATCH) {
+                    let text = kind.frame(number).into_bytes();
+                    let frame = Frame::message(text, OpCode::Data(Data::Text), true);
+                    frame.format(&mut expected).unwrap();
+                }
+                assert!(batch.wire(first, end) == expected, "{kind:?} {first}");
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use tungstenite::protocol::{
     frame::{Frame, coding::CloseCode},
 };
 
-use crate::frames::Kind;
+use crate::frames::{BATCH, Batch, Kind};
 
 /// The longest head of a request, in bytes.
 const HEAD: usize = 8 * 1024;
@@ -89,20 +89,11 @@ fn say(outgoing: &Mutex<TcpStream>, kind: Kind, messages: u64) -> io::Result<()>
         let mut stream = outgoing.lock().unwrap_or_else(PoisonError::into_inner);
         stream.write_all(wire)
     };
+    let mut batch = Batch::new(kind);
     let mut next = 0;
-    // Without ids every batch is the same.
-    let same = kind.batch(0, messages);
     while next < messages {
-        let wire;
-        let batch = match kind {
-            Kind::Delta if messages - next >= crate::frames::BATCH => &same,
-            Kind::Delta | Kind::Assistant => {
-                wire = kind.batch(next, messages);
-                &wire
-            }
-        };
-        write(batch)?;
-        next += crate::frames::BATCH;
+        write(batch.wire(next, messages))?;
+        next += BATCH;
     }
     let mut close = Vec::new();
     let frame = Frame::close(Some(CloseFrame {
