@@ -37,8 +37,10 @@ impl Network for Http {
             Refusal::Network(NetworkFailure::Other)
         })?;
         let stream = dial::open(way).await.map_err(Refusal::Network)?;
-        let config = self.websocket().config();
-        let (stream, _) = client_async_with_config(upgrade, Noticed::new(stream), Some(config))
+        let options = self.websocket();
+        let stream = Noticed::new(stream, options.read_buffer_size);
+        let config = options.config();
+        let (stream, _) = client_async_with_config(upgrade, stream, Some(config))
             .await
             .map_err(|error| failure::refusal(&error, SystemTime::now()))?;
         Ok(Socket(stream))

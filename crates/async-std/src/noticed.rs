@@ -1,11 +1,12 @@
-//! A stream that counts what it receives.
+//! A stream that reads much at once, keeps no buffer while nothing comes, and counts what it receives.
 
 use std::{
     fmt, io,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
+use attache_driver::Ahead;
 use futures_io::{AsyncRead, AsyncWrite};
 
 use crate::dial::Connection;
@@ -13,13 +14,15 @@ use crate::dial::Connection;
 /// Counts the bytes that arrive, whether or not they make a message yet.
 pub struct Noticed {
     stream: Connection,
+    ahead: Ahead,
     received: u64,
 }
 
 impl Noticed {
-    pub(crate) fn new(stream: Connection) -> Self {
+    pub(crate) fn new(stream: Connection, at_once: usize) -> Self {
         Self {
             stream,
+            ahead: Ahead::new(at_once),
             received: 0,
         }
     }
@@ -44,11 +47,18 @@ impl AsyncRead for Noticed {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if let Poll::Ready(Ok(count)) = read {
-            self.received = self.received.wrapping_add(count as u64);
+        let this = &mut *self;
+        if let Some(room) = this.ahead.room() {
+            let read = Pin::new(&mut this.stream).poll_read(cx, room);
+            let count = match &read {
+                Poll::Ready(Ok(count)) => *count,
+                Poll::Ready(Err(_)) | Poll::Pending => 0,
+            };
+            this.ahead.came(count);
+            this.received = this.received.wrapping_add(count as u64);
+            ready!(read)?;
         }
-        read
+        Poll::Ready(Ok(this.ahead.take(buffer)))
     }
 }
 
@@ -67,5 +77,42 @@ impl AsyncWrite for Noticed {
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_close(cx)
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use smol::{
+        future::poll_once,
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::unix::UnixStream,
+    };
+
+    use super::*;
+
+    #[test]
+    fn what_is_read_ahead_comes_in_order_and_the_buffer_goes_when_nothing_comes() {
+        smol::block_on(async {
+            let (mut peer, ours) = UnixStream::pair().unwrap();
+            let mut stream = Noticed::new(Box::new(ours), 100);
+            let sent: Vec<u8> = (0..=255).collect();
+            peer.write_all(&sent).await.unwrap();
+
+            let mut got = Vec::new();
+            while got.len() < sent.len() {
+                let mut some = [0; 30];
+                let count = stream.read(&mut some).await.unwrap();
+                got.extend_from_slice(&some[..count]);
+                assert_eq!(stream.ahead.held(), 100);
+            }
+            assert_eq!(got, sent);
+
+            assert!(poll_once(stream.read(&mut [0; 30])).await.is_none());
+            assert_eq!(stream.ahead.held(), 0);
+            assert_eq!(stream.received(), sent.len() as u64);
+
+            drop(peer);
+            assert_eq!(stream.read(&mut [0; 30]).await.unwrap(), 0);
+        });
     }
 }

@@ -119,6 +119,7 @@
 
 mod abort;
 mod alarm;
+mod buffered;
 mod connections;
 mod crew;
 mod dial;

@@ -14,9 +14,9 @@ use tungstenite::{Error, HandshakeError, Message, WebSocket, client::client_with
 
 use crate::{
     abort::{Abort, AbortOnDrop},
+    buffered::Buffered,
     dial,
     http::Http,
-    line::Line,
 };
 
 /// While this many messages wait to be written, nothing is read: a peer that asks and never listens
@@ -32,7 +32,7 @@ pub(crate) enum Link {
 
 /// An open socket. Nothing here waits.
 pub(crate) struct Socket {
-    stream: WebSocket<Line>,
+    stream: WebSocket<Buffered>,
     /// What the stream has not taken yet.
     outgoing: VecDeque<Message>,
     flush: Flush,
@@ -61,7 +61,9 @@ impl Socket {
             Refusal::Network(NetworkFailure::Other)
         })?;
         let line = dial::open(way, abort).map_err(Refusal::Network)?;
-        let config = http.websocket().config();
+        let options = http.websocket();
+        let line = Buffered::new(line, options.read_buffer_size);
+        let config = options.config();
         let (stream, _) =
             client_with_config(upgrade, line, Some(config)).map_err(|error| match error {
                 HandshakeError::Failure(error) => failure::refusal(&error, SystemTime::now()),
@@ -73,9 +75,9 @@ impl Socket {
         Ok(Self::new(stream))
     }
 
-    fn new(stream: WebSocket<Line>) -> Self {
+    fn new(stream: WebSocket<Buffered>) -> Self {
         Self {
-            reported: stream.get_ref().received(),
+            reported: stream.get_ref().line().received(),
             stream,
             outgoing: VecDeque::new(),
             flush: Flush::Done,
@@ -85,7 +87,7 @@ impl Socket {
 
     /// What a poll can watch.
     pub(crate) fn source(&mut self) -> &mut TcpStream {
-        self.stream.get_mut().source()
+        self.stream.get_mut().line_mut().source()
     }
 
     /// Queues a text message.
@@ -126,7 +128,7 @@ impl Socket {
                 return Some(Input::SocketClosed { id, ending });
             }
         };
-        self.reported = self.stream.get_ref().received();
+        self.reported = self.stream.get_ref().line().received();
         match &message {
             // The library has queued the pong and waits for somebody to flush it.
             Message::Ping(_) => self.flush = Flush::Needed,
@@ -184,7 +186,7 @@ impl Socket {
 
     /// There is no whole message. Part of one is a sign of life; a broken line is the end.
     fn nothing_read(&mut self, id: SocketId) -> Option<Input> {
-        let received = self.stream.get_ref().received();
+        let received = self.stream.get_ref().line().received();
         if received != self.reported {
             self.reported = received;
             return Some(Input::SocketBytes { id });
@@ -205,7 +207,7 @@ impl Socket {
     /// these few bytes is not waited for.
     fn hang_up(&mut self) {
         match self.stream.flush() {
-            Ok(()) | Err(Error::ConnectionClosed) => self.stream.get_mut().finish(),
+            Ok(()) | Err(Error::ConnectionClosed) => self.stream.get_mut().line_mut().finish(),
             Err(_) => {}
         }
     }

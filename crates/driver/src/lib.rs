@@ -15,11 +15,13 @@
 //! | a name's addresses | the order to try them in | [`addresses`] |
 //! | `SendText`, `SendPing`, `CloseSocket` | a WebSocket message | [`text_message`], [`ping_message`], [`close_message`] |
 //! | a WebSocket message that came | an `Input` | [`heard`] |
+//! | a stream that is read much at once | what was not asked for yet | [`Ahead`] |
 //! | a server that a request names | the way there, and what is kept open | [`servers`] |
 //! | nothing | 32 random bytes | [`seed`] |
 //! | futures for connections | handles, events and the loop, with the feature `async` | `asynchronous` |
 
 pub mod addresses;
+mod ahead;
 #[cfg(feature = "async")]
 pub mod asynchronous;
 mod base_url;
@@ -40,6 +42,7 @@ mod told;
 mod way;
 mod websocket;
 
+pub use ahead::Ahead;
 pub use base_url::{BaseUrl, BaseUrlError, Plaintext};
 pub use clock::Clock;
 pub use command::{CommandError, Ended};

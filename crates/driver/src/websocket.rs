@@ -19,7 +19,7 @@ pub const PONG_BYTES: usize = 8;
 #[non_exhaustive]
 pub struct WebSocketOptions {
     /// How much is read from a connection at once, in bytes. A small buffer saves memory, a large one CPU
-    /// time; the tokio adapter has it only while there is something to read. 128 KiB.
+    /// time. It is there only while there is something to read. 128 KiB.
     pub read_buffer_size: usize,
     /// A longer message ends the connection as too large, in bytes. 64 MiB.
     pub max_message_size: usize,
@@ -39,17 +39,11 @@ impl WebSocketOptions {
     /// Enough for most messages, and little enough to be kept by everybody who waits.
     const SMALL_READ_BUFFER_SIZE: usize = 4 * 1024;
 
-    /// Like [`config`](Self::config), for a connection that reads so much at once by itself.
-    pub fn config_behind_buffer(&self) -> WebSocketConfig {
-        let size = self.read_buffer_size.min(Self::SMALL_READ_BUFFER_SIZE);
-        self.config().read_buffer_size(size)
-    }
-
-    /// The same in the words of tungstenite. A message may be one frame, so both have one limit; the
+    /// The same in the words of tungstenite, for a connection behind an [`Ahead`](crate::Ahead). A message may be one frame, so both have one limit; the
     /// write buffer takes one message of the largest size and no second one.
     pub fn config(&self) -> WebSocketConfig {
         WebSocketConfig::default()
-            .read_buffer_size(self.read_buffer_size)
+            .read_buffer_size(self.read_buffer_size.min(Self::SMALL_READ_BUFFER_SIZE))
             .write_buffer_size(Self::WRITE_BUFFER_SIZE)
             .max_write_buffer_size(
                 self.max_message_size

@@ -41,7 +41,7 @@ impl Network for Http {
         let stream = dial::open(way).await.map_err(Refusal::Network)?;
         let options = self.websocket();
         let stream = Noticed::new(stream, options.read_buffer_size);
-        let config = options.config_behind_buffer();
+        let config = options.config();
         let (stream, _) = client_async_with_config(upgrade, stream, Some(config))
             .await
             .map_err(|error| failure::refusal(&error, SystemTime::now()))?;

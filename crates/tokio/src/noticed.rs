@@ -6,22 +6,15 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf as _, BytesMut};
+use attache_driver::Ahead;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_util::io::poll_read_buf;
 
 use crate::dial::Connection;
 
 /// Counts the bytes that arrive, whether or not they make a message yet.
-///
-/// The WebSocket library keeps its read buffer for as long as the connection lasts, so that one is small.
-/// This one is large, and there only while something is in it.
 pub struct Noticed {
     stream: Connection,
-    /// What was read and not asked for yet.
-    ahead: BytesMut,
-    /// How much is read at once.
-    at_once: usize,
+    ahead: Ahead,
     received: u64,
 }
 
@@ -29,8 +22,7 @@ impl Noticed {
     pub(crate) fn new(stream: Connection, at_once: usize) -> Self {
         Self {
             stream,
-            ahead: BytesMut::new(),
-            at_once: at_once.max(1),
+            ahead: Ahead::new(at_once),
             received: 0,
         }
     }
@@ -38,18 +30,6 @@ impl Noticed {
     /// How many bytes have arrived so far.
     pub(crate) fn received(&self) -> u64 {
         self.received
-    }
-
-    /// Reads as much as there is. Ready with nothing at the end of the stream.
-    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.ahead.reserve(self.at_once);
-        let read = poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.ahead);
-        if let Poll::Ready(Ok(count @ 1..)) = read {
-            self.received = self.received.wrapping_add(count as u64);
-        } else {
-            self.ahead = BytesMut::new();
-        }
-        read.map_ok(drop)
     }
 }
 
@@ -67,12 +47,16 @@ impl AsyncRead for Noticed {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.ahead.is_empty() {
-            ready!(self.poll_ahead(cx))?;
+        let this = &mut *self;
+        if let Some(room) = this.ahead.room() {
+            let mut room = ReadBuf::new(room);
+            let read = Pin::new(&mut this.stream).poll_read(cx, &mut room);
+            let count = room.filled().len();
+            this.ahead.came(count);
+            this.received = this.received.wrapping_add(count as u64);
+            ready!(read)?;
         }
-        let count = self.ahead.len().min(buffer.remaining());
-        self.ahead
-            .copy_to_slice(buffer.initialize_unfilled_to(count));
+        let count = this.ahead.take(buffer.initialize_unfilled());
         buffer.advance(count);
         Poll::Ready(Ok(()))
     }
@@ -103,7 +87,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_read_ahead_comes_in_order_and_the_buffer_goes_with_its_last_byte() {
+    async fn what_is_read_ahead_comes_in_order_and_the_buffer_goes_when_nothing_comes() {
         let (mut peer, ours) = duplex(1024);
         let mut stream = Noticed::new(Box::new(ours), 100);
         let sent: Vec<u8> = (0..=255).collect();
@@ -114,8 +98,7 @@ mod tests {
             let mut some = [0; 30];
             let count = stream.read(&mut some).await.unwrap();
             got.extend_from_slice(&some[..count]);
-            let ahead = stream.received() - got.len() as u64;
-            assert_eq!(stream.ahead.len() as u64, ahead);
+            assert_eq!(stream.ahead.held(), 100);
         }
         assert_eq!(got, sent);
 
@@ -125,7 +108,8 @@ mod tests {
             Poll::Ready(read.is_pending())
         });
         assert!(nothing.await);
-        assert_eq!(stream.ahead.capacity(), 0);
+        assert_eq!(stream.ahead.held(), 0);
+        assert_eq!(stream.received(), sent.len() as u64);
 
         drop(peer);
         assert_eq!(stream.read(&mut [0; 30]).await.unwrap(), 0);
