@@ -1,4 +1,6 @@
-//! The frames that are served: two kinds, each of one size.
+//! The frames that are served, and how many come at once.
+
+use std::time::Duration;
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -7,8 +9,11 @@ use tungstenite::protocol::frame::{
     coding::{Data, OpCode},
 };
 
-/// Frames that are written at once.
-pub(crate) const BATCH: u64 = 64;
+/// Frames that are written at once when there is no pause.
+const BATCH: u64 = 64;
+
+/// Longer than any client takes for one frame.
+const PAUSE: Duration = Duration::from_micros(100);
 
 /// What comes after the number in a frame that has one.
 const ID_END: &str = "\"}\n";
@@ -25,15 +30,43 @@ pub(crate) enum Kind {
     Delta,
     /// An `assistant` message with some prose and a fresh `uuid`: 4096 bytes.
     Assistant,
+    /// Like `Delta`, and nothing comes with it: the next one comes after a pause.
+    Alone,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 2] = [Self::Delta, Self::Assistant];
+    pub(crate) const ALL: [Self; 3] = [Self::Delta, Self::Assistant, Self::Alone];
+
+    /// For people.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Delta => "200 bytes",
+            Self::Assistant => "4096 bytes",
+            Self::Alone => "200 bytes, each alone",
+        }
+    }
+
+    /// How many are read in a round, for some seconds in all.
+    pub(crate) fn messages(self) -> f64 {
+        match self {
+            Self::Delta => 1_500_000.0,
+            Self::Assistant => 400_000.0,
+            Self::Alone => 20_000.0,
+        }
+    }
+
+    /// What comes before the next write, if anything does.
+    pub(crate) fn pause(self) -> Option<Duration> {
+        match self {
+            Self::Delta | Self::Assistant => None,
+            Self::Alone => Some(PAUSE),
+        }
+    }
 
     /// How long one is, in bytes.
-    pub(crate) fn bytes(self) -> usize {
+    fn bytes(self) -> usize {
         match self {
-            Self::Delta => 200,
+            Self::Delta | Self::Alone => 200,
             Self::Assistant => 4096,
         }
     }
@@ -41,7 +74,7 @@ impl Kind {
     /// The `number`th frame, with the newline that ends it.
     pub(crate) fn frame(self, number: u64) -> String {
         let (head, tail) = match self {
-            Self::Delta => (
+            Self::Delta | Self::Alone => (
                 r#"{"type":"stream_event","event":{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":""#.to_owned(),
                 r#""}},"parent_tool_use_id":null,"session_id":"cse_1"}"#.to_owned(),
             ),
@@ -59,8 +92,16 @@ impl Kind {
     /// Whether each frame is another one.
     fn has_id(self) -> bool {
         match self {
-            Self::Delta => false,
+            Self::Delta | Self::Alone => false,
             Self::Assistant => true,
+        }
+    }
+
+    /// How many are written at once.
+    pub(crate) fn at_once(self) -> u64 {
+        match self {
+            Self::Delta | Self::Assistant => BATCH,
+            Self::Alone => 1,
         }
     }
 }
@@ -78,18 +119,18 @@ impl Batch {
     /// The first frames of `kind`.
     pub(crate) fn new(kind: Kind) -> Self {
         let mut wire = Vec::new();
-        for number in 0..BATCH {
+        for number in 0..kind.at_once() {
             let text = kind.frame(number).into_bytes();
             // Writing to memory does not fail.
             let _ = Frame::message(text, OpCode::Data(Data::Text), true).format(&mut wire);
         }
-        let one = usize::try_from(BATCH).map_or(0, |frames| wire.len() / frames);
+        let one = usize::try_from(kind.at_once()).map_or(0, |frames| wire.len() / frames);
         Self { kind, wire, one }
     }
 
     /// What goes over the socket for the frames from `first` on that come before `end`, as many as a batch holds.
     pub(crate) fn wire(&mut self, first: u64, end: u64) -> &[u8] {
-        let frames = BATCH.min(end.saturating_sub(first));
+        let frames = self.kind.at_once().min(end.saturating_sub(first));
         if self.kind.has_id() {
             for (number, frame) in (first..).zip(self.wire.chunks_exact_mut(self.one)) {
                 let digits = format!("{number:012x}");
@@ -135,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_frame_is_as_long_as_it_says_and_has_an_id_if_it_is_stored() {
-        for (kind, has_id) in [(Kind::Delta, false), (Kind::Assistant, true)] {
+        for (kind, has_id) in Kind::ALL.map(|kind| (kind, kind == Kind::Assistant)) {
             let text = kind.frame(7);
             assert_eq!(text.len(), kind.bytes());
             let frame = attache_protocol::frame::Frame::classify(text.trim().into()).unwrap();
@@ -149,7 +190,7 @@ mod tests {
             let mut batch = Batch::new(kind);
             for (first, end) in [(0, 1000), (64, 1000), (960, 1000)] {
                 let mut expected = Vec::new();
-                for number in first..end.min(first + BATCH) {
+                for number in first..end.min(first + kind.at_once()) {
                     let text = kind.frame(number).into_bytes();
                     let frame = Frame::message(text, OpCode::Data(Data::Text), true);
                     frame.format(&mut expected).unwrap();

@@ -142,11 +142,7 @@ fn measure(arguments: &Arguments) -> Result<Record, Box<dyn Error>> {
     reason = "a number of messages that somebody waits for"
 )]
 fn messages(kind: Kind, scale: f64) -> u64 {
-    let usual = match kind {
-        Kind::Delta => 1_500_000.0,
-        Kind::Assistant => 400_000.0,
-    };
-    ((usual * scale) as u64).max(1)
+    ((kind.messages() * scale) as u64).max(1)
 }
 
 /// Has one client read one session, and notes what that took.

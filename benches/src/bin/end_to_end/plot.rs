@@ -49,9 +49,9 @@ fn panel(body: &mut String, record: &Record, kind: Kind, top: f64) -> f64 {
     line(
         body,
         &format!(
-            r#"<text x="12" y="{:.0}" font-size="15" font-weight="600">CPU nanoseconds a message of {} bytes</text>"#,
+            r#"<text x="12" y="{:.0}" font-size="15" font-weight="600">CPU nanoseconds a message: {}</text>"#,
             top + 32.0,
-            kind.bytes()
+            kind.title()
         ),
     );
     for (position, (client, cpu, ratio)) in (0_u32..).zip(&rows) {

@@ -58,9 +58,10 @@ impl Record {
     pub(crate) fn ratios(&self) -> String {
         let mut table = String::from("| CPU a message |");
         for kind in Kind::ALL {
-            let _ = write!(table, " {} bytes |", kind.bytes());
+            let _ = write!(table, " {} |", kind.title());
         }
-        table += "\n|---|--:|--:|\n";
+        let columns = "--:|".repeat(Kind::ALL.len());
+        let _ = writeln!(table, "\n|---|{columns}");
         for client in Client::ALL {
             let ratios: Vec<_> = Kind::ALL
                 .into_iter()
@@ -125,8 +126,8 @@ impl fmt::Display for Record {
             writeln!(f)?;
             writeln!(
                 f,
-                "| {} bytes | messages/s | (least – most) | CPU ns/message | (least – most) | beside tokio-tungstenite | (least – most) |",
-                kind.bytes()
+                "| {} | messages/s | (least – most) | CPU ns/message | (least – most) | beside tokio-tungstenite | (least – most) |",
+                kind.title()
             )?;
             writeln!(f, "|---|--:|--:|--:|--:|--:|--:|")?;
             for client in Client::ALL {

@@ -12,7 +12,7 @@ use tungstenite::protocol::{
     frame::{Frame, coding::CloseCode},
 };
 
-use crate::frames::{BATCH, Batch, Kind};
+use crate::frames::{Batch, Kind};
 
 /// The longest head of a request, in bytes.
 const HEAD: usize = 8 * 1024;
@@ -26,6 +26,7 @@ pub(crate) fn session(kind: Kind, messages: u64) -> String {
     match kind {
         Kind::Delta => format!("delta-{messages}"),
         Kind::Assistant => format!("assistant-{messages}"),
+        Kind::Alone => format!("alone-{messages}"),
     }
 }
 
@@ -53,6 +54,7 @@ fn answer(mut stream: TcpStream) -> io::Result<()> {
             let kind = match kind {
                 "delta" => Kind::Delta,
                 "assistant" => Kind::Assistant,
+                "alone" => Kind::Alone,
                 _ => return None,
             };
             Some((kind, messages.parse().ok()?))
@@ -93,7 +95,10 @@ fn say(outgoing: &Mutex<TcpStream>, kind: Kind, messages: u64) -> io::Result<()>
     let mut next = 0;
     while next < messages {
         write(batch.wire(next, messages))?;
-        next += BATCH;
+        next += kind.at_once();
+        if let Some(pause) = kind.pause() {
+            thread::sleep(pause);
+        }
     }
     let mut close = Vec::new();
     let frame = Frame::close(Some(CloseFrame {
