@@ -34,9 +34,12 @@ pub enum RefusedFrame {
 
 /// A frame with the bytes that go to a viewer's socket: its own, and exactly one line break.
 ///
-/// Both share one allocation, and so may several lines that came together. Cloning is a reference count.
+/// Several lines that came together share their memory. Cloning is a reference count.
 #[derive(Clone)]
-pub(crate) struct Line(Arc<Parts>);
+pub(crate) struct Line {
+    sheet: Arc<Vec<Parts>>,
+    at: usize,
+}
 
 struct Parts {
     frame: Frame,
@@ -44,13 +47,13 @@ struct Parts {
     kept: bool,
     uuid_is_ours: bool,
     /// As the first stream that needed it spells it.
-    event: OnceLock<(Telling, Bytes)>,
+    event: OnceLock<Box<(Telling, Bytes)>>,
 }
 
 impl Line {
     /// Takes in a frame from outside. One that will be stored and has no `uuid` gets one.
     pub(crate) fn accept(text: &str) -> Result<Self, RefusedFrame> {
-        Parts::build(&[one_line(text)?])?.into_line()
+        Ok(Parts::build(&[one_line(text)?])?.identified()?.into())
     }
 
     /// Takes in several frames from outside, each like [`accept`](Self::accept), for fewer allocations.
@@ -76,13 +79,18 @@ impl Line {
             }
             let sheet = ByteString::from(sheet);
             let starts = core::iter::once(0).chain(ends.iter().copied());
+            let mut all_parts = Vec::with_capacity(together);
             for wire in starts
                 .zip(&ends)
                 .filter_map(|(start, end)| sheet.get(start..*end))
             {
-                let parts = Parts::of_wire(sheet.slice_ref(wire))?;
-                lines.push(parts.into_line()?);
+                all_parts.push(Parts::of_wire(sheet.slice_ref(wire))?.identified()?);
             }
+            let sheet = Arc::new(all_parts);
+            lines.extend((0..sheet.len()).map(|at| Self {
+                sheet: sheet.clone(),
+                at,
+            }));
             texts = later;
         }
         Ok(lines)
@@ -99,7 +107,7 @@ impl Line {
             | FrameKind::ControlCancelRequest { .. }
             | FrameKind::UnknownControl { .. } => parts.kept,
         };
-        parts.into_line()
+        Ok(parts.identified()?.into())
     }
 
     /// Takes back a frame that went through [`accept`](Self::accept) before, or was written here.
@@ -113,19 +121,19 @@ impl Line {
             return self.clone();
         };
         Self::from(Parts {
-            kept: self.0.kept,
-            uuid_is_ours: self.0.uuid_is_ours,
+            kept: self.parts().kept,
+            uuid_is_ours: self.parts().uuid_is_ours,
             ..copy
         })
     }
 
     pub(crate) fn frame(&self) -> &Frame {
-        &self.0.frame
+        &self.parts().frame
     }
 
     /// Whether it belongs into the log.
     pub(crate) fn is_stored(&self) -> bool {
-        self.0.kept
+        self.parts().kept
     }
 
     /// Its `uuid`, which whatever is stored has.
@@ -135,36 +143,45 @@ impl Line {
 
     /// The `uuid` that its sender gave it.
     pub(crate) fn stated_uuid(&self) -> Option<&ByteString> {
-        self.frame().uuid().filter(|_| !self.0.uuid_is_ours)
+        self.frame().uuid().filter(|_| !self.parts().uuid_is_ours)
     }
 
     pub(crate) fn wire(&self) -> &Utf8Bytes {
-        &self.0.wire
+        &self.parts().wire
     }
 
     /// The event that tells this line like that. Those that tell it in the same way share what `make` made.
     pub(crate) fn event(&self, telling: Telling, make: impl Fn() -> Bytes) -> Bytes {
-        let (first, event) = self.0.event.get_or_init(|| (telling, make()));
+        let told = &self.parts().event;
+        let (first, event) = &**told.get_or_init(|| Box::new((telling, make())));
         if *first == telling {
             event.clone()
         } else {
             make()
         }
     }
+
+    fn parts(&self) -> &Parts {
+        let parts = self.sheet.get(self.at);
+        parts.expect("a line is made from the parts on its sheet")
+    }
 }
 
 impl From<Parts> for Line {
     fn from(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        Self {
+            sheet: Arc::new(vec![parts]),
+            at: 0,
+        }
     }
 }
 
 impl Parts {
     /// With a `uuid` if it is kept.
-    fn into_line(self) -> Result<Line, RefusedFrame> {
+    fn identified(self) -> Result<Self, RefusedFrame> {
         // One that is too long counts as none, and is refused when a new one would stand beside it.
         if self.frame.uuid().is_some() || !self.kept {
-            return Ok(Line::from(self));
+            return Ok(self);
         }
         let text = self.frame.as_str();
         let fields = text.strip_suffix('}').unwrap_or(text);
@@ -173,10 +190,10 @@ impl Parts {
         // twice.
         let parts = Self::build(&[fields, ",\"uuid\":\"", &uuid, "\"}"]);
         let parts = parts.map_err(|_| RefusedFrame::Uuid)?;
-        Ok(Line::from(Self {
+        Ok(Self {
             uuid_is_ours: true,
             ..parts
-        }))
+        })
     }
 
     fn build(pieces: &[&str]) -> Result<Self, RefusedFrame> {

@@ -21,7 +21,7 @@ use crate::{
     Identity, RefusedFrame, Relay, RelayOptions,
     line::Line,
     metrics::{self, Limit, Metrics},
-    outgoing::{Ending, Item, Outgoing},
+    outgoing::{Batch, Ending, Item, Outgoing},
     session::{SessionHandle, ViewerId},
     store::Origin,
 };
@@ -168,20 +168,23 @@ async fn write(
     metrics: &Metrics,
 ) {
     loop {
-        // Of its own each time: most viewers wait most of the time, and memory would wait with them.
-        let (mut batch, mut ending) = (Vec::new(), None);
-        match timeout(options.keep_alive, outgoing.next(&mut batch)).await {
-            Ok(found) => ending = found,
-            Err(_) => batch.clear(),
-        }
-        let idle = batch.is_empty() && ending.is_none();
-        let bytes = batch.iter().map(Item::bytes).sum::<usize>();
-        let events = batch.len();
+        let (batch, ending, idle) = match timeout(options.keep_alive, outgoing.next()).await {
+            Ok(Ok(batch)) => (batch, None, false),
+            Ok(Err(ending)) => (Batch::default(), Some(ending), false),
+            Err(_) => (Batch::default(), None, true),
+        };
+        let (events, bytes) = (batch.frames(), batch.bytes());
         let mut messages = Vec::with_capacity(events + 1);
-        let said = batch.into_iter().filter_map(|item| item.wire().cloned());
-        messages.extend(said.map(Message::Text));
+        messages.extend(
+            batch
+                .items()
+                .filter_map(Item::wire)
+                .cloned()
+                .map(Message::Text),
+        );
         messages.extend(idle.then(|| Message::Ping(Bytes::new())));
         messages.extend(ending.map(close_message));
+        drop(batch);
         let patience =
             options.write_timeout + Duration::from_secs((bytes / SLOWEST_BYTES_PER_SECOND) as u64);
         match timeout(patience, sink.send(messages)).await {

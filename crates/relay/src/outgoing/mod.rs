@@ -3,6 +3,7 @@
 mod ending;
 pub(crate) mod event;
 mod item;
+mod run;
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -14,6 +15,7 @@ use tokio::sync::Notify;
 pub(crate) use self::{
     ending::Ending,
     item::{Item, Telling},
+    run::{Batch, Run},
 };
 
 /// How much is taken out at once: the queue keeps counting what is not on its way yet.
@@ -46,9 +48,10 @@ enum Overflow {
 
 #[derive(Default)]
 struct Queue {
-    items: VecDeque<Item>,
-    /// How many of the items at the front belong to the start of the subscription.
+    runs: VecDeque<Run>,
+    /// How many of the runs at the front belong to the start of the subscription. Each is one item.
     first: usize,
+    frames: usize,
     bytes: usize,
     /// The highest sequence number that was ever queued.
     newest: u64,
@@ -84,22 +87,27 @@ impl Outgoing {
 
     /// Queues something. Returns whether the viewer still takes anything.
     pub(crate) fn push(&self, item: &Item) -> bool {
-        self.push_all(core::iter::once(item))
+        self.push_all(Run::from(item.clone()))
     }
 
     /// Queues several things, and wakes the viewer once. Returns whether it still takes anything.
-    pub(crate) fn push_all<'a>(&self, items: impl Iterator<Item = &'a Item>) -> bool {
+    pub(crate) fn push_all(&self, run: Run) -> bool {
         let mut queue = self.lock();
         let mut added = false;
-        for item in items {
-            let waiting = queue.items.len() - queue.first;
-            let full = waiting >= self.limit_frames
-                || (!queue.items.is_empty() && queue.bytes + item.bytes() > self.limit_bytes);
-            if full && queue.ending.is_none() {
-                queue.overflow(self.overflow);
-                added = true;
+        let fits = queue.waiting() + run.frames() <= self.limit_frames
+            && queue.bytes + run.bytes() <= self.limit_bytes;
+        if fits {
+            added = queue.add(run);
+        } else {
+            for item in run.items() {
+                let full = queue.waiting() >= self.limit_frames
+                    || (!queue.runs.is_empty() && queue.bytes + item.bytes() > self.limit_bytes);
+                if full && queue.ending.is_none() {
+                    queue.overflow(self.overflow);
+                    added = true;
+                }
+                added |= queue.add(Run::from(item.clone()));
             }
-            added |= queue.add(item.clone());
         }
         let open = queue.ending.is_none();
         drop(queue);
@@ -114,7 +122,7 @@ impl Outgoing {
     pub(crate) fn push_first(&self, item: Item) {
         let mut queue = self.lock();
         queue.first += 1;
-        queue.add(item);
+        queue.add(Run::from(item));
         drop(queue);
         self.changed.notify_one();
     }
@@ -154,30 +162,20 @@ impl Outgoing {
         self.lock().ending
     }
 
-    /// Waits until there is something to send and moves some of it into `batch`, or says that and
-    /// why nothing more will come. Cancel safe.
-    pub(crate) async fn next(&self, batch: &mut Vec<Item>) -> Option<Ending> {
+    /// Waits until there is something to send and takes some of it, or says that and why nothing more
+    /// will come. Cancel safe.
+    pub(crate) async fn next(&self) -> Result<Batch, Ending> {
         loop {
             {
                 let mut queue = self.lock();
-                let mut bytes = 0;
-                batch.reserve_exact(queue.items.len().min(BATCH_FRAMES));
-                while batch.len() < BATCH_FRAMES
-                    && bytes < BATCH_BYTES
-                    && let Some(item) = queue.items.pop_front()
-                {
-                    queue.first = queue.first.saturating_sub(1);
-                    bytes += item.bytes();
-                    batch.push(item);
-                }
-                queue.bytes -= bytes;
+                let batch = queue.take();
                 if !batch.is_empty() {
-                    return None;
+                    return Ok(batch);
                 }
-                if queue.ending.is_some() {
-                    return queue.ending;
+                if let Some(ending) = queue.ending {
+                    return Err(ending);
                 }
-                queue.items.shrink_to(ROOM_KEPT);
+                queue.runs.shrink_to(ROOM_KEPT);
             }
             self.changed.notified().await;
         }
@@ -190,15 +188,38 @@ impl Outgoing {
 }
 
 impl Queue {
-    /// Takes `item`, unless the end is decided.
-    fn add(&mut self, item: Item) -> bool {
+    /// How many items wait that do not belong to the start of the subscription.
+    fn waiting(&self) -> usize {
+        self.frames - self.first
+    }
+
+    /// Takes in `run`, unless the end is decided.
+    fn add(&mut self, run: Run) -> bool {
         let open = self.ending.is_none();
         if open {
-            self.bytes += item.bytes();
-            self.newest = self.newest.max(item.sequence().unwrap_or_default());
-            self.items.push_back(item);
+            self.frames += run.frames();
+            self.bytes += run.bytes();
+            self.newest = self.newest.max(run.sequence().unwrap_or_default());
+            self.runs.push_back(run);
         }
         open
+    }
+
+    /// Gives out what goes on its way at once.
+    fn take(&mut self) -> Batch {
+        let mut batch = Batch::default();
+        while batch.frames() < BATCH_FRAMES
+            && batch.bytes() < BATCH_BYTES
+            && let Some(run) = self.runs.pop_front()
+        {
+            self.first = self.first.saturating_sub(1);
+            if let Some(rest) = batch.take(run, BATCH_FRAMES, BATCH_BYTES) {
+                self.runs.push_front(rest);
+            }
+        }
+        self.frames -= batch.frames();
+        self.bytes -= batch.bytes();
+        batch
     }
 
     fn overflow(&mut self, how: Overflow) {
@@ -211,25 +232,23 @@ impl Queue {
             }
             Overflow::Lag => {
                 // What a subscription starts with is not all in the log behind its position.
-                let lost = self.items.split_off(self.first);
-                self.items.push_back(Item::LogUpTo(self.newest));
+                let lost = self.runs.split_off(self.first);
+                self.runs.push_back(Run::from(Item::LogUpTo(self.newest)));
                 // How far messages have got is in no log at all.
-                self.items.extend(latest_updates(lost));
-                self.bytes = self.items.iter().map(Item::bytes).sum();
+                self.runs.extend(latest_updates(&lost).map(Run::from));
+                self.frames = self.runs.iter().map(Run::frames).sum();
+                self.bytes = self.runs.iter().map(Run::bytes).sum();
             }
         }
     }
 }
 
 /// The last word on each message, of the last few messages.
-fn latest_updates(items: VecDeque<Item>) -> impl Iterator<Item = Item> {
+fn latest_updates(runs: &VecDeque<Run>) -> impl Iterator<Item = Item> {
     let mut told = HashSet::new();
-    let newest_first = items.into_iter().rev();
-    let latest = newest_first.filter(|item| {
-        let message = item.delivered();
-        message.is_some_and(|message| told.insert(Box::<str>::from(message)))
-    });
-    let latest: Vec<_> = latest.take(UPDATES_KEPT).collect();
+    let newest_first = runs.iter().rev().flat_map(|run| run.items().iter().rev());
+    let latest = newest_first.filter(|item| item.delivered().is_some_and(|one| told.insert(one)));
+    let latest: Vec<_> = latest.take(UPDATES_KEPT).cloned().collect();
     latest.into_iter().rev()
 }
 
@@ -268,11 +287,10 @@ mod tests {
     async fn drain(outgoing: &Outgoing) -> (Vec<Item>, Ending) {
         let mut all = Vec::new();
         loop {
-            let mut batch = Vec::new();
-            if let Some(ending) = outgoing.next(&mut batch).await {
-                return (all, ending);
+            match outgoing.next().await {
+                Ok(batch) => all.extend(batch.items().cloned()),
+                Err(ending) => return (all, ending),
             }
-            all.append(&mut batch);
         }
     }
 
@@ -299,12 +317,13 @@ mod tests {
         }
         outgoing.end(Ending::SessionEnded);
         let mut seen = 0;
-        let mut batch = Vec::new();
-        while outgoing.next(&mut batch).await.is_none() {
-            let bytes = batch.iter().map(Item::bytes).sum::<usize>();
-            let last = batch.last().map_or(0, Item::bytes);
-            assert!(batch.len() <= BATCH_FRAMES && bytes - last < BATCH_BYTES);
-            for item in batch.drain(..) {
+        while let Ok(batch) = outgoing.next().await {
+            let bytes = batch.items().map(Item::bytes).sum::<usize>();
+            let last = batch.items().last().map_or(0, Item::bytes);
+            assert_eq!(batch.bytes(), bytes);
+            assert_eq!(batch.frames(), batch.items().count());
+            assert!(batch.frames() <= BATCH_FRAMES && bytes - last < BATCH_BYTES);
+            for item in batch.items() {
                 let start = format!("{{\"type\":\"{seen} ");
                 assert!(item.wire().unwrap().starts_with(&start), "{seen}");
                 seen += 1;
@@ -314,22 +333,42 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_came_together_is_taken_out_in_bounded_parts_too() {
+        for (frames, padding) in [(1500, 0), (50, 20_000), (3, 300_000)] {
+            let outgoing = Outgoing::for_socket(2000, 4 << 20);
+            let padding = "x".repeat(padding);
+            let one = |number: usize| live(&format!("{number} {padding}"));
+            assert!(outgoing.push_all((0..frames).map(one).collect::<Vec<_>>().into()));
+            outgoing.end(Ending::SessionEnded);
+            let mut seen = 0;
+            while let Ok(batch) = outgoing.next().await {
+                let last = batch.items().last().map_or(0, Item::bytes);
+                assert!(batch.frames() <= BATCH_FRAMES && batch.bytes() - last < BATCH_BYTES);
+                for item in batch.items() {
+                    let start = format!("{{\"type\":\"{seen} ");
+                    assert!(item.wire().unwrap().starts_with(&start), "{seen}");
+                    seen += 1;
+                }
+                let queue = outgoing.lock();
+                let waiting: usize = queue.runs.iter().map(Run::frames).sum();
+                assert_eq!((queue.frames, seen), (waiting, frames - waiting));
+            }
+            assert_eq!((seen, outgoing.lock().bytes), (frames, 0));
+        }
+    }
+
+    #[tokio::test]
     async fn a_queue_that_had_to_grow_gives_its_room_back() {
         let outgoing = Outgoing::for_socket(2000, 4 << 20);
         for _ in 0..1500 {
             assert!(outgoing.push(&live("x")));
         }
         let mut seen = 0;
-        while let Some(ending) = {
-            let mut batch = Vec::new();
-            let ending = outgoing.next(&mut batch).now_or_never();
-            seen += batch.len();
-            ending
-        } {
-            assert_eq!(ending, None);
+        while let Some(batch) = outgoing.next().now_or_never() {
+            seen += batch.unwrap().frames();
         }
         assert_eq!(seen, 1500);
-        assert!(outgoing.lock().items.capacity() <= ROOM_KEPT);
+        assert!(outgoing.lock().runs.capacity() <= ROOM_KEPT);
     }
 
     #[tokio::test]
@@ -362,17 +401,17 @@ mod tests {
         let together: Vec<_> = (1..=5).map(stored).collect();
         let exact = together.iter().map(Item::bytes).sum();
         let roomy = Outgoing::for_socket(5, exact);
-        assert!(roomy.push_all(together.iter()));
+        assert!(roomy.push_all(Run::from(together.clone())));
         for narrow in [
             Outgoing::for_socket(4, exact),
             Outgoing::for_socket(5, exact - 1),
         ] {
-            assert!(!narrow.push_all(together.iter()));
+            assert!(!narrow.push_all(Run::from(together.clone())));
             let (all, ending) = drain(&narrow).await;
             assert_eq!((all.len(), ending), (0, Ending::TooSlow));
         }
         let stream = Outgoing::for_stream(4, exact);
-        assert!(stream.push_all(together.iter()));
+        assert!(stream.push_all(Run::from(together.clone())));
         stream.end(Ending::SessionEnded);
         let (all, _) = drain(&stream).await;
         assert_eq!(shown(&all), ["log up to 4", "stored 5"]);
@@ -388,8 +427,7 @@ mod tests {
         }
         // It may be a long time until the next stored frame.
         assert!(outgoing.push(&live("delta")));
-        let mut batch = Vec::new();
-        assert_eq!(outgoing.next(&mut batch).await, None);
+        let batch: Vec<_> = outgoing.next().await.unwrap().items().cloned().collect();
         let expected = ["log up to 4", "live", "log up to 7", "live"];
         assert_eq!(shown(&batch), expected);
 
@@ -432,7 +470,7 @@ mod tests {
         outgoing.push(&live("a"));
         outgoing.abandon();
         assert!(!outgoing.is_open() && !outgoing.push(&live("b")));
-        assert_eq!(outgoing.lock().items.len(), 0);
+        assert_eq!(outgoing.lock().runs.len(), 0);
     }
 
     #[tokio::test]

@@ -54,7 +54,7 @@ pub(super) struct Session {
     pub(super) last_sequence: u64,
     /// Which frames that are not stored have gone through already.
     pub(super) live_uuids: Memory,
-    pub(super) untold: Vec<Untold>,
+    pub(super) untold: Untold,
     /// How many frames wait for the agent.
     pub(super) backlog: Arc<AtomicUsize>,
     /// Up to where agents of this process have taken frames.

@@ -1,5 +1,6 @@
 //! What happens to a frame: whether it is stored, and who gets it.
 
+use core::mem;
 use std::{
     sync::atomic::Ordering,
     time::{Instant, SystemTime},
@@ -9,27 +10,44 @@ use attache_protocol::frame::FrameKind;
 
 use super::{
     Published, ViewerId,
-    actor::Session,
+    actor::{Session, Viewer},
     admission::{Admission, Batch},
     notices,
 };
 use crate::{
     Identity, RelayError,
     line::Line,
-    outgoing::Item,
+    outgoing::{Item, Run},
     store::{Appended, NewFrame, Origin, SessionChange, SessionStatus, StoreError},
 };
 
-/// How much room is kept for the items of the next batch.
-const UNTOLD_KEPT: usize = 64;
-
-/// An item that viewers have not been handed yet.
+/// What viewers have not been handed yet.
+#[derive(Default)]
 pub(super) struct Untold {
-    item: Item,
+    items: Vec<Item>,
+    /// For each of them.
+    audiences: Vec<Audience>,
+}
+
+/// Who gets an item.
+#[derive(Copy, Clone, PartialEq, Eq)]
+struct Audience {
     /// Whether it concerns all viewers, or only those who follow the log.
     concerned: bool,
     /// Who knows it already.
     sender: Option<ViewerId>,
+}
+
+impl Audience {
+    const EVERYBODY: Self = Self {
+        concerned: true,
+        sender: None,
+    };
+
+    fn includes(self, viewer: &Viewer, item: &Item) -> bool {
+        let wanted = self.concerned && Some(viewer.id) != self.sender;
+        wanted || (item.is_stored() && viewer.outgoing.follows_log())
+    }
 }
 
 /// Who says something.
@@ -82,6 +100,8 @@ impl Session {
 
         let mut outcome = outcome.into_iter();
         let mut result = Vec::with_capacity(batch.0.len());
+        self.untold.items.reserve(batch.0.len());
+        self.untold.audiences.reserve(batch.0.len());
         for (line, admission) in batch.0 {
             let published = self.hand_on(speaker, line, admission, &mut outcome, at);
             result.push(published);
@@ -216,30 +236,33 @@ impl Session {
 
     /// Has an item handed to every viewer that it concerns, with the next [`deliver`](Self::deliver).
     pub(super) fn fan_out(&mut self, item: Item, concerned: bool, sender: Option<ViewerId>) {
-        self.untold.push(Untold {
-            item,
-            concerned,
-            sender,
-        });
+        self.untold.items.push(item);
+        let audience = Audience { concerned, sender };
+        self.untold.audiences.push(audience);
     }
 
     /// Hands out what came together, so that every viewer is woken once. Whoever follows the log gets all
     /// that is stored, so that nobody has to read it again for the sake of one number.
     pub(super) fn deliver(&mut self) {
-        if self.untold.is_empty() {
+        if self.untold.items.is_empty() {
             return;
         }
+        let Untold { items, audiences } = mem::take(&mut self.untold);
         self.viewers.retain(|viewer| !viewer.is_gone());
+        let for_everybody = audiences.iter().all(|one| *one == Audience::EVERYBODY);
+        let everything = Run::from(items);
+        let addressed = || everything.items().iter().zip(&audiences);
         for viewer in &self.viewers {
-            let follows_log = viewer.outgoing.follows_log();
-            let theirs = self.untold.iter().filter(|one| {
-                let wanted = one.concerned && Some(viewer.id) != one.sender;
-                wanted || (follows_log && one.item.is_stored())
-            });
-            viewer.outgoing.push_all(theirs.map(|one| &one.item));
+            let is_theirs = |(item, audience): &(&Item, &Audience)| audience.includes(viewer, item);
+            let theirs = if for_everybody || addressed().all(|one| is_theirs(&one)) {
+                everything.clone()
+            } else {
+                let theirs = addressed().filter(is_theirs);
+                let theirs: Vec<_> = theirs.map(|(item, _)| item.clone()).collect();
+                Run::from(theirs)
+            };
+            viewer.outgoing.push_all(theirs);
         }
-        self.untold.clear();
-        self.untold.shrink_to(UNTOLD_KEPT);
     }
 
     /// The relay's own words to one viewer, or to all, behind what was said before.

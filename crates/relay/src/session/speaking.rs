@@ -179,9 +179,8 @@ mod tests {
                 line(r#"{"type":"mark"}"#),
                 crate::store::Origin::Relay,
             ));
-            let mut batch = Vec::new();
-            self.outgoing.next(&mut batch).await;
-            let told = batch.iter().map(|item| item.wire().unwrap().to_string());
+            let batch = self.outgoing.next().await.unwrap();
+            let told = batch.items().map(|item| item.wire().unwrap().to_string());
             told.filter(|text| !text.contains("\"mark\"")).collect()
         }
 

@@ -99,13 +99,14 @@ impl Seen {
     async fn next_event(&mut self) -> Result<Option<Bytes>, StoreError> {
         loop {
             let Some(item) = self.queue.front() else {
-                let mut batch = Vec::new();
-                if let Some(ending) = self.subscription.outgoing.next(&mut batch).await {
-                    let is_news = ending == Ending::SessionEnded && !self.has_ended;
-                    self.has_ended = true;
-                    return Ok(is_news.then(|| Bytes::from_static(event::SESSION_ENDED)));
+                match self.subscription.outgoing.next().await {
+                    Ok(batch) => self.queue.extend(batch.items().cloned()),
+                    Err(ending) => {
+                        let is_news = ending == Ending::SessionEnded && !self.has_ended;
+                        self.has_ended = true;
+                        return Ok(is_news.then(|| Bytes::from_static(event::SESSION_ENDED)));
+                    }
                 }
-                self.queue.extend(batch);
                 continue;
             };
             // What the queue has lost is in the log.

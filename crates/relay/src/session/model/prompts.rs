@@ -264,9 +264,8 @@ impl Socket {
         self.outgoing
             .push(&crate::outgoing::Item::live(end, Origin::Relay));
         loop {
-            let mut batch = Vec::new();
-            assert_eq!(self.outgoing.next(&mut batch).await, None);
-            for item in batch {
+            let batch = self.outgoing.next().await.unwrap();
+            for item in batch.items() {
                 let text = item.wire().unwrap().trim_end();
                 if text == r#"{"type":"end"}"# {
                     return;

@@ -1,0 +1,109 @@
+//! Items that are queued and taken together.
+
+use std::sync::Arc;
+
+use super::Item;
+
+/// Items in the order in which they were said. All viewers that get them share them; cloning is a
+/// reference count.
+#[derive(Clone)]
+pub(crate) struct Run {
+    items: Arc<Vec<Item>>,
+    /// Where those begin that are not taken yet.
+    start: usize,
+    bytes: usize,
+}
+
+impl Run {
+    /// Those that are not taken yet.
+    pub(crate) fn items(&self) -> &[Item] {
+        self.items.get(self.start..).unwrap_or_default()
+    }
+
+    pub(super) fn frames(&self) -> usize {
+        self.items().len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Up to where this brings a viewer in the log.
+    pub(super) fn sequence(&self) -> Option<u64> {
+        self.items().iter().filter_map(Item::sequence).max()
+    }
+}
+
+impl From<Vec<Item>> for Run {
+    fn from(items: Vec<Item>) -> Self {
+        Self {
+            bytes: items.iter().map(Item::bytes).sum(),
+            items: Arc::new(items),
+            start: 0,
+        }
+    }
+}
+
+impl From<Item> for Run {
+    fn from(item: Item) -> Self {
+        Self::from(vec![item])
+    }
+}
+
+/// What was taken out of a queue at once.
+#[derive(Default)]
+pub(crate) struct Batch {
+    parts: Vec<Part>,
+    frames: usize,
+    bytes: usize,
+}
+
+/// The first so many items of a run.
+struct Part {
+    run: Run,
+    frames: usize,
+}
+
+impl Batch {
+    pub(crate) fn items(&self) -> impl Iterator<Item = &Item> {
+        let parts = self.parts.iter();
+        parts.flat_map(|part| part.run.items().iter().take(part.frames))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.frames == 0
+    }
+
+    pub(crate) fn frames(&self) -> usize {
+        self.frames
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Takes what there is room for from the front of `run`, and hands back the rest of it.
+    pub(super) fn take(&mut self, run: Run, most_frames: usize, most_bytes: usize) -> Option<Run> {
+        let all = self.frames + run.frames() <= most_frames && self.bytes + run.bytes <= most_bytes;
+        let (mut frames, mut bytes) = (run.frames(), run.bytes);
+        if !all {
+            (frames, bytes) = (0, 0);
+            for item in run.items() {
+                if self.frames + frames >= most_frames || self.bytes + bytes >= most_bytes {
+                    break;
+                }
+                frames += 1;
+                bytes += item.bytes();
+            }
+        }
+        let rest = Run {
+            items: run.items.clone(),
+            start: run.start + frames,
+            bytes: run.bytes - bytes,
+        };
+        self.frames += frames;
+        self.bytes += bytes;
+        self.parts.push(Part { run, frames });
+        (rest.frames() > 0).then_some(rest)
+    }
+}
