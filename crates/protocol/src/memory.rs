@@ -1,9 +1,12 @@
 //! A bounded memory of ids.
 
-use alloc::{boxed::Box, vec, vec::Vec};
-use core::{fmt, mem};
+mod index;
+
+use alloc::{boxed::Box, vec::Vec};
+use core::fmt;
 
 use crate::kept_id::KeptId;
+use index::Index;
 
 /// The last so many ids, each once.
 ///
@@ -30,15 +33,9 @@ impl Memory {
     /// Remembers `id`, forgetting the oldest one at the limit; `false` if it was known.
     pub fn insert(&mut self, id: impl Into<KeptId>) -> bool {
         let (limit, key) = (self.limit, self.key);
-        let table = self.table.get_or_insert_with(|| {
-            Box::new(Table {
-                ids: Vec::new(),
-                places: Box::default(),
-                oldest: 0,
-                limit,
-                key,
-            })
-        });
+        let table = self
+            .table
+            .get_or_insert_with(|| Box::new(Table::new(limit, key)));
         table.insert(id.into())
     }
 
@@ -52,7 +49,7 @@ impl Memory {
             return false;
         };
         let id = id.into();
-        table.find(&id, id.hash(table.key)).is_some()
+        table.holds(&id, id.hash(table.key))
     }
 }
 
@@ -60,148 +57,87 @@ impl fmt::Debug for Memory {
     /// What it knows, the oldest first.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ids = self.table.as_ref().map(|table| {
-            let oldest = as_index(table.oldest);
-            table.ids.split_at_checked(oldest).unwrap_or_default()
+            let next = as_index(table.next);
+            table.ids.split_at_checked(next).unwrap_or_default()
         });
         let (newer, older) = ids.unwrap_or_default();
         f.debug_list().entries(older).entries(newer).finish()
     }
 }
 
-/// Ids in a ring, and a table that finds them.
+/// Ids in a ring, and where they are.
 #[derive(Clone)]
 struct Table {
     /// The ids; at the limit the oldest one is overwritten.
     ids: Vec<KeptId>,
-    /// Where the ids are, by their hashes; at most half of the places are taken.
-    places: Box<[Place]>,
-    /// The oldest id, once the limit is reached.
-    oldest: u32,
+    /// Where the next id goes.
+    next: u32,
     limit: u32,
     key: u64,
+    index: Index,
 }
 
-/// The number of an id, counted from 1; 0 is free.
-type Place = u32;
-
-const FREE: Place = 0;
-
-/// Places of the first table.
-const FEWEST: usize = 16;
+/// Ids that there is room for at first.
+const FEWEST: usize = 8;
 
 impl Table {
+    fn new(limit: u32, key: u64) -> Self {
+        Self {
+            ids: Vec::new(),
+            next: 0,
+            limit,
+            key,
+            index: Index::new(limit),
+        }
+    }
+
+    #[inline]
     fn insert(&mut self, id: KeptId) -> bool {
         let hash = id.hash(self.key);
-        if self.find(&id, hash).is_some() {
+        if self.holds(&id, hash) {
             return false;
         }
-        if self.ids.len() < as_index(self.limit) {
+        if let Some(oldest) = self.ids.get_mut(as_index(self.next)) {
+            *oldest = id;
+        } else if self.next < self.limit {
             self.make_room();
             self.ids.push(id);
-            self.take_place(hash, as_place(self.ids.len()));
-        } else if let Some(oldest) = self.ids.get_mut(as_index(self.oldest)) {
-            let forgotten = mem::replace(oldest, id);
-            let place = self.oldest + 1;
-            self.leave_place(forgotten.hash(self.key), place);
-            self.take_place(hash, place);
-            self.oldest = if place == self.limit { 0 } else { place };
+        } else {
+            return true;
+        }
+        self.index.add(hash);
+        self.next += 1;
+        if self.next == self.limit {
+            self.next = 0;
         }
         true
     }
 
-    fn find(&self, id: &KeptId, hash: u64) -> Option<Place> {
-        let mut at = self.start(hash);
-        loop {
-            let place = *self.places.get(at)?;
-            if self.ids.get(as_index(place).checked_sub(1)?)? == id {
-                return Some(place);
-            }
-            at = self.after(at);
-        }
+    #[inline]
+    fn holds(&self, id: &KeptId, hash: u64) -> bool {
+        self.index.holds(hash, |age| {
+            let since_first = self.next.checked_sub(age);
+            let place = since_first.unwrap_or_else(|| (self.next + self.limit).saturating_sub(age));
+            self.ids.get(as_index(place)) == Some(id)
+        })
     }
 
     /// Makes room for one more id.
+    #[cold]
     fn make_room(&mut self) {
         let length = self.ids.len() + 1;
         if length > self.ids.capacity() {
-            let wanted = (length * 2).max(FEWEST / 2).min(as_index(self.limit));
+            let wanted = (length * 2).max(FEWEST).min(as_index(self.limit));
             self.ids.reserve_exact(wanted - self.ids.len());
         }
-        if length * 2 > self.places.len() {
-            let wanted = (self.places.len() * 2).max(FEWEST);
-            self.places = vec![FREE; wanted].into_boxed_slice();
-            for place in 1..=as_place(self.ids.len()) {
-                self.take_place(self.hash_at(place), place);
-            }
+        if self.index.wants_room(self.ids.len()) {
+            self.index.grow(self.ids.iter().map(|id| id.hash(self.key)));
         }
-    }
-
-    fn take_place(&mut self, hash: u64, place: Place) {
-        let mut at = self.start(hash);
-        while self.places.get(at).is_some_and(|taken| *taken != FREE) {
-            at = self.after(at);
-        }
-        self.set(at, place);
-    }
-
-    /// Frees the place of an id, and closes the gap in the row of those that were put behind it.
-    fn leave_place(&mut self, hash: u64, place: Place) {
-        let mut gap = self.start(hash);
-        while self.places.get(gap).is_some_and(|taken| *taken != place) {
-            gap = self.after(gap);
-        }
-        let mut at = self.after(gap);
-        while let Some(&taken) = self.places.get(at)
-            && taken != FREE
-        {
-            let start = self.start(self.hash_at(taken));
-            // Where it would be looked for first lies before the gap, going round.
-            if self.distance(start, at) >= self.distance(gap, at) {
-                self.set(gap, taken);
-                gap = at;
-            }
-            at = self.after(at);
-        }
-        self.set(gap, FREE);
-    }
-
-    fn hash_at(&self, place: Place) -> u64 {
-        let id = as_index(place)
-            .checked_sub(1)
-            .and_then(|index| self.ids.get(index));
-        id.map_or(0, |id| id.hash(self.key))
-    }
-
-    fn set(&mut self, at: usize, place: Place) {
-        if let Some(slot) = self.places.get_mut(at) {
-            *slot = place;
-        }
-    }
-
-    fn start(&self, hash: u64) -> usize {
-        self.round(usize::try_from(hash >> 32).unwrap_or_default())
-    }
-
-    fn after(&self, at: usize) -> usize {
-        self.round(at + 1)
-    }
-
-    fn distance(&self, from: usize, to: usize) -> usize {
-        self.round(to.wrapping_sub(from))
-    }
-
-    /// The number of places is a power of two.
-    fn round(&self, at: usize) -> usize {
-        at & self.places.len().wrapping_sub(1)
     }
 }
 
 fn as_index(place: u32) -> usize {
     usize::try_from(place).unwrap_or(usize::MAX)
-}
-
-fn as_place(count: usize) -> Place {
-    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -252,25 +188,24 @@ mod tests {
             assert!(memory.insert(&*rng.uuid()));
         }
         let table = memory.table.unwrap();
-        let bytes =
-            table.ids.capacity() * size_of::<KeptId>() + table.places.len() * size_of::<Place>();
+        let bytes = table.ids.capacity() * size_of::<KeptId>() + table.index.bytes();
         assert_eq!(bytes, 128 * 1024);
     }
 
     #[test]
     fn it_grows_by_doubling_up_to_its_limit() {
         let mut memory = Memory::new(1000, 1);
-        let (mut ids, mut places) = (Vec::new(), Vec::new());
+        let (mut ids, mut index) = (Vec::new(), Vec::new());
         for number in 0..1000 {
             memory.insert(&*number.to_string());
             let table = memory.table.as_ref().unwrap();
             ids.push(table.ids.capacity());
-            places.push(table.places.len());
+            index.push(table.index.bytes());
         }
         ids.dedup();
-        places.dedup();
+        index.dedup();
         assert_eq!(ids, [8, 18, 38, 78, 158, 318, 638, 1000]);
-        assert_eq!(places, [16, 32, 64, 128, 256, 512, 1024, 2048]);
+        assert_eq!(index, [1, 2, 4, 8, 16, 32, 64, 128].map(|lines| lines * 64));
     }
 
     #[test]
