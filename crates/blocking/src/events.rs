@@ -14,9 +14,10 @@ use crate::{
     handle::{Handle, Hold},
 };
 
-/// How many events are handed over at once. Small: the machine has its own, configured bound. While the
-/// application has taken so many and goes through them, the next ones are laid out.
-const QUEUE_EVENTS: usize = 64;
+/// How many events are handed over at once. The machine has its own, configured bound; this many, because a
+/// thread that waits for the other one costs as much as dozens of events. While the application has taken so
+/// many and goes through them, the next ones are laid out.
+const QUEUE_EVENTS: usize = 256;
 
 /// The events of a session, in order; ends after the one that says `Closed`, or when the driver is
 /// gone. Without a parameter, a viewer's.
