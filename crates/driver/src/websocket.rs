@@ -18,8 +18,8 @@ pub const PONG_BYTES: usize = 8;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WebSocketOptions {
-    /// How much is read from a connection at once, in bytes. A small buffer saves memory, a large one CPU
-    /// time. It is there only while there is something to read. 128 KiB.
+    /// How much is read from a connection at once, in bytes, when there is much to read. A small buffer saves
+    /// memory, a large one CPU time; it is there only so long. 128 KiB.
     pub read_buffer_size: usize,
     /// A longer message ends the connection as too large, in bytes. 64 MiB.
     pub max_message_size: usize,
