@@ -6,10 +6,13 @@ use attache_protocol::{
     ByteString,
     frame::{Frame, FrameError, FrameKind, UUID_LIMIT},
 };
-use axum::{body::Bytes, extract::ws::Utf8Bytes};
+use axum::body::Bytes;
 use memchr::memchr;
 
-use crate::{id, outgoing::Telling};
+use crate::{
+    id,
+    outgoing::{Telling, message, message::Message},
+};
 
 /// Up to how many bytes of frames that come together share their memory.
 const SHEET_BYTES: usize = 32 << 10;
@@ -32,18 +35,25 @@ pub enum RefusedFrame {
     NoRandomness,
 }
 
-/// A frame with the bytes that go to a viewer's socket: its own, and exactly one line break.
+/// A frame with what goes to a viewer's socket: a message of the frame and exactly one line break.
 ///
 /// Several lines that came together share their memory. Cloning is a reference count.
 #[derive(Clone)]
 pub(crate) struct Line {
-    sheet: Arc<Vec<Parts>>,
+    sheet: Arc<Sheet>,
     at: usize,
+}
+
+struct Sheet {
+    /// The messages of all its lines, one behind the other.
+    messages: Bytes,
+    lines: Vec<Parts>,
 }
 
 struct Parts {
     frame: Frame,
-    wire: Utf8Bytes,
+    start: usize,
+    end: usize,
     kept: bool,
     uuid_is_ours: bool,
     /// As the first stream that needed it spells it.
@@ -53,7 +63,7 @@ struct Parts {
 impl Line {
     /// Takes in a frame from outside. One that will be stored and has no `uuid` gets one.
     pub(crate) fn accept(text: &str) -> Result<Self, RefusedFrame> {
-        Ok(Parts::build(&[one_line(text)?])?.identified()?.into())
+        Self::alone(&[one_line(text)?], |_| {})?.identified()
     }
 
     /// Takes in several frames from outside, each like [`accept`](Self::accept), for fewer allocations.
@@ -62,35 +72,24 @@ impl Line {
     pub(crate) fn accept_all<T: AsRef<str>>(mut texts: &[T]) -> Result<Vec<Self>, RefusedFrame> {
         let mut lines = Vec::with_capacity(texts.len());
         while !texts.is_empty() {
-            let size = |text: &T| text.as_ref().len() + 1;
+            let room = |text: &T| message::room(text.as_ref().len());
             let mut bytes = 0;
             let fits = |text: &&T| {
-                bytes += size(text);
+                bytes += room(text);
                 bytes <= SHEET_BYTES
             };
             let together = texts.iter().take_while(fits).count().max(1);
             let (now, later) = texts.split_at_checked(together).unwrap_or((texts, &[]));
-            let mut sheet = String::with_capacity(now.iter().map(size).sum());
-            let mut ends = Vec::with_capacity(together);
+            let mut messages = Vec::with_capacity(now.iter().map(room).sum());
+            let mut places = Vec::with_capacity(together);
             for text in now {
-                sheet.push_str(one_line(text.as_ref())?);
-                sheet.push('\n');
-                ends.push(sheet.len());
+                places.push(message::write(&mut messages, &[one_line(text.as_ref())?]));
             }
-            let sheet = ByteString::from(sheet);
-            let starts = core::iter::once(0).chain(ends.iter().copied());
-            let mut all_parts = Vec::with_capacity(together);
-            for wire in starts
-                .zip(&ends)
-                .filter_map(|(start, end)| sheet.get(start..*end))
-            {
-                all_parts.push(Parts::of_wire(sheet.slice_ref(wire))?.identified()?);
+            let sheet = Arc::new(Sheet::read(messages, &places)?);
+            for at in 0..places.len() {
+                let sheet = sheet.clone();
+                lines.push(Self { sheet, at }.identified()?);
             }
-            let sheet = Arc::new(all_parts);
-            lines.extend((0..sheet.len()).map(|at| Self {
-                sheet: sheet.clone(),
-                at,
-            }));
             texts = later;
         }
         Ok(lines)
@@ -99,32 +98,30 @@ impl Line {
     /// Takes in a frame that is for those who are there, and for no log. A control frame is kept
     /// anyway: nobody could answer it otherwise.
     pub(crate) fn accept_live(text: &str) -> Result<Self, RefusedFrame> {
-        let mut parts = Parts::build(&[one_line(text)?])?;
-        parts.kept = match parts.frame.kind() {
-            FrameKind::Message { .. } | FrameKind::KeepAlive | FrameKind::Auth => false,
-            FrameKind::ControlRequest { .. }
-            | FrameKind::ControlResponse { .. }
-            | FrameKind::ControlCancelRequest { .. }
-            | FrameKind::UnknownControl { .. } => parts.kept,
+        let live = |parts: &mut Parts| {
+            parts.kept = match parts.frame.kind() {
+                FrameKind::Message { .. } | FrameKind::KeepAlive | FrameKind::Auth => false,
+                FrameKind::ControlRequest { .. }
+                | FrameKind::ControlResponse { .. }
+                | FrameKind::ControlCancelRequest { .. }
+                | FrameKind::UnknownControl { .. } => parts.kept,
+            };
         };
-        Ok(parts.identified()?.into())
+        Self::alone(&[one_line(text)?], live)?.identified()
     }
 
     /// Takes back a frame that went through [`accept`](Self::accept) before, or was written here.
     pub(crate) fn known(text: &str) -> Result<Self, RefusedFrame> {
-        Parts::build(&[text.trim()]).map(Self::from)
+        Self::alone(&[text.trim()], |_| {})
     }
 
     /// The same line in memory of its own.
     pub(crate) fn detached(&self) -> Self {
-        let Ok(copy) = Parts::build(&[self.frame().as_str()]) else {
-            return self.clone();
-        };
-        Self::from(Parts {
-            kept: self.parts().kept,
-            uuid_is_ours: self.parts().uuid_is_ours,
-            ..copy
-        })
+        let copy = Self::alone(&[self.frame().as_str()], |copy| {
+            copy.kept = self.parts().kept;
+            copy.uuid_is_ours = self.parts().uuid_is_ours;
+        });
+        copy.unwrap_or_else(|_| self.clone())
     }
 
     pub(crate) fn frame(&self) -> &Frame {
@@ -146,8 +143,14 @@ impl Line {
         self.frame().uuid().filter(|_| !self.parts().uuid_is_ours)
     }
 
-    pub(crate) fn wire(&self) -> &Utf8Bytes {
-        &self.parts().wire
+    /// What goes to a socket.
+    pub(crate) fn message(&self) -> Message<'_> {
+        let Parts { start, end, .. } = *self.parts();
+        Message {
+            sheet: &self.sheet.messages,
+            start,
+            end,
+        }
     }
 
     /// The event that tells this line like that. Those that tell it in the same way share what `make` made.
@@ -161,61 +164,63 @@ impl Line {
         }
     }
 
+    /// The line that the `pieces` make, on a sheet of its own.
+    fn alone(pieces: &[&str], adjust: impl FnOnce(&mut Parts)) -> Result<Self, RefusedFrame> {
+        let bytes = pieces.iter().map(|piece| piece.len()).sum();
+        let mut messages = Vec::with_capacity(message::room(bytes));
+        let place = message::write(&mut messages, pieces);
+        let mut sheet = Sheet::read(messages, &[place])?;
+        if let Some(parts) = sheet.lines.first_mut() {
+            adjust(parts);
+        }
+        Ok(Self {
+            sheet: Arc::new(sheet),
+            at: 0,
+        })
+    }
+
+    /// With a `uuid` if it is kept.
+    fn identified(self) -> Result<Self, RefusedFrame> {
+        // One that is too long counts as none, and is refused when a new one would stand beside it.
+        if self.frame().uuid().is_some() || !self.is_stored() {
+            return Ok(self);
+        }
+        let text = self.frame().as_str();
+        let fields = text.strip_suffix('}').unwrap_or(text);
+        let uuid = id::uuid().map_err(|_| RefusedFrame::NoRandomness)?;
+        let pieces = [fields, ",\"uuid\":\"", &uuid, "\"}"];
+        // A `uuid` that was there all along, but as something else than a text, now stands there
+        // twice.
+        Self::alone(&pieces, |parts| parts.uuid_is_ours = true).map_err(|_| RefusedFrame::Uuid)
+    }
+
     fn parts(&self) -> &Parts {
-        let parts = self.sheet.get(self.at);
+        let parts = self.sheet.lines.get(self.at);
         parts.expect("a line is made from the parts on its sheet")
     }
 }
 
-impl From<Parts> for Line {
-    fn from(parts: Parts) -> Self {
-        Self {
-            sheet: Arc::new(vec![parts]),
-            at: 0,
-        }
-    }
-}
-
-impl Parts {
-    /// With a `uuid` if it is kept.
-    fn identified(self) -> Result<Self, RefusedFrame> {
-        // One that is too long counts as none, and is refused when a new one would stand beside it.
-        if self.frame.uuid().is_some() || !self.kept {
-            return Ok(self);
-        }
-        let text = self.frame.as_str();
-        let fields = text.strip_suffix('}').unwrap_or(text);
-        let uuid = id::uuid().map_err(|_| RefusedFrame::NoRandomness)?;
-        // A `uuid` that was there all along, but as something else than a text, now stands there
-        // twice.
-        let parts = Self::build(&[fields, ",\"uuid\":\"", &uuid, "\"}"]);
-        let parts = parts.map_err(|_| RefusedFrame::Uuid)?;
+impl Sheet {
+    /// Finds out what the frames in the messages are.
+    fn read(messages: Vec<u8>, places: &[message::Written]) -> Result<Self, RefusedFrame> {
+        let messages = Bytes::from(messages);
+        let read = |place: &message::Written| {
+            let text = messages.slice(place.text..place.end - 1);
+            let text = ByteString::try_from(text).map_err(|_| FrameError::NotUtf8)?;
+            let frame = Frame::classify(text).map_err(|bad| bad.error)?;
+            Ok(Parts {
+                kept: frame.is_stored(),
+                uuid_is_ours: false,
+                start: place.start,
+                end: place.end,
+                event: OnceLock::new(),
+                frame,
+            })
+        };
+        let lines: Result<_, RefusedFrame> = places.iter().map(read).collect();
         Ok(Self {
-            uuid_is_ours: true,
-            ..parts
-        })
-    }
-
-    fn build(pieces: &[&str]) -> Result<Self, RefusedFrame> {
-        let mut text =
-            String::with_capacity(pieces.iter().map(|piece| piece.len()).sum::<usize>() + 1);
-        text.extend(pieces.iter().copied());
-        text.push('\n');
-        Self::of_wire(ByteString::from(text))
-    }
-
-    /// Of a frame and the line break behind it.
-    fn of_wire(wire: ByteString) -> Result<Self, RefusedFrame> {
-        let text = wire.strip_suffix('\n').unwrap_or(&wire);
-        let frame = Frame::classify(wire.slice_ref(text)).map_err(|bad| bad.error)?;
-        let wire = Utf8Bytes::try_from(wire.into_bytes()).map_err(|_| FrameError::NotUtf8)?;
-        let kept = frame.is_stored();
-        Ok(Self {
-            frame,
-            wire,
-            kept,
-            uuid_is_ours: false,
-            event: OnceLock::new(),
+            lines: lines?,
+            messages,
         })
     }
 }
@@ -238,7 +243,7 @@ mod tests {
         let text = r#"{ "type" : "user","uuid":"u1", "x":1.0e2, "y":"\u00e4" }"#;
         let line = Line::accept(text).unwrap();
         assert_eq!(line.frame().as_str(), text);
-        assert_eq!(line.wire().as_str(), format!("{text}\n"));
+        assert_eq!(line.message().text(), format!("{text}\n"));
     }
 
     #[test]
@@ -267,7 +272,10 @@ mod tests {
             let has_uuid = text.contains("\"uuid\"") || !line.is_stored();
             assert_eq!(line.is_stored(), alone.is_stored());
             assert_eq!(line.stated_uuid(), alone.stated_uuid());
-            assert_eq!(line.wire().as_str(), format!("{}\n", line.frame().as_str()));
+            assert_eq!(
+                line.message().text(),
+                format!("{}\n", line.frame().as_str())
+            );
             assert_eq!(*line.frame() == *alone.frame(), has_uuid, "{text}");
         }
         assert!(lines[101].frame().uuid().is_some());
@@ -294,17 +302,12 @@ mod tests {
     fn a_line_that_is_kept_for_long_has_memory_of_its_own() {
         let text = r#"{"type":"user","uuid":"u1"}"#;
         let lines = Line::accept_all(&[text, text]).unwrap();
-        let together = |one: &Line, other: &Line| {
-            let start = other.wire().as_str().as_ptr().addr();
-            start - one.wire().as_str().as_ptr().addr() == text.len() + 1
-        };
-        assert!(together(&lines[0], &lines[1]));
+        let memory = |line: &Line| line.message().sheet.as_ptr();
+        assert_eq!(memory(&lines[0]), memory(&lines[1]));
+        assert_eq!(lines[0].message().end, lines[1].message().start);
         let copy = lines[0].detached();
-        assert_eq!(copy.wire(), lines[0].wire());
-        assert_ne!(
-            copy.wire().as_str().as_ptr(),
-            lines[0].wire().as_str().as_ptr()
-        );
+        assert_eq!(copy.message().text(), lines[0].message().text());
+        assert_ne!(memory(&copy), memory(&lines[0]));
         let live = Line::accept_live(r#"{"type":"progress"}"#).unwrap();
         assert!(!live.detached().is_stored());
     }

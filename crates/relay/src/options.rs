@@ -48,8 +48,8 @@ pub struct RelayOptions {
     /// How many bytes may wait for one viewer before it is too slow; a single frame may be larger
     /// when nothing else waits. Default: 8 MiB.
     pub viewer_buffer_bytes: usize,
-    /// Memory a socket reads into, in bytes. More is faster, and costs as much per viewer. Default:
-    /// 16 KiB.
+    /// How much is read from a viewer's socket at once when it sends much, in bytes. Memory for it is
+    /// there only as long. Default: 16 KiB.
     pub read_buffer_bytes: usize,
     /// A socket with nothing to say gets a ping this often, a viewer's stream a comment. Default:
     /// 15 s.

@@ -13,6 +13,8 @@ mod slow_body;
 mod socket;
 mod subscribe;
 mod subscription;
+mod websocket;
+mod wire;
 
 use std::{net::IpAddr, sync::Arc};
 

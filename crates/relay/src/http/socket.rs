@@ -9,19 +9,20 @@ use attache_protocol::{
     ByteString,
     frame::{FrameError, control, split},
 };
-use axum::{
-    body::Bytes,
-    extract::ws::{CloseFrame, Message, WebSocket},
-};
-use futures_util::{FutureExt as _, Sink, SinkExt as _, Stream, StreamExt as _, stream};
+use axum::body::Bytes;
+use futures_util::{FutureExt as _, Sink, SinkExt as _, Stream, StreamExt as _};
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::{Error, Message, protocol::CloseFrame};
 
-use super::subscription::Subscription;
+use super::{
+    subscription::Subscription,
+    websocket::{Outbound, WebSocket},
+};
 use crate::{
     Identity, RefusedFrame, Relay, RelayOptions,
     line::Line,
     metrics::{self, Limit, Metrics},
-    outgoing::{Batch, Ending, Item, Outgoing},
+    outgoing::{Ending, Item, Outgoing},
     session::{SessionHandle, ViewerId},
     store::Origin,
 };
@@ -39,9 +40,7 @@ pub(super) async fn run(
     let options = relay.options();
     let over = relay.credential_watch(&subscription.by).boxed();
     let outgoing = &subscription.outgoing;
-    // Whole batches, so that writing and reading meet once for each.
-    let in_batches = |batch: Vec<Message>| stream::iter(batch).map(Ok);
-    let (sink, stream) = socket.with_flat_map(in_batches).split();
+    let (sink, stream) = socket.split();
     let reader = Reader {
         stream,
         viewer: subscription.viewer,
@@ -76,7 +75,7 @@ pub(super) async fn run(
 /// Closes a socket that nothing else was sent on.
 pub(super) async fn close(mut socket: Box<WebSocket>, ending: Ending, patience: Duration) {
     let closed = async {
-        if socket.send(close_message(ending)).await.is_ok() {
+        if socket.send(farewell(ending)).await.is_ok() {
             while let Some(Ok(_)) = socket.next().await {}
         }
     };
@@ -94,7 +93,7 @@ struct Reader<'a, S> {
     by: &'a Identity,
 }
 
-impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Reader<'_, S> {
+impl<S: Stream<Item = Result<Message, Error>> + Unpin> Reader<'_, S> {
     /// Reads until the socket ends, in whatever way.
     async fn run(mut self, early: Vec<ByteString>) {
         for text in early {
@@ -116,7 +115,9 @@ impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Reader<'_, S> {
             let text = match message {
                 Message::Text(text) => Bytes::from(text),
                 Message::Binary(bytes) => bytes,
-                Message::Ping(_) | Message::Pong(_) | Message::Close(_) => continue,
+                Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => {
+                    continue;
+                }
             };
             if text.len() > self.limit_bytes {
                 // Read on: the peer's answer to the close frame is still to come.
@@ -162,33 +163,28 @@ impl<S: Stream<Item = Result<Message, axum::Error>> + Unpin> Reader<'_, S> {
 /// Sends what is queued until nothing more will come, and last the close frame; or until the peer
 /// takes nothing any more.
 async fn write(
-    mut sink: impl Sink<Vec<Message>, Error = axum::Error> + Unpin,
+    mut sink: impl Sink<Outbound, Error = Error> + Unpin,
     outgoing: &Outgoing,
     options: &RelayOptions,
     metrics: &Metrics,
 ) {
     loop {
-        let (batch, ending, idle) = match timeout(options.keep_alive, outgoing.next()).await {
-            Ok(Ok(batch)) => (batch, None, false),
-            Ok(Err(ending)) => (Batch::default(), Some(ending), false),
-            Err(_) => (Batch::default(), None, true),
+        let (mut frames, mut bytes, mut ending) = (0, 0, None);
+        let outbound = match timeout(options.keep_alive, outgoing.next()).await {
+            Ok(Ok(batch)) => {
+                (frames, bytes) = (batch.frames(), batch.bytes());
+                Outbound::Messages(batch.messages())
+            }
+            Ok(Err(found)) => {
+                ending = Some(found);
+                farewell(found)
+            }
+            Err(_) => Outbound::Control(Message::Ping(Bytes::new())),
         };
-        let (events, bytes) = (batch.frames(), batch.bytes());
-        let mut messages = Vec::with_capacity(events + 1);
-        messages.extend(
-            batch
-                .items()
-                .filter_map(Item::wire)
-                .cloned()
-                .map(Message::Text),
-        );
-        messages.extend(idle.then(|| Message::Ping(Bytes::new())));
-        messages.extend(ending.map(close_message));
-        drop(batch);
         let patience =
             options.write_timeout + Duration::from_secs((bytes / SLOWEST_BYTES_PER_SECOND) as u64);
-        match timeout(patience, sink.send(messages)).await {
-            Ok(Ok(())) if ending.is_none() => metrics.sent(metrics::Reader::Viewer, events, bytes),
+        match timeout(patience, sink.send(outbound)).await {
+            Ok(Ok(())) if ending.is_none() => metrics.sent(metrics::Reader::Viewer, frames, bytes),
             Ok(Ok(())) => return,
             Ok(Err(error)) => {
                 tracing::debug!(%error, "a viewer's socket broke");
@@ -202,9 +198,9 @@ async fn write(
     }
 }
 
-fn close_message(ending: Ending) -> Message {
-    Message::Close(Some(CloseFrame {
-        code: ending.code(),
+fn farewell(ending: Ending) -> Outbound {
+    Outbound::Control(Message::Close(Some(CloseFrame {
+        code: ending.code().into(),
         reason: ending.reason().into(),
-    }))
+    })))
 }

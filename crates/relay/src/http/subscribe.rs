@@ -7,16 +7,10 @@ use attache_protocol::{
     ByteString, SessionId,
     frame::{Frame, FrameKind, split},
 };
-use axum::{
-    extract::{
-        State,
-        ws::{Message, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
-    },
-    http::request::Parts,
-    response::Response,
-};
+use axum::{extract::State, http::request::Parts, response::Response};
 use futures_util::StreamExt as _;
 use serde::Deserialize;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -26,17 +20,16 @@ use super::{
     error::ApiError,
     socket,
     subscription::Subscription,
+    websocket::{Upgrade, WebSocket},
 };
 use crate::{Identity, Relay, RelayError, outgoing::Ending};
 
 pub(super) async fn subscribe(
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
     session: Result<Named, ApiError>,
     State(relay): State<Relay>,
     parts: Parts,
 ) -> Result<Response, ApiError> {
-    let upgrade =
-        upgrade.map_err(|bad| ApiError::invalid(bad.body_text()).with_status(bad.status()))?;
+    let upgrade = Upgrade::asked_for(&parts)?;
     let admission = match identified(&parts, &relay).await {
         Ok(who) => Admission::Allowed(who),
         Err(Refused::NoToken) => Admission::Unknown,
@@ -63,19 +56,12 @@ pub(super) async fn subscribe(
         Admission::Refused => Entry::Decided(Err(Ending::Unauthorized)),
         Admission::Unknown => Entry::AwaitsAuth,
     };
-    let options = relay.options();
-    // A message that is only somewhat too large is read to its end, so that the close frame gets
-    // through.
-    let hard_limit = options.viewer_message_limit_bytes.saturating_mul(2);
-    let upgrade = upgrade
-        .max_message_size(hard_limit)
-        .max_frame_size(hard_limit)
-        .read_buffer_size(options.read_buffer_bytes);
-    Ok(upgrade.on_upgrade(async move |socket| {
+    let options = relay.options().clone();
+    Ok(upgrade.accept(&options, async move |socket| {
         let (tracker, killed) = (relay.tasks().clone(), relay.killed().clone());
         let span =
             tracing::debug_span!("viewer", session = id.as_ref().map(tracing::field::display));
-        let served = serve(Box::new(socket), relay, id, entry).instrument(span);
+        let served = serve(socket, relay, id, entry).instrument(span);
         // Dropping a socket is what a crash looks like from outside.
         tracker
             .track_future(killed.run_until_cancelled(scope.run_until_cancelled(served)))
@@ -173,7 +159,7 @@ async fn authenticate(
         loop {
             let message = match socket.next().await?.ok()? {
                 Message::Text(text) => ByteString::try_from(axum::body::Bytes::from(text)).ok()?,
-                Message::Binary(_) | Message::Close(_) => return None,
+                Message::Binary(_) | Message::Close(_) | Message::Frame(_) => return None,
                 Message::Ping(_) | Message::Pong(_) => continue,
             };
             let mut frames = split(&message);

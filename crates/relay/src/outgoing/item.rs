@@ -3,9 +3,12 @@
 use std::{sync::Arc, time::SystemTime};
 
 use attache_protocol::frame::relay::{self, DeliveryStatus};
-use axum::{body::Bytes, extract::ws::Utf8Bytes};
+use axum::body::Bytes;
 
-use super::event::{self, Said};
+use super::{
+    event::{self, Said},
+    message::{self, Message},
+};
 use crate::{line::Line, store::Origin};
 
 /// One thing that viewers are told. Cloning is cheap: all viewers share what it holds, in every
@@ -41,7 +44,7 @@ pub(crate) struct Telling {
 
 pub(crate) struct DeliveryUpdate {
     uuid: Box<str>,
-    wire: Utf8Bytes,
+    message: Bytes,
     event: Bytes,
 }
 
@@ -67,20 +70,32 @@ impl Item {
             event_id: uuid.into(),
             status,
         };
+        let mut message = Vec::new();
+        message::write(&mut message, &[&update.to_frame()]);
         Self::Delivery(Arc::new(DeliveryUpdate {
             uuid: uuid.into(),
-            wire: format!("{}\n", update.to_frame()).into(),
+            message: message.into(),
             event: event::delivery(&update),
         }))
     }
 
-    /// What goes to a socket: a frame and its line break.
-    pub(crate) fn wire(&self) -> Option<&Utf8Bytes> {
+    /// What goes to a socket: a message of a frame and its line break.
+    pub(crate) fn message(&self) -> Option<Message<'_>> {
         match self {
-            Self::Stored(_, said) | Self::Live(said) => Some(said.line.wire()),
-            Self::Delivery(update) => Some(&update.wire),
+            Self::Stored(_, said) | Self::Live(said) => Some(said.line.message()),
+            Self::Delivery(update) => Some(Message {
+                sheet: &update.message,
+                start: 0,
+                end: update.message.len(),
+            }),
             Self::LogUpTo(_) => None,
         }
+    }
+
+    /// The text of the message.
+    #[cfg(test)]
+    pub(crate) fn wire(&self) -> Option<String> {
+        self.message().map(Message::text)
     }
 
     /// What goes to a stream.
@@ -113,8 +128,13 @@ impl Item {
         }
     }
 
+    /// How much of a queue it takes.
     pub(crate) fn bytes(&self) -> usize {
-        self.wire().map_or(0, |wire| wire.len())
+        match self {
+            Self::Stored(_, said) | Self::Live(said) => said.line.frame().as_str().len() + 1,
+            Self::Delivery(update) => update.message.len(),
+            Self::LogUpTo(_) => 0,
+        }
     }
 }
 
@@ -152,7 +172,7 @@ mod tests {
         let line = Line::accept(r#"{"type":"user","uuid":"u1"}"#).unwrap();
         let stored = Item::stored(line.clone(), 3, Origin::Agent, SystemTime::UNIX_EPOCH);
         assert_eq!(
-            stored.wire().unwrap().as_str(),
+            stored.wire().unwrap(),
             "{\"type\":\"user\",\"uuid\":\"u1\"}\n"
         );
         let event = stored.event().unwrap();
@@ -170,7 +190,7 @@ mod tests {
     #[test]
     fn a_delivery_update_is_a_frame_of_its_own() {
         let update = Item::delivery("u1", DeliveryStatus::Processed);
-        let wire = update.wire().unwrap().as_str();
+        let wire = update.wire().unwrap();
         let expected = "{\"type\":\"delivery_update\",\"event_id\":\"u1\",\"status\":\"DELIVERY_STATUS_PROCESSED\"}\n";
         assert_eq!(wire, expected);
     }

@@ -3,6 +3,7 @@
 mod ending;
 pub(crate) mod event;
 mod item;
+pub(crate) mod message;
 mod run;
 
 use std::{

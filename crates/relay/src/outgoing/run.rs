@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::Item;
+use axum::body::Bytes;
+
+use super::{Item, message};
 
 /// Items in the order in which they were said. All viewers that get them share them; cloning is a
 /// reference count.
@@ -68,6 +70,11 @@ impl Batch {
     pub(crate) fn items(&self) -> impl Iterator<Item = &Item> {
         let parts = self.parts.iter();
         parts.flat_map(|part| part.run.items().iter().take(part.frames))
+    }
+
+    /// What goes to a socket, in as few pieces as there can be.
+    pub(crate) fn messages(&self) -> Vec<Bytes> {
+        message::joined(self.items().filter_map(Item::message))
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     fn told(items: &[Item]) -> Vec<String> {
-        let texts = items.iter().map(|item| item.wire().unwrap().to_string());
+        let texts = items.iter().map(|item| item.wire().unwrap());
         texts.collect()
     }
 

@@ -180,7 +180,7 @@ mod tests {
                 crate::store::Origin::Relay,
             ));
             let batch = self.outgoing.next().await.unwrap();
-            let told = batch.items().map(|item| item.wire().unwrap().to_string());
+            let told = batch.items().map(|item| item.wire().unwrap());
             told.filter(|text| !text.contains("\"mark\"")).collect()
         }
 

@@ -266,7 +266,8 @@ impl Socket {
         loop {
             let batch = self.outgoing.next().await.unwrap();
             for item in batch.items() {
-                let text = item.wire().unwrap().trim_end();
+                let text = item.wire().unwrap();
+                let text = text.trim_end();
                 if text == r#"{"type":"end"}"# {
                     return;
                 }
