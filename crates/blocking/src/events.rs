@@ -70,6 +70,7 @@ impl<M: Machine> Events<M> {
                 if was_full {
                     self.alarm.ring();
                 }
+                self.at_hand.fit();
                 return Ok(event);
             }
             if queue.is_over {

@@ -23,10 +23,10 @@ use super::{
 };
 use crate::Machine;
 
-/// Messages or chunks read from one connection before everybody else has a turn, and their bytes: few
-/// enough to be still at hand, for the processor as well, when the application looks at them.
-const TURN: usize = 128;
-const TURN_BYTES: usize = 64 * 1024;
+/// Messages or chunks read from one connection before everybody else has a turn, and their bytes: few enough to be
+/// still at hand, for the processor as well, when the application looks at them, and enough to be worth waking it.
+const TURN: usize = 256;
+const TURN_BYTES: usize = 256 * 1024;
 
 /// What a turn brought.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

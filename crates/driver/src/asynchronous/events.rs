@@ -14,9 +14,10 @@ use futures_util::task::AtomicWaker;
 use super::handle::{Handle, Hold};
 use crate::{Machine, Told};
 
-/// How many events are handed over at once. Small: the machine has its own, configured bound. While the
-/// application has taken so many and goes through them, the next ones are laid out.
-const QUEUED_EVENTS: usize = 128;
+/// How many events are handed over at once. The machine has its own, configured bound; this many, because the
+/// application may be on another thread, and waking that costs as much as dozens of events. While it has taken so
+/// many and goes through them, the next ones are laid out.
+const QUEUED_EVENTS: usize = 256;
 
 /// The events of a session, in order; ends after the one that says `Closed`, or when the driver is
 /// dropped. Without a parameter, a viewer's.
@@ -84,6 +85,7 @@ impl<M: Machine> Events<M> {
         if makes_room {
             self.shared.driver.wake();
         }
+        self.at_hand.fit();
         if self.at_hand.is_empty() && stage == Stage::Open {
             return Poll::Pending;
         }

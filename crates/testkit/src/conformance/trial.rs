@@ -121,6 +121,12 @@ impl Trial {
         self.reach != Reach::Link && self.faults.contains(&Fault::Garbage)
     }
 
+    /// Whether every fault is an answer. Then there is no deadline that has to pass, and a busy machine may take
+    /// its time.
+    pub(super) fn is_answered(&self) -> bool {
+        !self.faults.is_empty() && self.faults.iter().all(|fault| fault.status().is_some())
+    }
+
     /// What should have been among the causes of waiting, and is not. Only a fault alone is unambiguous.
     pub(super) fn unheard(&self, causes: &[Outcome], has_kept_up: bool) -> Option<Outcome> {
         let [fault] = self.faults[..] else {

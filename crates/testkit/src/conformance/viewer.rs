@@ -61,6 +61,10 @@ pub(super) fn run(
     if trial.is_nameless && trial.closing == Closing::WhenLive {
         config.profile.drops.limit = Limit::Retries(2);
     }
+    if trial.is_answered() {
+        config.liveness.connect_deadline = LIMIT / 2;
+        config.patience.http = LIMIT / 2;
+    }
     if trial.closing == Closing::Unhealed {
         everyday::viewer(&mut config);
     }

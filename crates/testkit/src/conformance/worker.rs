@@ -39,6 +39,9 @@ pub(super) fn run(adapter: &dyn Adapter, trial: &Trial) -> Result<Option<String>
         NAMELESS.clone_into(&mut place.base_url);
     }
     let mut config = worker_config();
+    if trial.is_answered() {
+        config.patience.http = LIMIT / 2;
+    }
     if trial.closing == Closing::Unhealed {
         everyday::worker(&mut config);
     }
