@@ -110,42 +110,48 @@ fn as_word(length: usize) -> u64 {
 
 /// Reads a UUID; `None` for any text that it would not be written as.
 fn parse(text: &[u8]) -> Option<[u64; 2]> {
-    if text.len() != 36 {
-        return None;
-    }
-    let (first, rest) = text.split_first_chunk::<8>()?;
-    let (&[b'-', a0, a1, a2, a3], rest) = rest.split_first_chunk::<5>()? else {
-        return None;
+    let text: &[u8; 36] = text.try_into().ok()?;
+    let four = |at: usize| {
+        Some(u64::from(u32::from_be_bytes(
+            *text.get(at..)?.first_chunk()?,
+        )))
     };
-    let (&[b'-', b0, b1, b2, b3], rest) = rest.split_first_chunk::<5>()? else {
-        return None;
-    };
-    let (&[b'-', c0, c1, c2, c3], rest) = rest.split_first_chunk::<5>()? else {
-        return None;
-    };
-    let (&[b'-', d0, d1, d2, d3], rest) = rest.split_first_chunk::<5>()? else {
-        return None;
-    };
-    let (last, _) = rest.split_first_chunk::<8>()?;
-    let high = hex(*first)? << 32 | hex([a0, a1, a2, a3, b0, b1, b2, b3])?;
-    let low = hex([c0, c1, c2, c3, d0, d1, d2, d3])? << 32 | hex(*last)?;
-    Some([high, low])
+    let eight = |at: usize| Some(u64::from_be_bytes(*text.get(at..)?.first_chunk()?));
+    let digits = [
+        eight(0)?,
+        four(9)? << 32 | four(14)?,
+        four(19)? << 32 | four(24)?,
+        eight(28)?,
+    ];
+    let has_hyphens = [text[8], text[13], text[18], text[23]] == [b'-'; 4];
+    let [a, b, c, d] = digits.map(hex);
+    // All are read before any is judged: nearly every text is a UUID.
+    let wrong = a.wrong | b.wrong | c.wrong | d.wrong;
+    (has_hyphens && wrong == 0).then_some([a.value << 32 | b.value, c.value << 32 | d.value])
 }
 
-/// Reads eight hexadecimal digits in lower case, all at once.
-fn hex(digits: [u8; 8]) -> Option<u64> {
+/// What eight hexadecimal digits stand for.
+struct Hex {
+    value: u64,
+    /// Zero if they are digits in lower case.
+    wrong: u64,
+}
+
+/// Reads eight hexadecimal digits all at once.
+#[inline]
+fn hex(text: u64) -> Hex {
     const ONES: u64 = 0x0101_0101_0101_0101;
-    let text = u64::from_be_bytes(digits);
     let letters = (text >> 6) & ONES;
     let values = (text & (0x0f * ONES)) + 9 * letters;
     // Whatever was no such digit is not what its value is written as.
     let above_nine = ((values + 6 * ONES) >> 4) & ONES;
-    if values & (0xf0 * ONES) != 0 || values + 0x30 * ONES + 0x27 * above_nine != text {
-        return None;
-    }
+    let written = values + 0x30 * ONES + 0x27 * above_nine;
     let bytes = (values | values >> 4) & 0x00ff_00ff_00ff_00ff;
     let pairs = (bytes | bytes >> 8) & 0x0000_ffff_0000_ffff;
-    Some((pairs | pairs >> 16) & 0xffff_ffff)
+    Hex {
+        value: (pairs | pairs >> 16) & 0xffff_ffff,
+        wrong: values & (0xf0 * ONES) | (written ^ text),
+    }
 }
 
 #[cfg(test)]

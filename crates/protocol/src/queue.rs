@@ -14,8 +14,11 @@ impl<T> Default for Queue<T> {
 }
 
 impl<T> Queue<T> {
+    #[inline]
     pub(crate) fn push_back(&mut self, item: T) {
-        self.make_room();
+        if self.0.len() == self.0.capacity() {
+            self.make_room();
+        }
         self.0.push_back(item);
     }
 
@@ -49,10 +52,9 @@ impl<T> Queue<T> {
         self.0.shrink_to_fit();
     }
 
+    #[cold]
     fn make_room(&mut self) {
-        if self.0.len() == self.0.capacity() {
-            self.0.reserve_exact(self.0.len().max(1));
-        }
+        self.0.reserve_exact(self.0.len().max(1));
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     endpoint,
     phase::{Phase, Subscription},
     prompts::CaughtUp,
-    routing::Known,
+    routing::{Heeded, Known},
     stream::QUIET,
 };
 use crate::{
@@ -150,19 +150,21 @@ impl Viewer {
     }
 
     /// A frame that came live goes where it belongs. Over a socket, the log may have come that far.
+    #[inline]
     pub(super) fn route_live(&mut self, frame: Frame) {
-        let Some(id) = frame.uuid().map(KeptId::from) else {
-            self.deliver(frame, Source::Live, Known::No);
-            return;
-        };
-        let known = self.remember(&id);
+        let id = frame.uuid().map(KeptId::from);
+        let known = id.as_ref().map_or(Known::No, |id| self.remember(id));
         // What comes again, or went again, does not lead back.
-        let is_place = known == Known::No
-            && self.config.transport == Transport::WebSocket
-            && !self.has_no_place(&frame)
-            && self.catch_up.delivered(&frame, &id);
-        self.deliver(frame, Source::Live, known);
-        if is_place {
+        let place = id.filter(|id| {
+            known == Known::No
+                && self.config.transport == Transport::WebSocket
+                && !self.has_no_place(&frame)
+                && self.catch_up.delivered(&frame, id)
+        });
+        if self.heed(&frame, Source::Live, known) == Heeded::TellAll {
+            self.message(frame, Source::Live);
+        }
+        if let Some(id) = place {
             self.events.mark(Cursor::Event(id));
         }
     }

@@ -251,9 +251,6 @@ impl Prompts {
     /// The answers that may go out now, oldest prompt first. They count as delivered once the pong to
     /// `ping` returns.
     pub(super) fn send(&mut self, ping: u64) -> Vec<(RequestId, ByteString)> {
-        if self.open.is_empty() {
-            return Vec::new();
-        }
         let mut ready: Vec<(u64, RequestId, ByteString)> = Vec::new();
         for (id, prompt) in &mut self.open {
             let Reply::Ready(answer) = &prompt.reply else {
@@ -358,6 +355,11 @@ impl Prompts {
         if let Some(prompt) = self.open.get_mut(request_id) {
             prompt.asked = Asked::NobodyKnows;
         }
+    }
+
+    /// Whether no prompt is open.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
     }
 
     pub(super) fn is_open(&self, request_id: &RequestId) -> bool {

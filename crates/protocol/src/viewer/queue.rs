@@ -9,7 +9,10 @@ use crate::queue::Queue;
 /// (a status, a state on the way to a final one) makes room for what must be told.
 #[derive(Clone, Debug)]
 pub(super) struct EventQueue {
-    waiting: Queue<Waiting>,
+    waiting: Queue<Event>,
+    /// For each event, how far the log has come when it is taken, if that is another place than before. They lie
+    /// apart, because an event is moved as few times as possible: it is large.
+    places: Queue<Option<Cursor>>,
     cursor: Option<Cursor>,
     bytes: usize,
     limit: usize,
@@ -21,6 +24,7 @@ impl EventQueue {
     pub(super) fn new(limits: &Limits, cursor: Option<Cursor>) -> Self {
         Self {
             waiting: Queue::default(),
+            places: Queue::default(),
             cursor,
             bytes: 0,
             limit: limits.events.max(1),
@@ -34,10 +38,8 @@ impl EventQueue {
             return;
         }
         self.bytes = self.bytes.saturating_add(weight(&event));
-        self.waiting.push_back(Waiting {
-            event,
-            cursor: None,
-        });
+        self.waiting.push_back(event);
+        self.places.push_back(None);
     }
 
     /// Whether `event` only brings a waiting one up to date, or can be left out altogether.
@@ -45,21 +47,21 @@ impl EventQueue {
         match event {
             Event::Status(_) => {
                 if let Some(last) = self.waiting.back_mut()
-                    && matches!(last.event, Event::Status(_))
+                    && matches!(last, Event::Status(_))
                 {
-                    last.event = event.clone();
+                    *last = event.clone();
                     return true;
                 }
                 false
             }
             Event::PermissionChanged { request_id, .. } => {
-                let same = |waiting: &&mut Waiting| {
-                    matches!(&waiting.event, Event::PermissionChanged { request_id: waiting, .. }
+                let same = |waiting: &&mut Event| {
+                    matches!(waiting, Event::PermissionChanged { request_id: waiting, .. }
                         if waiting == request_id)
                 };
                 match self.waiting.iter_mut().rev().find(same) {
                     Some(waiting) => {
-                        waiting.event = event.clone();
+                        *waiting = event.clone();
                         true
                     }
                     None => false,
@@ -89,18 +91,20 @@ impl EventQueue {
 
     #[inline]
     pub(super) fn pop(&mut self) -> Option<Event> {
-        let Waiting { event, cursor } = self.waiting.pop_front()?;
-        self.bytes = self.bytes.saturating_sub(weight(&event));
-        if cursor.is_some() {
-            self.cursor = cursor;
+        if let Some(place @ Some(_)) = self.places.pop_front() {
+            self.cursor = place;
         }
-        Some(event)
+        let event = self.waiting.pop_front();
+        if let Some(event) = &event {
+            self.bytes = self.bytes.saturating_sub(weight(event));
+        }
+        event
     }
 
     /// With the events pushed so far, the log has come to `cursor`.
     pub(super) fn mark(&mut self, cursor: Cursor) {
-        match self.waiting.back_mut() {
-            Some(last) => last.cursor = Some(cursor),
+        match self.places.back_mut() {
+            Some(last) => *last = Some(cursor),
             None => self.cursor = Some(cursor),
         }
     }
@@ -113,6 +117,7 @@ impl EventQueue {
     /// Gives room back that is not needed now.
     pub(super) fn shrink(&mut self) {
         self.waiting.shrink();
+        self.places.shrink();
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -124,14 +129,8 @@ impl EventQueue {
     }
 }
 
-/// An event, and how far the log has come when it is taken.
-#[derive(Clone, Debug)]
-struct Waiting {
-    event: Event,
-    cursor: Option<Cursor>,
-}
-
 /// The bytes an event keeps alive beyond its own size.
+#[inline]
 fn weight(event: &Event) -> usize {
     match event {
         Event::Message(message) => message.frame.as_str().len(),
@@ -174,7 +173,7 @@ mod tests {
         }
         assert_eq!(queue.waiting.len(), 3);
         assert!(matches!(
-            queue.waiting.back_mut().map(|last| &last.event),
+            queue.waiting.back_mut(),
             Some(Event::Status(Status::Connecting { attempt: 99 }))
         ));
     }
@@ -193,7 +192,7 @@ mod tests {
         }
         assert_eq!(queue.waiting.len(), 2);
         assert!(matches!(
-            queue.waiting.back_mut().map(|last| &last.event),
+            queue.waiting.back_mut(),
             Some(Event::PermissionChanged {
                 state: PromptState::Pending,
                 ..

@@ -68,6 +68,10 @@ impl Requests {
         self.open.len()
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// Takes a request in; `deadline` is `None` past the end of time.
     pub(super) fn open(
         &mut self,

@@ -3,6 +3,7 @@
 use alloc::format;
 
 use bytestring::ByteString;
+use memchr::memchr;
 
 use super::{
     Event, Malformed, MalformedCause, Message, RequestOutcome, SendState, Source, Timer, Viewer,
@@ -27,17 +28,21 @@ const QUOTED_LENGTH: usize = 128;
 impl Viewer {
     /// A text message came over the current socket.
     pub(super) fn text(&mut self, message: ByteString) {
-        self.inbox.push(message);
-        self.read_inbox();
+        if self.inbox.is_empty() && is_one_frame(&message) && self.has_room() {
+            self.frame(message);
+        } else {
+            self.inbox.push(message);
+            self.read_inbox();
+        }
     }
 
     /// Looks at frames for as long as there is room for what they bring.
     pub(super) fn read_inbox(&mut self) {
-        while self.has_room() {
+        while !self.inbox.is_empty() && self.has_room() {
             match self.inbox.next() {
                 Some(Unread::Frame(text)) => self.frame(text),
                 Some(Unread::Item(item)) => self.item(item),
-                None => return,
+                None => {}
             }
         }
     }
@@ -90,7 +95,9 @@ impl Viewer {
             Some(id) => self.remember(&id),
             None => Known::No,
         };
-        self.deliver(frame, source, known);
+        if self.heed(&frame, source, known) == Heeded::TellAll {
+            self.message(frame, source);
+        }
     }
 
     /// Remembers that a frame was delivered; whether another one was under this id.
@@ -102,8 +109,9 @@ impl Viewer {
         }
     }
 
-    /// Sends a frame where it belongs, if it was not `known` before.
-    pub(super) fn deliver(&mut self, frame: Frame, source: Source, known: Known) {
+    /// Does what a frame says, if it was not `known` before. The frame itself is left where it is: it is moved as
+    /// few times as possible, for it is large.
+    pub(super) fn heed(&mut self, frame: &Frame, source: Source, known: Known) -> Heeded {
         let seen = match source {
             Source::Live => Seen::Live,
             Source::History | Source::Backfill => Seen::Past,
@@ -112,11 +120,11 @@ impl Viewer {
         let asked_again =
             seen == Seen::Live && matches!(frame.kind(), FrameKind::ControlRequest { .. });
         if known == Known::Yes && !asked_again {
-            return;
+            return Heeded::Done;
         }
         match frame.kind() {
             FrameKind::KeepAlive => {
-                if Hello::read(&frame).is_some_and(|hello| hello.confirms_answers()) {
+                if Hello::read(frame).is_some_and(|hello| hello.confirms_answers()) {
                     self.prompts.await_verdicts();
                 }
             }
@@ -125,7 +133,7 @@ impl Viewer {
                 self.malformed(MalformedCause::UnknownControl, frame.text().clone());
             }
             FrameKind::ControlRequest { subtype, .. } if &**subtype == "can_use_tool" => {
-                self.prompt(&frame, seen);
+                self.prompt(frame, seen);
             }
             FrameKind::ControlRequest {
                 request_id,
@@ -144,26 +152,28 @@ impl Viewer {
                     });
                 }
             }
-            FrameKind::ControlResponse { request_id } => self.response(&frame, &request_id.clone()),
+            FrameKind::ControlResponse { request_id } => self.response(frame, &request_id.clone()),
             FrameKind::Message { type_name } => {
                 if &**type_name == "result" {
                     self.turn = self.turn.wrapping_add(1);
                 }
-                if let Some(refused) = AnswerRefused::read(&frame) {
+                if let Some(refused) = AnswerRefused::read(frame) {
                     self.answer_refused(&refused);
-                    return;
+                    return Heeded::Done;
                 }
-                if let Some(settlement) = Settlement::read(&frame) {
+                if let Some(settlement) = Settlement::read(frame) {
                     let settled = self.prompts.settled(&settlement);
                     self.tell_settled(settled);
                 }
-                self.message(frame, source);
+                return Heeded::TellAll;
             }
         }
+        Heeded::Done
     }
 
+    /// Tells the application what was said, unless that was a message of ours.
     #[inline]
-    fn message(&mut self, frame: Frame, source: Source) {
+    pub(super) fn message(&mut self, frame: Frame, source: Source) {
         if let Some(uuid) = frame.uuid()
             && self.outbox.is_own(uuid)
         {
@@ -327,11 +337,27 @@ impl Viewer {
     }
 }
 
+/// Whether a message surely is the text of one frame, without anything around it.
+fn is_one_frame(message: &str) -> bool {
+    message.starts_with('{')
+        && message.ends_with('}')
+        && memchr(b'\n', message.as_bytes()).is_none()
+}
+
 /// Whether a frame was delivered before.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Known {
     Yes,
     No,
+}
+
+/// What is left to do with a frame.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Heeded {
+    /// The application is told of all of it: it is a message.
+    TellAll,
+    /// Nothing.
+    Done,
 }
 
 /// Whether a request was refused on this link.

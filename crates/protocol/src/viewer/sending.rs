@@ -40,6 +40,9 @@ impl Viewer {
     }
 
     fn send_answers(&mut self) {
+        if self.prompts.is_empty() {
+            return;
+        }
         let Some(id) = self.socket_up() else { return };
         let answers = self.prompts.send(self.pings.wrapping_add(1));
         if answers.is_empty() {
@@ -56,6 +59,9 @@ impl Viewer {
     }
 
     fn send_requests(&mut self) {
+        if self.requests.is_empty() {
+            return;
+        }
         let Some(id) = self.socket_up() else { return };
         let (texts, lapsed) = self.requests.send(self.turn);
         for text in texts {

@@ -57,7 +57,7 @@ fn every_wait_has_a_deadline(viewer: &Viewer) -> Result<(), String> {
         if viewer.posting.in_flight().is_some() {
             wanted.push(Timer::Control);
         }
-        if viewer.requests.len() > 0 {
+        if !viewer.requests.is_empty() {
             wanted.push(Timer::Request);
         }
         if viewer.catch_up.in_flight().is_some() {
