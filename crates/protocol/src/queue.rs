@@ -17,14 +17,20 @@ impl<T> Queue<T> {
     #[inline]
     pub(crate) fn push_back(&mut self, item: T) {
         if self.0.len() == self.0.capacity() {
-            self.make_room();
+            self.push_beyond(item);
+        } else {
+            // Where it is known that there is room, the item is moved only once.
+            self.0.push_back(item);
         }
-        self.0.push_back(item);
     }
 
     #[inline]
     pub(crate) fn pop_front(&mut self) -> Option<T> {
         self.0.pop_front()
+    }
+
+    pub(crate) fn front(&self) -> Option<&T> {
+        self.0.front()
     }
 
     pub(crate) fn front_mut(&mut self) -> Option<&mut T> {
@@ -53,8 +59,9 @@ impl<T> Queue<T> {
     }
 
     #[cold]
-    fn make_room(&mut self) {
+    fn push_beyond(&mut self, item: T) {
         self.0.reserve_exact(self.0.len().max(1));
+        self.0.push_back(item);
     }
 }
 

@@ -10,9 +10,11 @@ use crate::queue::Queue;
 #[derive(Clone, Debug)]
 pub(super) struct EventQueue {
     waiting: Queue<Event>,
-    /// For each event, how far the log has come when it is taken, if that is another place than before. They lie
-    /// apart, because an event is moved as few times as possible: it is large.
-    places: Queue<Option<Cursor>>,
+    /// How far the log has come with so many more of them. These lie apart, because an event is moved as few times
+    /// as possible: it is large.
+    marks: Queue<(usize, Cursor)>,
+    /// So many are behind the last mark.
+    unmarked: usize,
     cursor: Option<Cursor>,
     bytes: usize,
     limit: usize,
@@ -24,7 +26,8 @@ impl EventQueue {
     pub(super) fn new(limits: &Limits, cursor: Option<Cursor>) -> Self {
         Self {
             waiting: Queue::default(),
-            places: Queue::default(),
+            marks: Queue::default(),
+            unmarked: 0,
             cursor,
             bytes: 0,
             limit: limits.events.max(1),
@@ -39,7 +42,7 @@ impl EventQueue {
         }
         self.bytes = self.bytes.saturating_add(weight(&event));
         self.waiting.push_back(event);
-        self.places.push_back(None);
+        self.unmarked += 1;
     }
 
     /// Whether `event` only brings a waiting one up to date, or can be left out altogether.
@@ -91,21 +94,26 @@ impl EventQueue {
 
     #[inline]
     pub(super) fn pop(&mut self) -> Option<Event> {
-        if let Some(place @ Some(_)) = self.places.pop_front() {
-            self.cursor = place;
+        self.bytes = self.bytes.saturating_sub(weight(self.waiting.front()?));
+        match self.marks.front_mut() {
+            Some((1, _)) => self.cursor = self.marks.pop_front().map(|(_, cursor)| cursor),
+            Some((events, _)) => *events = events.saturating_sub(1),
+            None => self.unmarked = self.unmarked.saturating_sub(1),
         }
-        let event = self.waiting.pop_front();
-        if let Some(event) = &event {
-            self.bytes = self.bytes.saturating_sub(weight(event));
-        }
-        event
+        self.waiting.pop_front()
     }
 
     /// With the events pushed so far, the log has come to `cursor`.
     pub(super) fn mark(&mut self, cursor: Cursor) {
-        match self.places.back_mut() {
-            Some(last) => *last = Some(cursor),
-            None => self.cursor = Some(cursor),
+        match (self.unmarked, self.marks.back_mut()) {
+            (_, Some((_, last))) if *last == cursor => {}
+            (_, None) if self.cursor.as_ref() == Some(&cursor) => {}
+            (0, Some((_, last))) => *last = cursor,
+            (0, None) => self.cursor = Some(cursor),
+            (events, _) => {
+                self.marks.push_back((events, cursor));
+                self.unmarked = 0;
+            }
         }
     }
 
@@ -117,7 +125,7 @@ impl EventQueue {
     /// Gives room back that is not needed now.
     pub(super) fn shrink(&mut self) {
         self.waiting.shrink();
-        self.places.shrink();
+        self.marks.shrink();
     }
 
     pub(super) fn is_full(&self) -> bool {
