@@ -160,6 +160,10 @@ fn weight(event: &Event) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use alloc::collections::VecDeque;
+
+    use proptest::{prelude::*, sample::select};
+
     use super::*;
     use crate::viewer::{PromptState, Status};
 
@@ -223,6 +227,48 @@ mod tests {
         for covered in [3, 3, 4] {
             queue.pop();
             assert_eq!(queue.cursor(), Some(&Cursor::Sequence(covered)));
+        }
+    }
+
+    #[derive(Copy, Clone, Debug)]
+    enum Act {
+        Push,
+        Mark(u64),
+        Pop,
+    }
+
+    proptest! {
+        #[test]
+        fn each_event_leads_to_the_last_place_marked_behind_it(
+            acts in prop::collection::vec(
+                prop_oneof![
+                    Just(Act::Push),
+                    (0..4_u64).prop_map(Act::Mark),
+                    select(&[Act::Pop, Act::Pop, Act::Push][..]),
+                ],
+                0..100,
+            ),
+        ) {
+            let mut queue = queue(1000);
+            let mut places: VecDeque<Option<u64>> = VecDeque::new();
+            let mut reached = None;
+            for act in acts {
+                match act {
+                    Act::Push => {
+                        queue.push(Event::CaughtUp);
+                        places.push_back(None);
+                    }
+                    Act::Mark(place) => {
+                        queue.mark(Cursor::Sequence(place));
+                        *places.back_mut().unwrap_or(&mut reached) = Some(place);
+                    }
+                    Act::Pop => {
+                        prop_assert_eq!(queue.pop().is_some(), !places.is_empty());
+                        reached = places.pop_front().flatten().or(reached);
+                    }
+                }
+                prop_assert_eq!(queue.cursor().cloned(), reached.map(Cursor::Sequence));
+            }
         }
     }
 
