@@ -4,28 +4,19 @@ mod ending;
 pub(crate) mod event;
 mod item;
 pub(crate) mod message;
+mod queue;
 mod run;
 
-use std::{
-    collections::{HashSet, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use self::queue::{Overflow, Queue, ROOM_KEPT};
 pub(crate) use self::{
     ending::Ending,
     item::{Item, Telling},
     run::{Batch, Run},
 };
-
-/// How much is taken out at once: the queue keeps counting what is not on its way yet.
-const BATCH_FRAMES: usize = 512;
-const BATCH_BYTES: usize = 256 << 10;
-/// How much room an empty queue keeps.
-const ROOM_KEPT: usize = 16;
-/// Of how many messages a stream that lags is still told how far they have got.
-const UPDATES_KEPT: usize = 256;
 
 /// One viewer's queue. The session fills it and never waits; the viewer's socket or stream empties
 /// it.
@@ -35,28 +26,6 @@ pub(crate) struct Outgoing {
     overflow: Overflow,
     queue: Mutex<Queue>,
     changed: Notify,
-}
-
-/// What happens to a viewer that does not keep up. In either case what waited is given up: it can
-/// be read from the log.
-#[derive(Copy, Clone, PartialEq, Eq)]
-enum Overflow {
-    /// Its socket is closed.
-    End,
-    /// Its stream goes on from the log.
-    Lag,
-}
-
-#[derive(Default)]
-struct Queue {
-    runs: VecDeque<Run>,
-    /// How many of the runs at the front belong to the start of the subscription. Each is one item.
-    first: usize,
-    frames: usize,
-    bytes: usize,
-    /// The highest sequence number that was ever queued.
-    newest: u64,
-    ending: Option<Ending>,
 }
 
 impl Outgoing {
@@ -122,8 +91,8 @@ impl Outgoing {
     /// and before anything else is queued.
     pub(crate) fn push_first(&self, item: Item) {
         let mut queue = self.lock();
-        queue.first += 1;
-        queue.add(Run::from(item));
+        let added = queue.add(Run::from(item));
+        queue.first += usize::from(added);
         drop(queue);
         self.changed.notify_one();
     }
@@ -137,20 +106,14 @@ impl Outgoing {
     /// Ends the viewer at once, in place of what is queued. The first ending stays.
     pub(crate) fn end_now(&self, ending: Ending) {
         let mut queue = self.lock();
-        *queue = Queue {
-            ending: queue.ending.or(Some(ending)),
-            ..Queue::default()
-        };
+        *queue = Queue::ended(queue.ending.unwrap_or(ending));
         drop(queue);
         self.changed.notify_one();
     }
 
     /// Gives up what is queued: nobody is there to take it.
     pub(crate) fn abandon(&self) {
-        *self.lock() = Queue {
-            ending: Some(Ending::Failed),
-            ..Queue::default()
-        };
+        *self.lock() = Queue::ended(Ending::Failed);
     }
 
     /// Whether anything is still taken.
@@ -188,71 +151,6 @@ impl Outgoing {
     }
 }
 
-impl Queue {
-    /// How many items wait that do not belong to the start of the subscription.
-    fn waiting(&self) -> usize {
-        self.frames - self.first
-    }
-
-    /// Takes in `run`, unless the end is decided.
-    fn add(&mut self, run: Run) -> bool {
-        let open = self.ending.is_none();
-        if open {
-            self.frames += run.frames();
-            self.bytes += run.bytes();
-            self.newest = self.newest.max(run.sequence().unwrap_or_default());
-            self.runs.push_back(run);
-        }
-        open
-    }
-
-    /// Gives out what goes on its way at once.
-    fn take(&mut self) -> Batch {
-        let mut batch = Batch::default();
-        while batch.frames() < BATCH_FRAMES
-            && batch.bytes() < BATCH_BYTES
-            && let Some(run) = self.runs.pop_front()
-        {
-            self.first = self.first.saturating_sub(1);
-            if let Some(rest) = batch.take(run, BATCH_FRAMES, BATCH_BYTES) {
-                self.runs.push_front(rest);
-            }
-        }
-        self.frames -= batch.frames();
-        self.bytes -= batch.bytes();
-        batch
-    }
-
-    fn overflow(&mut self, how: Overflow) {
-        match how {
-            Overflow::End => {
-                *self = Self {
-                    ending: Some(Ending::TooSlow),
-                    ..Self::default()
-                }
-            }
-            Overflow::Lag => {
-                // What a subscription starts with is not all in the log behind its position.
-                let lost = self.runs.split_off(self.first);
-                self.runs.push_back(Run::from(Item::LogUpTo(self.newest)));
-                // How far messages have got is in no log at all.
-                self.runs.extend(latest_updates(&lost).map(Run::from));
-                self.frames = self.runs.iter().map(Run::frames).sum();
-                self.bytes = self.runs.iter().map(Run::bytes).sum();
-            }
-        }
-    }
-}
-
-/// The last word on each message, of the last few messages.
-fn latest_updates(runs: &VecDeque<Run>) -> impl Iterator<Item = Item> {
-    let mut told = HashSet::new();
-    let newest_first = runs.iter().rev().flat_map(|run| run.items().iter().rev());
-    let latest = newest_first.filter(|item| item.delivered().is_some_and(|one| told.insert(one)));
-    let latest: Vec<_> = latest.take(UPDATES_KEPT).cloned().collect();
-    latest.into_iter().rev()
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::SystemTime;
@@ -260,7 +158,10 @@ mod tests {
     use attache_protocol::frame::relay::DeliveryStatus;
     use futures_util::FutureExt as _;
 
-    use super::*;
+    use super::{
+        queue::{BATCH_BYTES, BATCH_FRAMES},
+        *,
+    };
     use crate::{line::Line, store::Origin};
 
     fn live(text: &str) -> Item {
