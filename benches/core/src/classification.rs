@@ -31,8 +31,8 @@ impl fmt::Display for Message {
     }
 }
 
-/// The five sizes a session is made of, from the smallest.
-pub fn messages() -> [Message; 5] {
+/// The six sizes a session is made of, from the smallest.
+pub fn messages() -> [Message; 6] {
     let message = |name, text: String| Message {
         name,
         // A frame is a piece of what was received, as it is here: it shares that memory from the start.
@@ -45,6 +45,7 @@ pub fn messages() -> [Message; 5] {
         message("delta", delta()),
         message("control", control()),
         message("assistant", assistant()),
+        message("prose", prose()),
         message("tool", tool()),
         message("image", image()),
     ]
@@ -64,6 +65,36 @@ fn assistant() -> String {
     format!(
         r#"{{"type":"assistant","message":{{"id":"msg_01ABCDEFGHIJKLMNOPQRST","type":"message","role":"assistant","model":"claude-x","content":[{{"type":"text","text":"{said}"}}],"stop_reason":null,"stop_sequence":null,"usage":{{"input_tokens":4,"cache_creation_input_tokens":1234,"cache_read_input_tokens":56789,"output_tokens":12,"service_tier":"standard"}}}},"parent_tool_use_id":null,"session_id":"0b7c1b1e-1111-4222-8333-123456789abc","uuid":"0b7c1b1e-1111-4222-8333-123456789abd"}}"#
     )
+}
+
+/// Escapes about every forty bytes, at distances that hardly repeat.
+fn prose() -> String {
+    const HEAD: &str = r#"{"type":"assistant","message":{"id":"msg_01ABCDEFGHIJKLMNOPQRST","type":"message","role":"assistant","model":"claude-x","content":[{"type":"text","text":""#;
+    const TAIL: &str = r#""}],"stop_reason":null},"session_id":"0b7c1b1e-1111-4222-8333-123456789abc","uuid":"0b7c1b1e-1111-4222-8333-123456789abd"}"#;
+    const WORDS: [&str; 13] = [
+        "the", "queue", "is", "drained", "before", "a", "slow", "reader", "notices", "what", "it",
+        "would", "cost",
+    ];
+    const WORDS_TO_AN_ESCAPE: [usize; 7] = [6, 13, 9, 3, 16, 5, 11];
+    const ESCAPES: [&str; 5] = [r"\n", r#"\""#, r"\n\n", r"\t", r"\\"];
+    let room = 4096 - HEAD.len() - TAIL.len();
+    let mut words = WORDS.into_iter().cycle();
+    let mut said = String::new();
+    for (words_to_it, escape) in WORDS_TO_AN_ESCAPE
+        .into_iter()
+        .cycle()
+        .zip(ESCAPES.into_iter().cycle())
+    {
+        for word in words.by_ref().take(words_to_it) {
+            said += word;
+            said += " ";
+        }
+        if said.len() + escape.len() > room {
+            break;
+        }
+        said += escape;
+    }
+    format!("{HEAD}{said:.<room$.room$}{TAIL}")
 }
 
 fn tool() -> String {
@@ -198,6 +229,6 @@ mod tests {
             );
             message.text.len()
         });
-        assert_eq!(sizes, [239, 450, 1386, 41_025, 1_048_738]);
+        assert_eq!(sizes, [239, 450, 1386, 4096, 41_025, 1_048_738]);
     }
 }
