@@ -160,6 +160,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Outbound> for WebSocket<S> {
 mod tests {
     use core::time::Duration;
 
+    use axum::response::IntoResponse as _;
     use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
     use tokio::{
         io::{DuplexStream, duplex},
@@ -181,6 +182,30 @@ mod tests {
         let mut bytes = Vec::new();
         message::write(&mut bytes, &[text]);
         bytes.into()
+    }
+
+    #[test]
+    fn only_a_whole_request_on_a_connection_that_can_change_is_an_upgrade() {
+        let whole = [
+            ("connection", "keep-alive, Upgrade"),
+            ("upgrade", "WebSocket"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ];
+        let answer = |left_out: &str| {
+            let mut request = Request::get("/");
+            for (name, value) in whole.into_iter().filter(|(name, _)| *name != left_out) {
+                request = request.header(name, value);
+            }
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            let refused = Upgrade::asked_for(&parts).err().unwrap();
+            refused.into_response().status()
+        };
+        for (left_out, _) in whole {
+            assert_eq!(answer(left_out), StatusCode::BAD_REQUEST, "{left_out}");
+        }
+        // There is no connection behind it.
+        assert_eq!(answer(""), StatusCode::UPGRADE_REQUIRED);
     }
 
     #[tokio::test]
