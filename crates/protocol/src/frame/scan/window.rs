@@ -6,8 +6,8 @@
 
 use super::special::{BLOCK, padded, specials};
 
-/// Blocks of a stretch.
-const BLOCKS: usize = 5;
+/// Blocks of a stretch: a delta or a control frame is one stretch.
+const BLOCKS: usize = 8;
 
 /// The special bytes of a stretch of a text. Behind the end of the text all are special.
 pub(super) struct Window {
