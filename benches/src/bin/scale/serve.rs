@@ -110,7 +110,7 @@ async fn bare(frames: Vec<String>) -> Outcome<()> {
     let (queue, mut queued) = mpsc::channel::<Message>(QUEUE);
     let writing = tokio::spawn(async move {
         let mut batch = Vec::new();
-        while queued.recv_many(&mut batch, BATCH_FRAMES).await > 0 {
+        while queued.recv_many(&mut batch, QUEUE).await > 0 {
             for message in batch.drain(..) {
                 socket.feed(message).await?;
             }
