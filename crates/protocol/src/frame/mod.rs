@@ -4,11 +4,10 @@
 //! what a frame is for. Nothing is rebuilt: a frame's bytes travel on as they came, and what this crate has
 //! no name for is kept untouched.
 //!
-//! Classifying is one pass over the whole text, which allocates nothing. A text delta of 239 bytes takes three
-//! quarters of the time that `serde_json` needs to read a struct of the same fields, an image of a megabyte a
-//! quarter of it (`benches/README.md` says on what machine, and how to measure it again). What is unusual,
-//! such as an escape in one of the fields, and what is malformed is read by `serde_json`: the two
-//! accept the same texts.
+//! Classifying is one pass over the whole text, which allocates nothing. It takes less time than
+//! `serde_json` needs to read a struct of the same fields, between three quarters of it for a text delta and a quarter for
+//! an image (`benches/README.md` has the figures, and how to measure them again). What is unusual, such as an
+//! escape in one of the fields, and what is malformed is read by `serde_json`: the two accept the same texts.
 //!
 //! ```
 //! use attache_protocol::frame::{Frame, FrameKind, split};
