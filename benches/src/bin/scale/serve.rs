@@ -10,7 +10,7 @@ use std::{
 use attache_protocol::SessionId;
 use attache_relay::{MemoryStore, Relay, RelayOptions, SqliteStore, Store};
 use clap::{Subcommand, ValueEnum};
-use futures_util::SinkExt as _;
+use futures_util::{SinkExt as _, StreamExt as _, TryStreamExt as _, future, stream};
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_tungstenite::{
     accept_async_with_config,
@@ -30,7 +30,7 @@ const ROOM_FRAMES: usize = 1 << 16;
 const ROOM_BYTES: usize = 256 << 20;
 /// How many different frames there are. The relay knows the last few thousand again.
 const DIFFERENT_FRAMES: usize = 1 << 13;
-/// What waits for the socket of the server that only sends.
+/// How many frames wait for the socket of the server that only sends, and how many an agent is ahead of its relay.
 const QUEUE: usize = 1024;
 
 #[derive(Subcommand)]
@@ -59,12 +59,11 @@ impl Server {
             Self::Relay { port, store } => relay(port, store).await,
             Self::Talker { kind, frame_bytes } => {
                 let frames = frames(frame_bytes);
-                // A task, like the ones it talks with.
-                let talking = match kind {
-                    Talker::Relay => tokio::spawn(talking_relay(frames)),
-                    Talker::Bare => tokio::spawn(bare(frames)),
-                };
-                talking.await?
+                // On this thread, so that what is said is not said by who writes it: that is faster for both.
+                match kind {
+                    Talker::Relay => talking_relay(frames).await,
+                    Talker::Bare => bare(frames).await,
+                }
             }
         }
     }
@@ -91,12 +90,16 @@ async fn talking_relay(frames: Vec<String>) -> Outcome<()> {
     let serving = relay.serve(listen(0).await?, core::future::pending());
     let serving = tokio::spawn(serving);
     let publisher = agent.publisher();
-    let (mut input, mut turns) = (input(), frames.chunks_exact(TURN_FRAMES).cycle());
-    while input.recv().await.is_some() {
-        for batch in turns.next().unwrap_or_default().chunks(BATCH_FRAMES) {
-            publisher.publish_all(batch).await?;
-        }
-    }
+    let mut turns = frames.chunks_exact(TURN_FRAMES).cycle();
+    let granted = stream::unfold(input(), async |mut input| {
+        input.recv().await.map(|_| ((), input))
+    });
+    granted
+        .flat_map(|()| stream::iter(turns.next().unwrap_or_default().chunks(BATCH_FRAMES)))
+        .map(|batch| publisher.publish_all(batch))
+        .buffered(QUEUE / BATCH_FRAMES)
+        .try_for_each(|_| future::ready(Ok(())))
+        .await?;
     serving.abort();
     Ok(())
 }
