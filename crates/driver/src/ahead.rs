@@ -19,6 +19,7 @@ pub struct Ahead {
     end: usize,
     at_once: usize,
     at_most: usize,
+    received: u64,
 }
 
 impl Ahead {
@@ -31,6 +32,7 @@ impl Ahead {
             end: 0,
             at_once: FIRST.min(at_most),
             at_most,
+            received: 0,
         }
     }
 
@@ -55,6 +57,12 @@ impl Ahead {
         }
         self.start = 0;
         self.end = count.min(self.buffer.len());
+        self.received = self.received.wrapping_add(self.end as u64);
+    }
+
+    /// How many bytes have come so far, whether or not they were asked for.
+    pub fn received(&self) -> u64 {
+        self.received
     }
 
     /// Hands out as much as there is and `into` takes. How much that was.
@@ -111,8 +119,9 @@ mod tests {
             assert_eq!(pass(&mut ahead, &bytes), bytes);
             assert_eq!(ahead.held(), 1000);
         }
+        assert_eq!(ahead.received(), 1302);
         ahead.came(0);
-        assert_eq!(ahead.held(), 0);
+        assert_eq!((ahead.held(), ahead.received()), (0, 1302));
         assert_eq!(pass(&mut ahead, b"ab"), b"ab");
     }
 

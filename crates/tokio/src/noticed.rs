@@ -15,7 +15,6 @@ use crate::dial::Connection;
 pub struct Noticed {
     stream: Connection,
     ahead: Ahead,
-    received: u64,
 }
 
 impl Noticed {
@@ -23,20 +22,19 @@ impl Noticed {
         Self {
             stream,
             ahead: Ahead::new(at_once),
-            received: 0,
         }
     }
 
     /// How many bytes have arrived so far.
     pub(crate) fn received(&self) -> u64 {
-        self.received
+        self.ahead.received()
     }
 }
 
 impl fmt::Debug for Noticed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Noticed")
-            .field("received", &self.received)
+            .field("received", &self.received())
             .finish_non_exhaustive()
     }
 }
@@ -53,7 +51,6 @@ impl AsyncRead for Noticed {
             let read = Pin::new(&mut this.stream).poll_read(cx, &mut room);
             let count = room.filled().len();
             this.ahead.came(count);
-            this.received = this.received.wrapping_add(count as u64);
             ready!(read)?;
         }
         let count = this.ahead.take(buffer.initialize_unfilled());
