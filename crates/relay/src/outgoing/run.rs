@@ -14,6 +14,8 @@ pub(crate) struct Run {
     /// Where those begin that are not taken yet.
     start: usize,
     bytes: usize,
+    /// Up to where they bring a viewer in the log.
+    sequence: Option<u64>,
 }
 
 impl Run {
@@ -32,7 +34,7 @@ impl Run {
 
     /// Up to where this brings a viewer in the log.
     pub(super) fn sequence(&self) -> Option<u64> {
-        self.items().iter().filter_map(Item::sequence).max()
+        self.sequence
     }
 }
 
@@ -40,6 +42,7 @@ impl From<Vec<Item>> for Run {
     fn from(items: Vec<Item>) -> Self {
         Self {
             bytes: items.iter().map(Item::bytes).sum(),
+            sequence: items.iter().filter_map(Item::sequence).max(),
             items: Arc::new(items),
             start: 0,
         }
@@ -107,6 +110,7 @@ impl Batch {
             items: run.items.clone(),
             start: run.start + frames,
             bytes: run.bytes - bytes,
+            sequence: run.sequence,
         };
         self.frames += frames;
         self.bytes += bytes;
